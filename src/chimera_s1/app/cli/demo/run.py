@@ -34,9 +34,11 @@ def run_demo_command(
         ChildEndedError: A process of the demo exited by itself.
     """
     environ = demo_environ(os.environ)
-    settings = load_settings(environ)
+    options = {"S1_HTTP_PORT": http_port, "S1_STATE_DIR": state_dir}
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    settings = load_settings({**environ, **given})
     plan = DemoPlan(
-        state_dir=state_dir or settings.state_dir,
+        state_dir=settings.state_dir,
         http_port=choose_http_port(http_port, settings.http_port),
         simulate=tuple(simulate),
         environ=environ,

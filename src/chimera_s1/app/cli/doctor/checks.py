@@ -20,6 +20,7 @@ from chimera_s1.app.cli.demo.processes import unready_components
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.doctor.exchange_checks import check_exchange
 from chimera_s1.app.cli.doctor.treasury_checks import check_treasury
+from chimera_s1.app.cli.shared.options import EMBEDDED_REDIS, state_directory
 from chimera_s1.app.cli.shared.stream_store_location import (
     StreamStoreLocation,
     connected,
@@ -66,13 +67,13 @@ async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list
 
 def _settings_to_check(environ: Mapping[str, str], state_dir: Path | None) -> tuple[Settings, str]:
     """Those of the running demo if *environ* names no exchange and no Redis, else of *environ*."""
-    named = {**environ, **({"S1_STATE_DIR": str(state_dir)} if state_dir else {})}
-    settings = load_settings(named)
+    directory = state_directory(state_dir, environ)
     elsewhere = any(environ[name] for name in environ if name.startswith(_OVERRIDING_PREFIXES))
-    if not elsewhere and read_demo_state(settings.state_dir) is not None:
-        return load_settings(
-            {**read_demo_settings(settings.state_dir), "S1_STATE_DIR": str(settings.state_dir)}
-        ), f"the demo in {settings.state_dir}"
+    if not elsewhere and read_demo_state(directory) is not None:
+        load_settings({**environ, **EMBEDDED_REDIS})  # what the next start would find wrong
+        demo = {**read_demo_settings(directory), "S1_STATE_DIR": str(directory)}
+        return load_settings(demo), f"the demo in {directory}"
+    settings = load_settings({**environ, "S1_STATE_DIR": str(directory)})
     return settings, f"Binance {settings.binance_env}"
 
 
@@ -102,7 +103,8 @@ async def _server_program(settings: Settings) -> CheckResult:
 
 
 async def _redis(settings: Settings) -> CheckResult:
-    location = find_stream_store(None, settings, settings.state_dir)
+    configured = ",".join(map(str, settings.redis_addresses))
+    location = find_stream_store(None, configured, settings.state_dir)
     if location is not None:
         async with connected(location, settings) as client:
             return _cluster(str(location), await describe_cluster(client))

@@ -5,7 +5,11 @@ from typing import Annotated
 import anyio
 import typer
 
-from chimera_s1.app.cli.shared.options import JsonArrayOption, StateDirOption, settings_with
+from chimera_s1.app.cli.shared.options import (
+    JsonArrayOption,
+    StateDirOption,
+    settings_with_redis,
+)
 
 
 def _complete_scenario(incomplete: str) -> list[str]:
@@ -57,5 +61,5 @@ def drill(
         list_drills(as_json=as_json)
         return
     options = DrillOptions(tuple(scenarios or ()), as_json, url, sim, redis)
-    if not anyio.run(run_drills, settings_with(state_dir), options):
+    if not anyio.run(run_drills, settings_with_redis(state_dir, redis), options):
         raise typer.Exit(1)

@@ -15,10 +15,14 @@ from chimera_s1.app.cli.drill.runner import DrillRunner
 from chimera_s1.app.cli.drill.scenarios import DRILLS, choose
 from chimera_s1.app.cli.shared.http_client import parse_base_url
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
-from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
+from chimera_s1.app.cli.shared.stream_store_location import (
+    StreamStoreLocation,
+    connected,
+    find_demo_redis,
+)
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
-from chimera_s1.app.state_files import demo_file, read_demo_state
+from chimera_s1.app.state_files import read_demo_state
 from chimera_s1.domain.errors import ConfigurationError
 
 
@@ -67,8 +71,8 @@ def find_target(settings: Settings, options: DrillOptions) -> DrillTarget:
     redis = None
     if options.redis is not None:
         redis = StreamStoreLocation(parse_nodes(options.redis), "--redis")
-    elif demo is not None:
-        redis = StreamStoreLocation(demo.redis_addresses, str(demo_file(settings.state_dir)))
+    else:
+        redis = find_demo_redis(settings.state_dir)
     if url is None or sim_url is None or redis is None:
         raise ConfigurationError(
             f"nothing to drill: no demo runs in {settings.state_dir}; start chimera-s1 demo in "

@@ -13,7 +13,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
-from chimera_s1.app.cli.shared.options import settings_with
+from chimera_s1.app.cli.shared.options import state_directory
 from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
 from chimera_s1.app.service_settings import Settings, load_settings
@@ -44,11 +44,10 @@ class _Ledger(Struct, frozen=True):
 
 def settings_to_take(state_dir: Path | None, environ: Mapping[str, str]) -> Settings:
     """Those of the demo that runs in the state directory if *environ* has no exchange key."""
-    settings = settings_with(state_dir)
-    if not environ.get("S1_BINANCE_KEY") and read_demo_state(settings.state_dir) is not None:
-        demo = read_demo_settings(settings.state_dir)
-        return load_settings({**demo, "S1_STATE_DIR": str(settings.state_dir)})
-    return settings
+    directory = state_directory(state_dir, environ)
+    if not environ.get("S1_BINANCE_KEY") and read_demo_state(directory) is not None:
+        return load_settings({**read_demo_settings(directory), "S1_STATE_DIR": str(directory)})
+    return load_settings({**environ, "S1_STATE_DIR": str(directory)})
 
 
 async def take_account(state_dir: Path | None, *, assume_yes: bool, accept_missing: bool) -> None:
@@ -71,7 +70,8 @@ async def take_account(state_dir: Path | None, *, assume_yes: bool, accept_missi
     ledger, account = await _read_ledger(settings), await _read_account(settings)
     if ledger.account not in {"", account}:
         raise ConfigurationError(OfOtherAccount(account, ledger.account).reason_to_hold)
-    location = require_stream_store(None, settings, settings.state_dir)
+    configured = ",".join(map(str, settings.redis_addresses))
+    location = require_stream_store(None, configured, settings.state_dir)
     async with connected(location, settings) as client:
         claims = RedisAccountClaims(client)
         before = await claims.read(account)

@@ -6,7 +6,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from chimera_s1.app.cli.shared.options import StateDirOption, settings_with
+from chimera_s1.app.cli.shared.options import StateDirOption, settings_with_redis
 from chimera_s1.domain.errors import ConfigurationError
 
 FASTEST = "max"
@@ -63,7 +63,7 @@ def replay(
     """
     from chimera_s1.app.cli.replay.run import ReplayPlan, replay_file  # noqa: PLC0415 (help is quick)
 
-    settings = settings_with(state_dir)
+    settings = settings_with_redis(state_dir, into)
     plan = ReplayPlan(
         file,
         speed=parse_speed(speed),

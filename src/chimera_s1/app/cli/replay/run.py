@@ -137,7 +137,7 @@ async def _streams(settings: Settings, plan: ReplayPlan) -> AsyncIterator[Stream
         yield StreamStoreLocation(parse_nodes(plan.into), "--into")
         return
     async with replay_redis(settings) as redis:
-        yield StreamStoreLocation(node_addresses(redis), "this command, embedded")
+        yield StreamStoreLocation(node_addresses(redis), "this command, embedded", embedded=True)
         if not plan.hold:
             print_status("the embedded Redis stops now and its streams are lost; --hold keeps it")
 

@@ -1,6 +1,6 @@
 """The Redis that a command uses: from --redis, from the settings, or of a demo or service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.app.cli.shared.options import EMBEDDED_REDIS
 from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
@@ -16,19 +17,31 @@ from chimera_s1.domain.errors import ConfigurationError
 
 
 class StreamStoreLocation(Struct, frozen=True):
-    """Some nodes of a cluster, and where they were named: `--redis`, a setting, a file."""
+    """Some nodes of a cluster, and where they were named: `--redis`, a setting, a file.
+
+    Attributes:
+        embedded: A demo's or a command's own: it has no users and no TLS.
+    """
 
     addresses: tuple[RedisAddress, ...]
     origin: str
+    embedded: bool = False
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The `S1_*` variables to merge into the settings that `connected` takes."""
+        if self.embedded:
+            return EMBEDDED_REDIS
+        return {"S1_REDIS_ADDRESSES": ",".join(map(str, self.addresses))}
 
     def __str__(self) -> str:
         return f"Redis {', '.join(map(str, self.addresses))} (from {self.origin})"
 
 
 def find_stream_store(
-    named: str | None, settings: Settings, state_dir: Path
+    named: str | None, configured: str, state_dir: Path
 ) -> StreamStoreLocation | None:
-    """*named* (`--redis`), else S1_REDIS_ADDRESSES, else of what runs in *state_dir*.
+    """*named* (`--redis`), else *configured* (S1_REDIS_ADDRESSES), else what runs in *state_dir*.
 
     Raises:
         InvalidValueError: *named* is not a list of nodes.
@@ -36,11 +49,10 @@ def find_stream_store(
     """
     if named:
         return StreamStoreLocation(parse_nodes(named), "--redis")
-    if settings.redis_addresses:
-        return StreamStoreLocation(settings.redis_addresses, "S1_REDIS_ADDRESSES")
-    demo = read_demo_state(state_dir)
-    if demo is not None:
-        return StreamStoreLocation(demo.redis_addresses, str(demo_file(state_dir)))
+    if configured.strip():
+        return StreamStoreLocation(parse_addresses(configured), "S1_REDIS_ADDRESSES")
+    if (demo := find_demo_redis(state_dir)) is not None:
+        return demo
     service = state_dir / SERVICE_FILE
     try:
         addresses = parse_env_lines(service.read_text(encoding="utf-8"))["S1_REDIS_ADDRESSES"]
@@ -49,11 +61,23 @@ def find_stream_store(
     return StreamStoreLocation(parse_addresses(addresses), str(service))
 
 
+def find_demo_redis(state_dir: Path) -> StreamStoreLocation | None:
+    """That of the demo that runs in *state_dir*.
+
+    Raises:
+        ConfigurationError: As `find_stream_store`.
+    """
+    demo = read_demo_state(state_dir)
+    if demo is None:
+        return None
+    return StreamStoreLocation(demo.redis_addresses, str(demo_file(state_dir)), embedded=True)
+
+
 def require_stream_store(
-    named: str | None, settings: Settings, state_dir: Path
+    named: str | None, configured: str, state_dir: Path
 ) -> StreamStoreLocation:
     """`find_stream_store`, with a ConfigurationError where there is none."""
-    location = find_stream_store(named, settings, state_dir)
+    location = find_stream_store(named, configured, state_dir)
     if location is None:
         raise ConfigurationError(
             f"no Redis to read: nothing runs in {state_dir}; start chimera-s1 demo, "

@@ -5,7 +5,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from chimera_s1.app.cli.shared.options import StateDirOption, settings_with
+from chimera_s1.app.cli.shared.options import StateDirOption
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.instrument_selection import EVERY_SYMBOL, parse_symbol_filter
 
@@ -44,11 +44,11 @@ def tail(
     """
     from chimera_s1.app.cli.tail.run import TailOptions, tail_streams  # noqa: PLC0415 (help is quick)
 
-    settings = settings_with(state_dir)
     options = TailOptions(
         symbol_filter=parse_symbol_filter(",".join(instruments or [EVERY_SYMBOL]), tuple(Venue)),
         redis=redis,
+        state_dir=state_dir,
         once=once,
         count=count,
     )
-    anyio.run(tail_streams, settings, options)
+    anyio.run(tail_streams, options)

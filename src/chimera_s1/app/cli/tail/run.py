@@ -1,6 +1,8 @@
 """Runs `tail`: reads the newest quotes from their streams into a live table or lines."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import typer
 from msgspec import Struct
@@ -10,6 +12,7 @@ from rich.table import Table
 
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.cli.shared.options import settings_with, state_directory
 from chimera_s1.app.cli.shared.output import (
     StatusLine,
     aligned_line,
@@ -17,7 +20,6 @@ from chimera_s1.app.cli.shared.output import (
     stdout_console,
 )
 from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
-from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.market.instrument_selection import SymbolFilter
 from chimera_s1.domain.money import decimal_text
@@ -36,11 +38,12 @@ class TailOptions(Struct, frozen=True):
 
     symbol_filter: SymbolFilter
     redis: str | None
+    state_dir: Path | None
     once: bool
     count: int
 
 
-async def tail_streams(settings: Settings, options: TailOptions) -> None:
+async def tail_streams(options: TailOptions) -> None:
     """Show quotes until the limit in *options*, or Ctrl-C.
 
     Raises:
@@ -48,7 +51,10 @@ async def tail_streams(settings: Settings, options: TailOptions) -> None:
         PublisherUnavailableError: Redis does not answer, or has no such stream.
     """
     clock = SystemClock()
-    location = require_stream_store(options.redis, settings, settings.state_dir)
+    directory = state_directory(options.state_dir, os.environ)
+    configured = os.environ.get("S1_REDIS_ADDRESSES", "")
+    location = require_stream_store(options.redis, configured, directory)
+    settings = settings_with(directory, **location.settings)
     print_status(f"reading {location}")
     async with connected(location, settings) as client:
         reader = RedisQuoteReader(client)
