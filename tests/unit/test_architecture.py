@@ -10,10 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chimera_s1"
+CLIENT = "chimera_s1_client"
 
 CONFINED = {
     "aiohttp": {"adapters.simulator"},
     "arango": {"adapters.arango"},
+    "chimera_s1_client": {"app.cli"},
     "dependency_injector": {"app.container"},
     "hiredis": {"adapters.redis"},
     "httpx": set(),  # Litestar's test client requires it; it is no longer maintained
@@ -52,7 +54,7 @@ cannot leak; a new line here is a decision.
 
 @cache
 def imports() -> grimp.ImportGraph:
-    return grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
+    return grimp.build_graph(PACKAGE, CLIENT, include_external_packages=True, cache_dir=None)
 
 
 def within(module: str, package: str) -> bool:
@@ -68,7 +70,7 @@ def third_party(package: str) -> set[str]:
         for m in modules
         for name in graph.find_modules_directly_imported_by(m)
     }
-    return names - sys.stdlib_module_names - {PACKAGE}
+    return names - sys.stdlib_module_names - {package.partition(".")[0]}
 
 
 def test_every_import_contract_is_kept() -> None:
@@ -89,11 +91,22 @@ def test_the_domain_depends_on_msgspec_and_nothing_else() -> None:
     assert third_party(f"{PACKAGE}.domain") == {"msgspec"}
 
 
+def test_the_client_depends_on_three_libraries() -> None:
+    """A consumer installs it without the service."""
+    assert third_party(CLIENT) == {"httpx2", "msgspec", "redis"}
+
+
 @pytest.mark.parametrize("library", CONFINED)
 def test_a_library_is_known_only_where_it_is_wrapped(library: str) -> None:
     """No module outside the packages named for it imports *library*."""
     graph = imports()
-    importers = graph.find_modules_that_directly_import(library) if library in graph.modules else ()
+    found = {each for each in graph.modules if within(each, library)}
+    importers = {
+        module
+        for each in found
+        for module in graph.find_modules_that_directly_import(each)
+        if within(module, PACKAGE)
+    }
     allowed = [f"{PACKAGE}.{name}" for name in CONFINED[library]]
 
     assert not [m for m in importers if not any(within(m, package) for package in allowed)]

@@ -1,4 +1,4 @@
-"""Requesting a transfer: which replies are definite, and that every request has the same id."""
+"""The transfer command: each request is counted on disk first, and what is final is saved."""
 
 from pathlib import Path
 
@@ -6,33 +6,25 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from chimera_s1.app.cli.shared.http_client import HttpReply, HttpRequestError
-from chimera_s1.app.cli.transfer.client import (
-    PATH,
-    REQUESTS_MAX,
-    RESEND_MAX_AGE_MS,
-    ReplyMeaning,
-    RequestRejected,
-    RetryNeeded,
-    TransferClient,
-    TransferClientResult,
-    TransferFinished,
-    TransferPending,
-    TransferUnknown,
-    interpret_reply,
-)
 from chimera_s1.app.cli.transfer.run import exit_code_and_message, read_transfer_arguments
+from chimera_s1.app.cli.transfer.saved_call import (
+    RESEND_MAX_AGE_MS,
+    SavedCallOutcome,
+    SavedTransferCall,
+)
 from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers, TransferBody
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.treasury.limits import Wallet
+from chimera_s1_client import HttpReply, NoReplyError, TransferOk, TransferPending
+from chimera_s1_client.transfer_client import PATH, REQUESTS_MAX
 from tests.virtual_time import EPOCH_MS, LoopClock, run_on_virtual_time
 
 ID = parse_transfer_id("t-1")
 BODY = TransferBody(
     transfer_id=ID, source=Wallet.SPOT, target=Wallet.FUT, amount_usdt="12.5", reason=""
 )
-LOST = HttpRequestError("connection reset")
+LOST = NoReplyError("connection reset")
 
 
 def reply(status: int, *, wait_s: int = 0, **fields: str) -> HttpReply:
@@ -48,48 +40,6 @@ PENDING = answer("PENDING", 202)
 BUSY = reply(503, code="store.unavailable", detail="no store", result="FAIL", transfer_id=ID)
 
 
-@pytest.mark.parametrize(
-    ("given", "meaning"),
-    [
-        (OK, TransferFinished("OK", "")),
-        (answer("FAIL", message="-5013"), TransferFinished("FAIL", "-5013")),
-        (PENDING, TransferPending("")),
-        (
-            reply(422, code="above_max", detail="too much"),
-            TransferFinished("FAIL", "too much (422 above_max)"),
-        ),
-        (reply(401, code="x", detail="who?"), RequestRejected("who? (401 x)", forbidden=True)),
-        (reply(403), RequestRejected("status 403", forbidden=True)),
-        (reply(400), RequestRejected("status 400")),
-        (reply(413), RequestRejected("status 413")),
-        (reply(404, code="http.not_found"), RequestRejected("status 404 http.not_found")),
-        (reply(404, code="treasury.not_found"), TransferUnknown()),
-        (reply(409, code="halted"), RequestRejected("status 409 halted", by_state=True)),
-        (BUSY, RetryNeeded("no store (503 store.unavailable)")),
-        (reply(429, wait_s=7), RetryNeeded("status 429", 7_000)),
-        (reply(500), RetryNeeded("status 500")),
-        (reply(302), RetryNeeded("status 302")),
-        (HttpReply(502, b"<html>"), RetryNeeded("status 502")),
-        (
-            HttpReply(200, b"<html>"),
-            RetryNeeded("status 200 with a body that is not a transfer result"),
-        ),
-        (
-            reply(200, result="OK"),
-            RetryNeeded("status 200 with a body that is not a transfer result"),
-        ),
-        (
-            reply(200, result="OK", transfer_id="t-2"),
-            RetryNeeded("the reply is about another transfer"),
-        ),
-    ],
-    ids=repr,
-)
-def test_only_some_replies_are_definite(given: HttpReply, meaning: ReplyMeaning) -> None:
-    """The status decides: a problem's body says FAIL even where the outcome is unknown."""
-    assert interpret_reply(given, ID) == meaning
-
-
 class Sent(Struct):
     method: str
     path: str
@@ -101,7 +51,7 @@ class Sent(Struct):
 class Script:
     """Implements `SendRequest`: replies in order, then the last one again; reads the file first."""
 
-    def __init__(self, files: SavedTransfers, replies: list[HttpReply | HttpRequestError]) -> None:
+    def __init__(self, files: SavedTransfers, replies: list[HttpReply | NoReplyError]) -> None:
         self.sent: list[Sent] = []
         self._files = files
         self._replies = replies
@@ -113,13 +63,13 @@ class Script:
         assert saved is not None, "sent before it was saved"
         self.sent.append(Sent(method, path, body, key, saved.attempts))
         given = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-        if isinstance(given, HttpRequestError):
+        if isinstance(given, NoReplyError):
             raise given
         return given
 
 
 class Outcome(Struct):
-    result: TransferClientResult
+    result: SavedCallOutcome
     sent: list[Sent]
     printed: list[str]
     elapsed_ms: float
@@ -132,7 +82,7 @@ def files(tmp_path: Path) -> SavedTransfers:
 
 def request(
     files: SavedTransfers,
-    *replies: HttpReply | HttpRequestError,
+    *replies: HttpReply | NoReplyError,
     wait_s: float = 30,
     age_ms: int | None = None,
 ) -> Outcome:
@@ -146,16 +96,10 @@ def request(
             url="http://s1", body=BODY, saved_at=round(EPOCH_MS) - (age_ms or 0), attempts=1
         )
         files.save(saved)
-        client = TransferClient(
-            saved,
-            files,
-            script,
-            clock=clock,
-            draw=lambda: 0.0,
-            print_status=printed.append,
-            wait_ms=wait_s * 1000,
+        client = SavedTransferCall(
+            saved, files, script, on_wait=lambda cause, _: printed.append(cause), wait_s=wait_s
         )
-        result = await (client.run() if age_ms is None else client.resume())
+        result = await (client.run() if age_ms is None else client.resume(clock))
         return Outcome(result, script.sent, printed, clock.monotonic_ms())
 
     return run_on_virtual_time(main)
@@ -168,31 +112,21 @@ def saved(files: SavedTransfers) -> SavedTransfer:
 
 
 def test_the_same_request_is_sent_until_a_definite_reply(files: SavedTransfers) -> None:
-    """One body and one key; attempts are counted on disk first; each retry is called safe."""
+    """One body and one key; attempts are counted on disk first."""
     done = request(files, LOST, BUSY, reply(500), HttpReply(200, b"<"), OK)
 
-    assert done.result.meaning == TransferFinished("OK", "")
+    assert done.result.result == TransferOk(ID)
     assert {(s.method, s.path, s.body, s.key) for s in done.sent} == {
         ("POST", PATH, msgspec.json.encode(BODY), ID)
     }
     assert [s.attempts for s in done.sent] == [1, 2, 3, 4, 5]
     assert len(done.printed) == 4
-    assert all("same id" in text and "safe" in text for text in done.printed)
-    assert "no reply from http://s1 (connection reset)" in done.printed[0]
+    assert done.printed[0] == "connection reset"
     assert saved(files).result == "OK"
     assert files.unfinished() == ()
 
 
-def test_retry_after_is_honoured(files: SavedTransfers) -> None:
-    assert request(files, reply(503, wait_s=7), OK).elapsed_ms == 7_000
-    assert request(files, BUSY, BUSY, BUSY, OK).elapsed_ms == 500 + 1_000 + 2_000
-
-
 def test_out_of_time_or_requests_the_transfer_stays_unfinished(files: SavedTransfers) -> None:
-    late = request(files, reply(429, wait_s=60), OK)
-    assert (len(late.sent), late.elapsed_ms) == (1, 0)
-    assert isinstance(late.result.meaning, RetryNeeded)
-
     never = request(files, LOST, wait_s=1e6)
     assert len(never.sent) == REQUESTS_MAX
     assert [k.transfer_id for k in files.unfinished()] == [ID]
@@ -237,14 +171,6 @@ def test_each_outcome_has_its_exit_code(
     assert "\n" not in ended[1]
 
 
-def test_an_accepted_transfer_is_polled_until_it_is_finished(files: SavedTransfers) -> None:
-    done = request(files, PENDING, PENDING, LOST, BUSY, OK)
-
-    assert done.result.meaning == TransferFinished("OK", "")
-    assert [s.method for s in done.sent] == ["POST", "GET", "GET", "GET", "GET"]
-    assert {s.path for s in done.sent[1:]} == {f"{PATH}/t-1"}
-
-
 @pytest.mark.parametrize(
     "given", [reply(404, code="treasury.not_found"), reply(400), reply(503, wait_s=3600)], ids=repr
 )
@@ -253,17 +179,9 @@ def test_an_accepted_transfer_stays_pending_until_it_is_finished(
 ) -> None:
     done = request(files, PENDING, given)
 
-    assert isinstance(done.result.meaning, TransferPending)
+    assert isinstance(done.result.result, TransferPending)
     assert exit_code_and_message(done.result)[0] == 3
     assert saved(files).result == ""
-
-
-def test_without_the_read_scope_the_post_is_repeated(files: SavedTransfers) -> None:
-    done = request(files, PENDING, reply(403), PENDING, OK)
-
-    assert done.result.meaning == TransferFinished("OK", "")
-    assert [s.method for s in done.sent] == ["POST", "GET", "POST", "POST"]
-    assert {s.key for s in done.sent if s.method == "POST"} == {ID}
 
 
 def test_a_recent_transfer_is_sent_again_on_resume(files: SavedTransfers) -> None:
@@ -281,6 +199,17 @@ def test_an_old_transfer_is_looked_up_and_not_sent(files: SavedTransfers) -> Non
     found = request(files, PENDING, OK, age_ms=RESEND_MAX_AGE_MS + 1)
     assert {s.method for s in found.sent} == {"GET"}
     assert saved(files).result == "OK"
+
+
+def test_a_refused_lookup_says_nothing_about_the_request_that_was_sent(
+    files: SavedTransfers,
+) -> None:
+    """The reply to the only request was lost, and now the token may not read."""
+    done = request(files, reply(403), age_ms=RESEND_MAX_AGE_MS + 1)
+
+    assert [s.method for s in done.sent] == ["GET"]
+    assert exit_code_and_message(done.result)[0] == 3
+    assert saved(files).result == ""
 
 
 def test_a_damaged_file_is_an_error_that_names_it(files: SavedTransfers, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from chimera_s1.adapters.redis.embedded.server_process import kill_orphan
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_orphans
-from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
 from chimera_s1.app.service_settings import given_variables
 from chimera_s1.app.state_files import (
     SERVICE_FILE,
@@ -33,9 +32,11 @@ from chimera_s1.app.state_files import (
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import SECRET_BYTES, make_token
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1_client import HttpSession, NoReplyError
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
+REPLY_TIMEOUT_S = 5.0
 _POLL_INTERVAL_S = 0.1
 _REAL_PREFIXES = ("S1_BINANCE_", "S1_REDIS_")
 _KEPT_VARIABLE = "S1_REDIS_SERVER"
@@ -228,8 +229,9 @@ def _service_file(state_dir: Path) -> dict[str, str] | None:
 async def unready_components(url: str) -> tuple[UnreadyComponent, ...]:
     """The RED components in the reply of `GET /ready`; empty for status 200."""
     try:
-        reply = await send_request("GET", f"{url}/ready")
-    except HttpRequestError as error:
+        async with HttpSession(url, timeout_s=REPLY_TIMEOUT_S) as service:
+            reply = await service.send("GET", "/ready")
+    except NoReplyError as error:
         return (UnreadyComponent("http", "RED", str(error)),)
     if reply.status == HTTPStatus.OK:
         return ()

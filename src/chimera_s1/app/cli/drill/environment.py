@@ -16,10 +16,10 @@ from chimera_s1.adapters.redis.fault_injection import (
 )
 from chimera_s1.app.cli.drill.drill import PAUSE_MS, RedisFault, SimulatedFault
 from chimera_s1.app.cli.drill.quote_checks import SentBook
-from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
 from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1_client import HttpSession, NoReplyError
 
 UPDATES_PER_INSTRUMENT = 5.0
 """Updates per second that give every instrument a quote in every window."""
@@ -79,9 +79,10 @@ _books = msgspec.json.Decoder(_Books, strict=False)
 class DrillEnvironment:
     """Injects faults, and asks the simulator what it sent."""
 
-    def __init__(self, target: DrillTarget, redis: ClusterClient) -> None:
+    def __init__(self, target: DrillTarget, redis: ClusterClient, simulator: HttpSession) -> None:
         self.target = target
         self._redis = redis
+        self._control_plane = simulator
 
     async def arm(self, fault: SimulatedFault) -> int:
         """Arm *fault* in the simulator; its id."""
@@ -137,11 +138,9 @@ class DrillEnvironment:
 
     async def _simulator(self, method: str, path: str, body: bytes | None = None) -> bytes:
         try:
-            reply = await send_request(method, self.target.sim_url + path, body)
-        except HttpRequestError as error:
-            raise DrillEnvironmentError(
-                f"the simulator at {self.target.sim_url} does not answer: {error}"
-            ) from error
+            reply = await self._control_plane.send(method, path, body)
+        except NoReplyError as error:
+            raise DrillEnvironmentError(f"the simulator does not answer: {error}") from error
         if not reply.ok:
             text = reply.body.decode(errors="replace")
             raise DrillEnvironmentError(f"the simulator refuses {method} {path}: {text}")

@@ -18,10 +18,10 @@ from chimera_s1.app.cli.drill.observations import (
     ObservedStatus,
 )
 from chimera_s1.app.cli.drill.quote_checks import ObservedQuote
-from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1_client import HttpSession, NoReplyError
 
 READ_INTERVAL_MS = 50
 POLL_INTERVAL_MS = 100
@@ -47,11 +47,11 @@ class _Detail(Struct):
 class ServiceObserver:
     """Collects observations until cancelled; what cannot be read now is read later."""
 
-    def __init__(self, client: ClusterClient, url: str, clock: Clock) -> None:
-        """Args: client: Of the service's Redis, for this observer alone; url: Of the service."""
+    def __init__(self, client: ClusterClient, service: HttpSession, clock: Clock) -> None:
+        """Args: client: Of the service's Redis, for this observer alone."""
         self.observations = Observations()
         self._client = client
-        self._url = url
+        self._service = service
         self._clock = clock
         self._last_entry_ids: dict[str, str] = {}
 
@@ -121,12 +121,12 @@ class ServiceObserver:
             levels: dict[str, str] = {}
             dropped: dict[str, float] = {}
             try:
-                health = await send_request("GET", f"{self._url}/health")
-                metrics = await send_request("GET", f"{self._url}/metrics")
+                health = await self._service.send("GET", "/health")
+                metrics = await self._service.send("GET", "/metrics")
                 components = msgspec.json.decode(health.body, type=_Health).components
                 levels = {each.name: each.level for each in components}
                 dropped = _dropped(metrics.body.decode())
-            except (HttpRequestError, msgspec.DecodeError):
+            except (NoReplyError, msgspec.DecodeError):
                 pass  # no levels: the service does not answer
             self.observations.health.append(
                 ObservedHealth(self._clock.now_ms(), levels=levels, dropped=dropped)

@@ -13,7 +13,7 @@ from chimera_s1.app.cli.drill.observer import ServiceObserver
 from chimera_s1.app.cli.drill.report import print_catalogue, print_results
 from chimera_s1.app.cli.drill.runner import DrillRunner
 from chimera_s1.app.cli.drill.scenarios import DRILLS, choose
-from chimera_s1.app.cli.shared.http_client import parse_base_url
+from chimera_s1.app.cli.shared.base_url import parse_base_url
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
 from chimera_s1.app.cli.shared.stream_store_location import (
     StreamStoreLocation,
@@ -24,6 +24,10 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.app.state_files import read_demo_state
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1_client import HttpSession
+
+REPLY_TIMEOUT_S = 5.0
+"""Of the service and the simulator."""
 
 
 class DrillOptions(Struct, frozen=True):
@@ -107,9 +111,11 @@ async def _drill_runner(
     async with (
         connected(target.redis, settings) as breaking,
         connected(target.redis, settings) as observing,
+        HttpSession(target.sim_url, timeout_s=REPLY_TIMEOUT_S) as simulator,
+        HttpSession(target.url, timeout_s=REPLY_TIMEOUT_S) as service,
     ):
-        environment = DrillEnvironment(target, breaking)
-        observer = ServiceObserver(observing, target.url, clock)
+        environment = DrillEnvironment(target, breaking, simulator)
+        observer = ServiceObserver(observing, service, clock)
         await observer.begin()
         async with environment.faster_market(), anyio.create_task_group() as tasks:
             tasks.start_soon(observer.run)

@@ -4,13 +4,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from chimera_s1.app.cli.shared.http_client import HttpReply, parse_base_url, send_request
+from chimera_s1.app.cli.shared.base_url import parse_base_url
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.state_files import read_demo_state
 from chimera_s1.domain.errors import ConfigurationError
-
-REQUEST_TIMEOUT_S = 20.0
-"""Longer than the service holds back the reply to a transfer."""
 
 
 class ServiceAccess(Struct, frozen=True):
@@ -19,23 +16,6 @@ class ServiceAccess(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"ServiceAccess(url={self.url!r}, token=***)"
-
-    async def send(
-        self, method: str, path: str, body: bytes | None = None, key: str = ""
-    ) -> HttpReply:
-        """Send one request; *key* is the Idempotency-Key, empty for none.
-
-        Raises:
-            HttpRequestError: No complete reply arrived.
-        """
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        if key:
-            headers["Idempotency-Key"] = key
-        return await send_request(
-            method, self.url + path, body, headers, timeout_s=REQUEST_TIMEOUT_S
-        )
 
 
 def find_service(url: str | None, environ: Mapping[str, str], settings: Settings) -> ServiceAccess:

@@ -1,11 +1,11 @@
 """Runs `transfer`: saves the transfer, requests it, prints the outcome."""
 
 import os
-import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import assert_never
 from uuid import uuid4
 
-import msgspec
 import typer
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,14 +13,10 @@ from msgspec.structs import replace
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
-from chimera_s1.app.cli.transfer.client import (
-    RequestRejected,
-    RetryNeeded,
-    TransferClient,
-    TransferClientResult,
-    TransferFinished,
-    TransferPending,
-    TransferUnknown,
+from chimera_s1.app.cli.transfer.saved_call import (
+    SavedCallOutcome,
+    SavedTransferCall,
+    json_body,
 )
 from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers, TransferBody
 from chimera_s1.app.service_settings import Settings
@@ -28,6 +24,16 @@ from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.money import exact_text, parse_usdt
 from chimera_s1.domain.treasury.limits import Wallet, direction_between
+from chimera_s1_client import (
+    ConflictError,
+    HttpSession,
+    NotFoundError,
+    ProblemError,
+    TransferFailed,
+    TransferOk,
+    TransferPending,
+)
+from chimera_s1_client.transfer import NOT_FOUND_CODE
 
 OK, FAIL, USAGE_ERROR, PENDING = 0, 1, 2, 3
 """Exit codes."""
@@ -86,8 +92,8 @@ async def make_transfer(settings: Settings, body: TransferBody, options: Transfe
     saved = _to_save(files.find(body.transfer_id), body, service.url)
     files.save(saved)
     print_status(f"transfer {saved.transfer_id} is saved in {files.path(saved.transfer_id)}")
-    client = _make_client(saved, files, service, options.wait_s)
-    return _print(await client.run(), as_json=options.as_json)
+    async with _calling(saved, files, service, options.wait_s) as call:
+        return _print(await call.run(), as_json=options.as_json)
 
 
 async def resume_transfers(
@@ -109,8 +115,9 @@ async def resume_transfers(
     for saved in transfers:
         service = find_service(options.url or saved.url, os.environ, settings)
         print_status(f"resuming transfer {saved.transfer_id} at {service.url}")
-        client = _make_client(replace(saved, url=service.url), files, service, options.wait_s)
-        codes.add(_print(await client.resume(), as_json=options.as_json))
+        saved_here = replace(saved, url=service.url)
+        async with _calling(saved_here, files, service, options.wait_s) as call:
+            codes.add(_print(await call.resume(SystemClock()), as_json=options.as_json))
     return max(codes)
 
 
@@ -140,69 +147,65 @@ def _to_save(before: SavedTransfer | None, body: TransferBody, url: str) -> Save
     return replace(before, saved_at=now_ms, attempts=before.attempts + 1, result="", message="")
 
 
-def _make_client(
+@asynccontextmanager
+async def _calling(
     saved: SavedTransfer, files: SavedTransfers, service: ServiceAccess, wait_s: float
-) -> TransferClient:
-    return TransferClient(
-        saved,
-        files,
-        service.send,
-        clock=SystemClock(),
-        draw=random.random,
-        print_status=print_status,
-        wait_ms=wait_s * 1000,
+) -> AsyncIterator[SavedTransferCall]:
+    async with HttpSession(service.url, service.token) as session:
+        yield SavedTransferCall(saved, files, session.send, on_wait=_print_wait, wait_s=wait_s)
+
+
+def _print_wait(cause: str, wait_s: float) -> None:
+    print_status(
+        f"{cause}; retrying with the same id in {wait_s:.1f} s, which is safe: one id moves "
+        "money once"
     )
 
 
-def _print(ended: TransferClientResult, *, as_json: bool) -> int:
+def _print(ended: SavedCallOutcome, *, as_json: bool) -> int:
     code, text = exit_code_and_message(ended)
-    typer.echo(_json_body(ended, code) if as_json else text)
+    result = {OK: "OK", PENDING: "PENDING"}.get(code, "FAIL")
+    typer.echo(json_body(ended, result) if as_json else text)
     return code
 
 
-def exit_code_and_message(ended: TransferClientResult) -> tuple[int, str]:
+def exit_code_and_message(ended: SavedCallOutcome) -> tuple[int, str]:
     """The exit code and the line for people."""
-    body = ended.saved.body
+    body, url = ended.saved.body, ended.saved.url
     name = (
         f"transfer {body.transfer_id}: {body.amount_usdt} USDT "
         f"from {body.source.value} to {body.target.value}"
     )
-    match ended.meaning:
-        case TransferFinished(result=result, message=message):
-            ok = OK, f"OK {name}, moved"
-            return ok if result == "OK" else (FAIL, f"FAIL {name}, not moved: {message}")
-        case TransferUnknown():
+    match ended.result:
+        case TransferOk():
+            return OK, f"OK {name}, moved"
+        case TransferFailed(message=message):
+            return FAIL, f"FAIL {name}, not moved: {message}"
+        case TransferPending():
+            return PENDING, _pending_message(name, url, ended.result)
+        case NotFoundError() as error if error.problem.code == NOT_FOUND_CODE:
             return FAIL, (
-                f"FAIL {name}, not moved: {ended.saved.url} never accepted it, and it is too old "
-                "to be sent now; request a new transfer"
+                f"FAIL {name}, not moved: {url} never accepted it, and it is too old to be sent "
+                "now; request a new transfer"
             )
-        case RequestRejected(cause=cause) if not ended.saved.result:
-            return PENDING, (
-                f"PENDING {name}, refused by {ended.saved.url}: {cause}; the outcome of an "
-                f"earlier request is unknown, {_RESUME} retries"
-            )
-        case RequestRejected(cause=cause, by_state=by_state):
-            code = FAIL if by_state else USAGE_ERROR
-            return code, f"FAIL {name}, refused by {ended.saved.url}: {cause}"
-        case TransferPending(message=message):
-            why = f" ({message})" if message else ""
-            return PENDING, f"PENDING {name}, accepted, not finished{why}; {_RESUME} continues"
-        case RetryNeeded(cause=cause):
-            return PENDING, (
-                f"PENDING {name}, unknown whether accepted: {cause}; {_RESUME} retries with the "
-                "same id, never use another"
-            )
+        case ConflictError() as error:
+            return FAIL, f"FAIL {name}, refused by {url}: {error}"
+        case ProblemError() as error:
+            return USAGE_ERROR, f"FAIL {name}, refused by {url}: {error}"
         case _:
-            assert_never(ended.meaning)
+            assert_never(ended.result)
 
 
-def _json_body(ended: TransferClientResult, code: int) -> str:
-    """The last reply's body where it is JSON; else a body of the same shape."""
-    try:
-        msgspec.json.decode(ended.body)
-        return ended.body.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        result = {OK: "OK", PENDING: "PENDING"}.get(code, "FAIL")
-        message = getattr(ended.meaning, "cause", "")
-        shown = {"transfer_id": ended.saved.transfer_id, "result": result, "message": message}
-        return msgspec.json.encode(shown).decode()
+def _pending_message(name: str, url: str, pending: TransferPending) -> str:
+    if pending.refused is not None:
+        return (
+            f"PENDING {name}, refused by {url}: {pending.message}; the outcome of an earlier "
+            f"request is unknown, {_RESUME} retries"
+        )
+    if not pending.accepted:
+        return (
+            f"PENDING {name}, unknown whether accepted: {pending.message}; {_RESUME} retries with "
+            "the same id, never use another"
+        )
+    why = f" ({pending.message})" if pending.message else ""
+    return f"PENDING {name}, accepted, not finished{why}; {_RESUME} continues"
