@@ -141,6 +141,7 @@ async def service_process(
         "S1_RECONNECT_JITTER_MS": "10",
         "S1_RECONNECT_N_MAX": "1000",
         "S1_CLOCK_PATROL_MS": "500",
+        "S1_HEALTH_GRACE_MAX_MS": "0",
     }
     process = await anyio.open_process(
         [sys.executable, *interpreter, "serve"],

@@ -117,6 +117,57 @@ async def test_killed_exchange_is_reported_and_reconnected(
             assert own[-1] == "ws.opened"
 
 
+async def until_state(reader: StreamReader, states: Collection[str]) -> None:
+    """Read `mkt:status` up to an entry with one of *states*."""
+    while (await reader.next())[1]["state"] not in states:
+        pass
+
+
+async def test_half_a_second_of_disconnect_calls_no_operator(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """Consumers know at once; the service stays ready, and the log has one line."""
+    patient = {
+        "S1_HEALTH_GRACE_MAX_MS": "60000",
+        "S1_RECONNECT_BASE_MS": "600",
+        "S1_RECONNECT_MAX_WAIT_MS": "600",
+    }
+    fault = {"on": "ws:spot", "do": "disconnect"}
+    async with (
+        simulator_process(*SYMBOL) as exchange,
+        service_process(tmp_path, beside(node, exchange.ready, **patient)) as service,
+        redis_at(node.address.port) as redis,
+        httpx2.AsyncClient(base_url=exchange.ready["control_url"]) as control,
+        httpx2.AsyncClient(base_url=await service.url()) as http,
+    ):
+        await service.readiness(200)
+        events = StreamReader(redis, "ops:events")
+        status = StreamReader(redis, "mkt:status:spot")
+        await kinds_until(events, "ws.opened", ["spot-0"])
+        await until_state(status, {"LIVE", "QUIET"})
+
+        (await control.post("/sim/faults", json=fault)).raise_for_status()
+        await until_state(status, {"BLIND"})
+        during = await http.get("/ready")
+        assert await kinds_until(events, "ws.opened", ["spot-0"]) == [
+            "spot-0 ws.lost",
+            "spot-0 ws.opened",
+        ]
+        await until_state(status, {"LIVE", "QUIET"})
+        fired = (await control.get("/sim/faults")).json()["faults"][0]["fired"]
+        assert await service.stop() == 0
+
+    text = [line["message"] for line in service.lines]
+    lost, stopping = (
+        next(number for number, line in enumerate(text) if part in line)
+        for part in ("spot-0 lost", "SIGTERM: stopping")
+    )
+    assert fired == 1
+    assert during.status_code == 200, during.text
+    names = ("spot-0", "feed.spot", "market.spot")
+    assert not [line for line in text[lost + 1 : stopping] if line.startswith(names)]
+
+
 async def mode_changes(reader: StreamReader, last: str) -> list[str]:
     """The trading modes entered, up to *last*."""
     entered: list[str] = []

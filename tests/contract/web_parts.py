@@ -41,6 +41,7 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import HealthReport, HealthSource
+from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode
@@ -136,7 +137,11 @@ class WebParts:
             record=lambda kind, detail: self.events.append((kind, detail)),
         )
         self.health = ReportHealth(
-            self.clock, shard="0/1", version="1.2.3", mode=lambda: TradingMode.NORMAL
+            self.clock,
+            shard="0/1",
+            version="1.2.3",
+            mode=lambda: TradingMode.NORMAL,
+            grace=GraceLimit(0),
         )
         for source in (
             HealthSource("redis", lambda: self.redis, required=True),

@@ -30,6 +30,7 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
+from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.ports.clock import Clock
 
 
@@ -51,7 +52,11 @@ def build_health(
     capabilities: tuple[Capability, ...],
 ) -> ReportHealth:
     health = ReportHealth(
-        clock, shard=str(settings.shard), version=__version__, mode=operations.trading_mode.mode
+        clock,
+        shard=str(settings.shard),
+        version=__version__,
+        mode=operations.trading_mode.mode,
+        grace=GraceLimit(settings.health_grace_max_ms),
     )
     for capability in capabilities:
         for source in capability.health:

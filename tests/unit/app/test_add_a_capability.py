@@ -47,6 +47,10 @@ class HeartbeatReport(Struct, frozen=True):
         return Level.GREEN if self.beats else Level.YELLOW
 
     @property
+    def grace_ms(self) -> float:
+        return 0  # YELLOW does not wait
+
+    @property
     def sentence(self) -> str:
         return f"{self.beats} beats" if self.beats else "no beat yet: it comes within a second"
 

@@ -154,6 +154,12 @@ class CoreSettings(BaseSettings):
     clock_patrol_ms: WholeNumber = number_setting(
         "Process", 30_000, (100, 3_600_000), "ms between time requests to the exchange"
     )
+    health_grace_max_ms: WholeNumber = number_setting(
+        "Process",
+        60_000,
+        (0, 3_600_000),
+        "ms, no level of /health waits longer for what may end by itself; 0 shows each at once",
+    )
     db_arango_uri: Coordinators = text_setting(
         "Store",
         "",

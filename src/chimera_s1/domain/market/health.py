@@ -3,9 +3,17 @@
 from msgspec import Struct
 
 from chimera_s1.domain.operations.health import Level, count
+from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
 
 _NAMES_SHOWN = 5
 _WAIT_SHOWN_MS = 1_000
+
+LISTING_GRACE_MS = 30_000
+"""A start: the listing is read again with growing waits."""
+WRITE_GRACE_MS = 10_000
+"""Connections of the clients are made again, and the cluster map is read again."""
+FAILOVER_GRACE_MS = 30_000
+"""A replica takes over after `cluster-node-timeout`, by default 15 s, and an election."""
 
 
 class FeedReport(Struct, frozen=True):
@@ -39,6 +47,13 @@ class FeedReport(Struct, frozen=True):
         if self.delivering < self.connections:
             return Level.ORANGE
         return Level.YELLOW if self.unlisted else Level.GREEN
+
+    @property
+    def grace_ms(self) -> float:
+        """None for FATAL: it has used up its retries."""
+        if self.fatal:
+            return 0
+        return LISTING_GRACE_MS if self.instruments is None else RECONNECT_GRACE_MS
 
     @property
     def sentence(self) -> str:
@@ -107,6 +122,10 @@ class StreamStoreReport(Struct, frozen=True):
         return Level.YELLOW if self.merging_windows else Level.GREEN
 
     @property
+    def grace_ms(self) -> float:
+        return FAILOVER_GRACE_MS if self.reachable else WRITE_GRACE_MS
+
+    @property
     def sentence(self) -> str:
         if not self.reachable:
             cause = self.cause or "not connected yet"
@@ -158,6 +177,11 @@ class MarketReport(Struct, frozen=True):
         if not (self.stale or self.blind or self.late or self.degraded):
             return Level.YELLOW if self.gone else Level.GREEN
         return Level.ORANGE if self.live or self.quiet or self.late else Level.RED
+
+    @property
+    def grace_ms(self) -> float:
+        """Consumers do not wait for it: `mkt:status` has each change at once."""
+        return RECONNECT_GRACE_MS
 
     @property
     def sentence(self) -> str:

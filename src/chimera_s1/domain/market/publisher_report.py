@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from chimera_s1.domain.operations.health import Level, count
 
+LEASE_GRACE_MS = 10_000
+"""A lease that is not renewed ends, and a standby takes it, well within this."""
+
 
 class PublisherReport(Struct, frozen=True):
     """Attributes:
@@ -32,6 +35,11 @@ class PublisherReport(Struct, frozen=True):
         if not self.publishing:
             return Level.ORANGE if self.cause or self.endless or not self.other else Level.GREEN
         return Level.YELLOW if self.cause or self.foreign_streams else Level.GREEN
+
+    @property
+    def grace_ms(self) -> float:
+        """None for a lease that never expires: nothing ends it but an operator."""
+        return 0 if self.endless else LEASE_GRACE_MS
 
     @property
     def sentence(self) -> str:

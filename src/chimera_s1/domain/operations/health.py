@@ -20,7 +20,16 @@ class HealthReport(Protocol):
     """State of a component, computed from memory."""
 
     @property
-    def level(self) -> Level: ...
+    def level(self) -> Level:
+        """Of this state, as if it had lasted long enough."""
+        ...
+
+    @property
+    def grace_ms(self) -> float:
+        """How long this state may last before its level counts: it may end by itself. 0 where
+        waiting costs more than a false alarm.
+        """
+        ...
 
     @property
     def sentence(self) -> str:
@@ -34,7 +43,7 @@ class HealthSource(Struct, frozen=True):
     Attributes:
         name: `feed.spot`, `redis`; unique.
         report: Current state; must not wait and must not raise.
-        required: While it is RED, the service is not ready.
+        required: The service is not ready before it has worked, and while it is RED.
     """
 
     name: str
@@ -48,8 +57,10 @@ class HealthComponent(Struct, frozen=True):
     Attributes:
         name: `feed.spot`, `redis`, `clock.perp`, `loop`.
         since: When the level last changed, local epoch ms.
-        detail: The report's sentence.
-        required: While it is RED, `/ready` answers 503.
+        detail: The report's sentence, and what its level waits for.
+        required: `/ready` answers 503 unless it is ready.
+        ready: It has worked since the start, and is not RED.
+        lasted_ms: How long the state behind an ORANGE or RED level has lasted.
     """
 
     name: str
@@ -57,6 +68,8 @@ class HealthComponent(Struct, frozen=True):
     since: int
     detail: str
     required: bool
+    ready: bool
+    lasted_ms: float = 0.0
 
 
 def overall_level(components: Iterable[HealthComponent]) -> Level:
@@ -65,8 +78,8 @@ def overall_level(components: Iterable[HealthComponent]) -> Level:
 
 
 def is_ready(components: Iterable[HealthComponent]) -> bool:
-    """True while no required component is RED."""
-    return not any(component.required and component.level is Level.RED for component in components)
+    """True while every required component is ready."""
+    return all(component.ready for component in components if component.required)
 
 
 def tier(value: float, green: float, yellow: float, orange: float) -> Level:

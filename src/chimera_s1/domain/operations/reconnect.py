@@ -9,6 +9,9 @@ from msgspec import Struct, structs
 
 from chimera_s1.domain.operations.backoff import Backoff
 
+RECONNECT_GRACE_MS = 10_000
+"""How long a loss may last before an operator is needed: four dials with the default waits."""
+
 
 class ReconnectPolicy(Struct, frozen=True):
     """Back-off for the first *retries_max* retries; then FATAL, with a dial every *scan_ms*.

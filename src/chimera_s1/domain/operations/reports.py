@@ -17,6 +17,13 @@ LAG_GREEN_MS = 100
 LAG_YELLOW_MS = 500
 LAG_ORANGE_MS = 2000
 
+TIME_REQUESTS_GRACE_MS = 30_000
+"""While they fail, time is asked for every second; the default patrol asks every 30 s."""
+LOOP_GRACE_MS = 10_000
+"""One late wake-up is in the report for 5 s; only a second one makes it last longer."""
+SHORT_HOLD_MS = 10_000
+"""A hold that ends sooner needs no operator."""
+
 
 class ClockReport(Struct, frozen=True):
     """Our clock against a venue's; see `ClockSkew`."""
@@ -27,7 +34,15 @@ class ClockReport(Struct, frozen=True):
     @property
     def level(self) -> Level:
         """The worse of the skew's level and that of `p_up`."""
-        return max(skew_level(self.offset), tier(-self.p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
+        return max(skew_level(self.offset), self._answers_level())
+
+    @property
+    def grace_ms(self) -> float:
+        """None for a skew: it is proven by several samples, and no clock is right by waiting."""
+        return 0 if skew_level(self.offset) >= self._answers_level() else TIME_REQUESTS_GRACE_MS
+
+    def _answers_level(self) -> Level:
+        return tier(-self.p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0)
 
     @property
     def sentence(self) -> str:
@@ -70,6 +85,10 @@ class LoopReport(Struct, frozen=True):
         return tier(self.lag_ms, LAG_GREEN_MS, LAG_YELLOW_MS, LAG_ORANGE_MS)
 
     @property
+    def grace_ms(self) -> float:
+        return LOOP_GRACE_MS
+
+    @property
     def sentence(self) -> str:
         if self.lag_ms <= LAG_GREEN_MS:
             return f"wakes up at most {self.lag_ms:.0f} ms late"
@@ -85,6 +104,10 @@ class EmbeddedRedisReport(Struct, frozen=True):
     @property
     def level(self) -> Level:
         return Level.YELLOW
+
+    @property
+    def grace_ms(self) -> float:
+        return 0
 
     @property
     def sentence(self) -> str:
@@ -125,6 +148,11 @@ class VenueLimitsReport(Struct, frozen=True):
         if self.hold is not None:
             return Level.ORANGE
         return Level.YELLOW if self.dials >= self.dials_max else Level.GREEN
+
+    @property
+    def grace_ms(self) -> float:
+        """None for a long hold: its end is known."""
+        return 0 if self.held_ms > SHORT_HOLD_MS else SHORT_HOLD_MS
 
     @property
     def sentence(self) -> str:

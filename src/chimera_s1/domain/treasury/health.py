@@ -8,6 +8,8 @@ from chimera_s1.domain.operations.health import Level, count
 from chimera_s1.domain.treasury.account_claim import AccountVerdict
 
 UNRESOLVED_GREEN_MS = 60_000
+RELAY_GRACE_MS = 10_000
+"""Events wait safely in the ledger while the connections to Redis are made again."""
 
 
 class TreasuryReport(Struct, frozen=True):
@@ -52,16 +54,27 @@ class TreasuryReport(Struct, frozen=True):
         """RED: damage, store, account claimed by another; ORANGE: unknown for 60 s, review, relay,
         key, maintenance; YELLOW: kill switch, clock, claim or status not read.
         """
-        if self.ledger_damage or self.store_error or self.account.level is Level.RED:
+        if self._stopped:
             return Level.RED
-        unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
-        if unknown_for_long or self.in_review or self.relay_error or self.key_problem:
-            return Level.ORANGE
-        if self.maintenance:
+        if self._needs_someone or self.relay_error:
             return Level.ORANGE
         unread = self.kill_switch_error or self.account_error or self.status_problem
         unsure = self.kill_switch_on or self.clock_problem or unread
         return Level.YELLOW if unsure else self.account.level
+
+    @property
+    def grace_ms(self) -> float:
+        """None where money is concerned; only events that wait for Redis have one."""
+        return 0 if self._stopped or self._needs_someone else RELAY_GRACE_MS
+
+    @property
+    def _stopped(self) -> bool:
+        return bool(self.ledger_damage or self.store_error or self.account.level is Level.RED)
+
+    @property
+    def _needs_someone(self) -> bool:
+        unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
+        return bool(unknown_for_long or self.in_review or self.key_problem or self.maintenance)
 
     @property
     def sentence(self) -> str:

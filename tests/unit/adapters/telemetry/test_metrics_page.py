@@ -164,7 +164,7 @@ def test_round_trips_are_shown_after_the_first_measurement() -> None:
 
 
 def test_throughput_health_and_build_are_shown() -> None:
-    component = HealthComponent("redis", Level.ORANGE, 0, "", required=True)
+    component = HealthComponent("redis", Level.ORANGE, 0, "", required=True, ready=True)
 
     assert shown([throughput_source(lambda: 812.5)], "s1_mkt_throughput") == 812.5
     assert (

@@ -67,8 +67,8 @@ def treasury(**facts: str | bool | int | AccountVerdict) -> TreasuryReport:
     return replace(SOUND, **facts)
 
 
-def component(level: Level, *, required: bool = True) -> HealthComponent:
-    return HealthComponent("redis", level, since=0, detail="", required=required)
+def component(level: Level, *, required: bool = True, ready: bool = True) -> HealthComponent:
+    return HealthComponent("redis", level, since=0, detail="", required=required, ready=ready)
 
 
 @pytest.mark.parametrize(
@@ -231,10 +231,8 @@ def test_overall_level_is_the_worst_level(parts: list[Level], further: Level) ->
     assert after == max(before, further)
 
 
-@given(st.lists(st.builds(component, levels, required=st.booleans())))
-def test_only_a_required_red_component_ends_readiness(
-    parts: list[HealthComponent],
-) -> None:
-    broken = [part for part in parts if part.required and part.level is RED]
+@given(st.lists(st.builds(component, levels, required=st.booleans(), ready=st.booleans())))
+def test_only_a_required_component_ends_readiness(parts: list[HealthComponent]) -> None:
+    broken = [part for part in parts if part.required and not part.ready]
 
     assert is_ready(parts) is not bool(broken)

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
 from chimera_s1.domain.operations.clock_skew import percentile
+from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
     ClockStepped,
@@ -47,6 +48,7 @@ class OperationsOutbox:
         self._log = log
         self._clock = clock
         self._new_id = new_id
+        self._lost_at_ms: dict[str, float] = {}
         self._unwritten_round_trips: dict[str, RoundTripEntry] = {}
         self._last_rtt_ms: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
         self.events = Outbox(self._write_event, limit=OUTBOX_MAX, batch_max=1)
@@ -62,12 +64,13 @@ class OperationsOutbox:
             case RoundTrip():
                 self._add_round_trip(event)
             case ConnectionOpened(connection=name, venue=venue):
-                _log.info("%s: delivering", name)
+                self._log_opened(name)
                 self.record("ws.opened", {"connection": name, "venue": venue.value})
             case FatalEnded(connection=name, venue=venue):
                 _log.info("%s: healthy again after FATAL", name)
                 self.record("ws.recovered", {"connection": name, "venue": venue.value})
             case ConnectionLost(connection=name, cause=cause, retry_in_ms=wait_ms):
+                self._lost_at_ms.setdefault(name, self._clock.monotonic_ms())
                 _log.warning("%s lost: %s; reconnecting in %.1f s", name, cause, wait_ms / 1e3)
                 self.record("ws.lost", _loss_detail(event))
             case ConnectionRenewed(connection=name, venue=venue, cause=cause):
@@ -142,6 +145,16 @@ class OperationsOutbox:
     async def _write_event(self, batch: tuple[OperationsEvent, ...]) -> None:
         for event in batch:
             await self._log.record(event)
+
+    def _log_opened(self, name: str) -> None:
+        """Not the return after a short loss: its one line is enough."""
+        lost_at_ms = self._lost_at_ms.pop(name, None)
+        if lost_at_ms is None:
+            _log.info("%s: delivering", name)
+            return
+        lost_ms = self._clock.monotonic_ms() - lost_at_ms
+        level = logging.INFO if lost_ms >= RECONNECT_GRACE_MS else logging.DEBUG
+        _log.log(level, "%s: delivering again after %.1f s", name, lost_ms / 1000)
 
     def _add_round_trip(self, event: RoundTrip) -> None:
         self._last_rtt_ms.append(event.rtt_ms)

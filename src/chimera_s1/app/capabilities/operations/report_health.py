@@ -12,6 +12,12 @@ from chimera_s1.domain.operations.health import (
     is_ready,
     overall_level,
 )
+from chimera_s1.domain.operations.level_grace import (
+    GraceLimit,
+    SeenState,
+    SettledLevel,
+    describe_waiting,
+)
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.operations_log import EventDetail
@@ -26,7 +32,7 @@ class HealthSnapshot(Struct, frozen=True):
 
     Attributes:
         status: The worst level of all components.
-        ready: No required component is RED.
+        ready: Every required component has worked since the start, and is not RED.
         shard: Which share of the instruments, `0/1`.
         uptime_s: Whole seconds since it was started.
         components: In the order they were registered.
@@ -42,7 +48,7 @@ class HealthSnapshot(Struct, frozen=True):
 
 
 class _LevelSince(Struct, frozen=True):
-    level: Level
+    settled: SettledLevel
     since: int
 
 
@@ -51,15 +57,23 @@ class ReportHealth:
 
     Args:
         mode: The trading mode now.
+        grace: How long a level may wait at most.
     """
 
     def __init__(
-        self, clock: Clock, *, shard: str, version: str, mode: Callable[[], TradingMode]
+        self,
+        clock: Clock,
+        *,
+        shard: str,
+        version: str,
+        mode: Callable[[], TradingMode],
+        grace: GraceLimit,
     ) -> None:
         self._clock = clock
         self._shard = shard
         self._version = version
         self._mode = mode
+        self._grace = grace
         self._started_ms = clock.monotonic_ms()
         self._sources: dict[str, HealthSource] = {}
         self._levels: dict[str, _LevelSince] = {}
@@ -97,11 +111,27 @@ class ReportHealth:
 
     def _component(self, source: HealthSource) -> HealthComponent:
         report = source.report()
-        level = report.level
-        known = self._levels.get(source.name)
-        if known is None or known.level is not level:
-            known = self._levels[source.name] = _LevelSince(level, self._clock.now_ms())
-        return HealthComponent(source.name, level, known.since, report.sentence, source.required)
+        seen = SeenState(report.level, report.grace_ms, self._clock.monotonic_ms())
+        settled, since = self._settle(source.name, seen)
+        waiting = describe_waiting(settled, seen, self._grace)
+        return HealthComponent(
+            source.name,
+            settled.level,
+            since,
+            f"{report.sentence}; {waiting}" if waiting else report.sentence,
+            required=source.required,
+            ready=settled.ready,
+            lasted_ms=settled.lasted_ms,
+        )
+
+    def _settle(self, name: str, seen: SeenState) -> tuple[SettledLevel, int]:
+        """The level to show, and since when."""
+        known = self._levels.get(name) or _LevelSince(SettledLevel(), self._clock.now_ms())
+        settled = known.settled.after(seen, self._grace)
+        changed = settled.level is not known.settled.level
+        since = self._clock.now_ms() if changed else known.since
+        self._levels[name] = _LevelSince(settled, since)
+        return settled, since
 
 
 def _record_changes(
@@ -110,19 +140,27 @@ def _record_changes(
     for old, new in zip(before.components, now.components, strict=True):
         if new.level is not old.level:
             _log_change(old, new)
-            record(
-                "health.changed",
-                {
-                    "component": new.name,
-                    "from": old.level.name,
-                    "to": new.level.name,
-                    "detail": new.detail,
-                },
-            )
+            detail: EventDetail = {
+                "component": new.name,
+                "from": old.level.name,
+                "to": new.level.name,
+                "detail": new.detail,
+            }
+            if new.level < old.level and old.lasted_ms:
+                detail["lasted_ms"] = round(old.lasted_ms)
+            record("health.changed", detail)
 
 
 def _log_change(old: HealthComponent, new: HealthComponent) -> None:
     """Log changes that may concern an operator; lower levels vary with the load."""
-    if max(old.level, new.level) >= Level.ORANGE:
-        level = logging.WARNING if new.level > old.level else logging.INFO
-        _log.log(level, "%s is %s: %s", new.name, new.level.name, new.detail)
+    if new.level > old.level and new.level >= Level.ORANGE:
+        _log.warning("%s is %s: %s", new.name, new.level.name, new.detail)
+    elif new.level < old.level and old.level >= Level.ORANGE:
+        _log.info(
+            "%s is %s after %.1f s of %s: %s",
+            new.name,
+            new.level.name,
+            old.lasted_ms / 1000,
+            old.level.name,
+            new.detail,
+        )

@@ -227,7 +227,7 @@ def _service_file(state_dir: Path) -> dict[str, str] | None:
 
 
 async def unready_components(url: str) -> tuple[UnreadyComponent, ...]:
-    """The RED components in the reply of `GET /ready`; empty for status 200."""
+    """The components that the reply of `GET /ready` names; empty for status 200."""
     try:
         async with HttpSession(url, timeout_s=REPLY_TIMEOUT_S) as service:
             reply = await service.send("GET", "/ready")
@@ -237,8 +237,8 @@ async def unready_components(url: str) -> tuple[UnreadyComponent, ...]:
         return ()
     with suppress(msgspec.DecodeError):
         components = msgspec.json.decode(reply.body, type=_Readiness).components
-        if red := tuple(part for part in components if part.level == "RED"):
-            return red
+        if components:
+            return components
     return (UnreadyComponent("http", "RED", f"/ready answers {reply.status}"),)
 
 

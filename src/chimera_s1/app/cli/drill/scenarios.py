@@ -108,7 +108,7 @@ DRILLS = (
         "redis-gone",
         "every Redis node shut down",
         (RedisFault.SHUTDOWN,),
-        noticed_signs=((LevelSign("redis", ("ORANGE", "RED")),),),
+        noticed_signs=((LevelSign("redis", ("YELLOW", "ORANGE", "RED")),),),
         over_signs=((QuotesSign(),),),
         targets=DrillThresholds(noticed_s=3, over_s=5, lost=0),
         over_from_recovery=True,
@@ -127,8 +127,8 @@ DRILLS = (
         (SimulatedFault("clock", "offset:2000", for_ms=40_000),),
         noticed_signs=tuple((LevelSign(f"clock.{venue}", ("RED",)),) for venue in _VENUES),
         over_signs=tuple((LevelSign(f"clock.{venue}", ("GREEN",)),) for venue in _VENUES),
-        # Wrong times are found out by the next clock sample only.
-        targets=DrillThresholds(noticed_s=31, over_s=72, missing=2, lost=0, mistimed=2),
+        # Wrong times are found out by the next clock sample only; a level is lowered 5 s later.
+        targets=DrillThresholds(noticed_s=31, over_s=77, missing=2, lost=0, mistimed=2),
         age_max_ms=1_500,
     ),
 )

@@ -1,5 +1,6 @@
 """The operations outbox: ordered, bounded, and retried while the store is unavailable."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -15,6 +16,7 @@ from chimera_s1.app.capabilities.operations.operations_outbox import OperationsO
 from chimera_s1.app.capabilities.operations.outbox import RETRY_WAIT_MS
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
@@ -114,6 +116,24 @@ async def test_each_connection_change_is_an_event() -> None:
     assert bench.ids() == ["1", "2", "3", "4", "5"]
     assert {event.ts for event in bench.store.events} == {TS}
     assert bench.operations.events.written == 5
+
+
+async def test_a_short_loss_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The loss, with its cause; the return is a line of its own after a loss that lasted."""
+    caplog.set_level(logging.INFO)
+    bench, spot = Bench(), Venue.SPOT
+    lost = ConnectionLost("spot-0", spot, (), "cut", 0, 500.0)
+    opened = ConnectionOpened("spot-0", spot, ())
+    for lost_ms in (600, RECONNECT_GRACE_MS):
+        bench.operations.on_feed_event(lost)
+        await bench.clock.advance(lost_ms)
+        bench.operations.on_feed_event(opened)
+
+    loss = "spot-0 lost: cut; reconnecting in 0.5 s"
+    assert [record.message for record in caplog.records] == [
+        *(loss, loss),
+        "spot-0: delivering again after 10.0 s",
+    ]
 
 
 @pytest.mark.parametrize("refusing", [False, True])

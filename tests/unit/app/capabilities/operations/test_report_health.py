@@ -1,6 +1,8 @@
 """Health: the level of each report, the time of its last change, and a sentence with advice."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -13,8 +15,10 @@ from chimera_s1.app.capabilities.operations.report_health import CHECK_INTERVAL_
 from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStoreReport
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import HealthReport, HealthSource, Level
+from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.treasury.account_claim import Own
 from chimera_s1.domain.treasury.health import TreasuryReport
 from tests.account_verdicts import VERDICTS
@@ -44,6 +48,8 @@ SOUND = TreasuryReport(
     oldest_unresolved_ms=0,
     in_review=0,
 )
+
+AT_ONCE = GraceLimit(0)
 
 ADVICE = (
     "check",
@@ -111,8 +117,29 @@ def treasury(**facts: str | bool | int) -> TreasuryReport:
     return structs.replace(SOUND, **facts)
 
 
-def health(clock: ManualClock) -> ReportHealth:
-    return ReportHealth(clock, shard="0/2", version="1.2.3", mode=lambda: TradingMode.NORMAL)
+def health(clock: ManualClock, grace: GraceLimit = AT_ONCE) -> ReportHealth:
+    return ReportHealth(
+        clock, shard="0/2", version="1.2.3", mode=lambda: TradingMode.NORMAL, grace=grace
+    )
+
+
+@asynccontextmanager
+async def checking(
+    clock: ManualClock, store: "Store", grace: GraceLimit = AT_ONCE
+) -> AsyncIterator[tuple[ReportHealth, list[EventDetail]]]:
+    """The worker of a service with *store* as its only component, and what it records."""
+    service, recorded = health(clock, grace), list[EventDetail]()
+    service.register(HealthSource("redis", store.report, required=True))
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.run, lambda _kind, detail: recorded.append(detail))
+            await clock.wait_for_sleeper()
+            yield service, recorded
+            tasks.cancel_scope.cancel()
+
+
+def levels(recorded: list[EventDetail]) -> list[str]:
+    return [f"{detail['from']} {detail['to']}" for detail in recorded]
 
 
 async def test_since_is_when_the_level_changed() -> None:
@@ -137,29 +164,73 @@ async def test_level_change_is_logged_without_a_request(
     """The worker records the fall and the recovery; a request a minute later shows their times."""
     caplog.set_level(logging.INFO)
     clock, store = ManualClock(0), Store(WELL)
-    service = health(clock)
-    service.register(HealthSource("redis", store.report, required=True))
-    recorded: list[tuple[str, object, object]] = []
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(
-                service.run,
-                lambda kind, detail: recorded.append((kind, detail["from"], detail["to"])),
-            )
-            await clock.wait_for_sleeper()
-            store.now = UNREACHABLE
-            await clock.advance(CHECK_INTERVAL_MS)
-            store.now = WELL
-            await clock.advance(60_000)
-            tasks.cancel_scope.cancel()
+    async with checking(clock, store) as (service, recorded):
+        store.now = UNREACHABLE
+        await clock.advance(CHECK_INTERVAL_MS)
+        store.now = WELL
+        await clock.advance(60_000)
 
     assert service.snapshot().components[0].since == 2 * CHECK_INTERVAL_MS
-    assert recorded == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
+    assert levels(recorded) == ["GREEN RED", "RED GREEN"]
     fall, recovery = caplog.records
     assert (fall.levelno, recovery.levelno) == (logging.WARNING, logging.INFO)
     assert fall.message.startswith("redis is RED: ")
-    assert recovery.message.startswith("redis is GREEN: ")
+    assert recovery.message == "redis is GREEN after 0.0 s of RED: every write is acknowledged"
+
+
+async def test_half_a_second_without_redis_is_no_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is shown as YELLOW with what it waits for, and the service stays ready."""
+    caplog.set_level(logging.INFO)
+    clock, store = ManualClock(0), Store(WELL)
+    async with checking(clock, store, GraceLimit()) as (service, recorded):
+        store.now = UNREACHABLE
+        await clock.advance(CHECK_INTERVAL_MS)
+        during = service.snapshot()
+        store.now = WELL
+        await clock.advance(60_000)
+
+    assert (during.status, during.ready) == (Level.YELLOW, True)
+    assert during.components[0].detail.endswith("; RED if it lasts 10 s")
+    assert levels(recorded) == ["GREEN YELLOW", "YELLOW GREEN"]
+    assert not caplog.records
+
+
+async def test_a_longer_outage_is_one_line_and_its_end_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock, store = ManualClock(0), Store(WELL)
+    async with checking(clock, store, GraceLimit()) as (service, recorded):
+        store.now = UNREACHABLE
+        await clock.advance(30_000)
+        during = service.snapshot()
+        store.now = WELL
+        await clock.advance(1_000)
+        better = service.snapshot()
+        await clock.advance(60_000)
+        after = service.snapshot()
+
+    assert [each.ready for each in (during, better, after)] == [False, False, True]
+    assert better.components[0].detail.endswith("; RED until it has been better for 5 s")
+    assert levels(recorded) == ["GREEN YELLOW", "YELLOW RED", "RED GREEN"]
+    assert recorded[-1]["lasted_ms"] == 29_500
+    fall, recovery = (record.message for record in caplog.records)
+    assert fall.startswith("redis is RED: ")
+    assert recovery == "redis is GREEN after 29.5 s of RED: every write is acknowledged"
+
+
+async def test_a_service_that_starts_is_yellow_and_not_ready() -> None:
+    clock, store = ManualClock(0), Store(UNREACHABLE)
+    service = health(clock, GraceLimit())
+    service.register(HealthSource("redis", store.report, required=True))
+    starting = service.snapshot()
+    store.now = WELL
+    started = service.snapshot()
+
+    assert (starting.status, starting.ready) == (Level.YELLOW, False)
+    assert (started.status, started.ready) == (Level.GREEN, True)
 
 
 async def test_snapshot_describes_the_service() -> None:
@@ -198,6 +269,7 @@ async def test_a_component_is_described_by_its_report() -> None:
 
     class Report:
         level = Level.ORANGE
+        grace_ms = 0
         sentence = "half of it works"
 
     service = health(ManualClock())

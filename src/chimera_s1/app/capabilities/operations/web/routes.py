@@ -53,7 +53,8 @@ def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
         503: ResponseSpec(
             NotReadyView,
             generate_examples=False,
-            description="A required component is RED; the body says what to do",
+            description="A required component is RED, or has not worked since the start; the body "
+            "says what to do",
             media_type=PROBLEM_JSON,
         )
     },
@@ -62,11 +63,13 @@ def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
 def read_readiness(
     request: AnyRequest, report_health: NamedDependency[ReportHealth]
 ) -> Response[ReadyView]:
-    """200 while no required component is RED, else 503 with the components that are."""
+    """200 once every required component has worked and while none is RED, else 503 with the
+    components that are not ready.
+    """
     snapshot = report_health.snapshot()
-    red = tuple(each for each in snapshot.components if each.level is Level.RED)
     if not snapshot.ready:
-        return _not_ready(request, red)
+        return _not_ready(request, snapshot.components)
+    red = (each for each in snapshot.components if each.level is Level.RED)
     components = tuple(map(ComponentView.of, red))
     return Response(ReadyView(status=snapshot.status.name, components=components))
 
@@ -85,10 +88,11 @@ def read_metrics(render_metrics: NamedDependency[SkipValidation[Callable[[], byt
     return render_metrics()
 
 
-def _not_ready(request: AnyRequest, red: tuple[HealthComponent, ...]) -> Response[Any]:
-    detail = "; ".join(f"{each.name}: {each.detail}" for each in red if each.required)
+def _not_ready(request: AnyRequest, every: tuple[HealthComponent, ...]) -> Response[Any]:
+    missing = [each for each in every if not each.ready]
+    detail = "; ".join(f"{each.name}: {each.detail}" for each in missing if each.required)
     problem = problem_view(NOT_READY, detail, request)
-    components = tuple(map(ComponentView.of, red))
+    components = tuple(map(ComponentView.of, missing))
     return problem_reply(NOT_READY, NotReadyView(**structs.asdict(problem), components=components))
 
 

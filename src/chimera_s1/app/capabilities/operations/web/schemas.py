@@ -73,6 +73,6 @@ class ReadyView(Struct, frozen=True):
 
 
 class NotReadyView(ProblemView, frozen=True):
-    """The problem of `/ready`, with the components that are RED."""
+    """The problem of `/ready`, with the components that are RED or have not worked yet."""
 
     components: tuple[ComponentView, ...]
