@@ -2,7 +2,11 @@
 
 import json
 import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -126,6 +130,45 @@ async def test_tail_finds_the_demo_and_ends_after_its_count(
     assert {line.split()[0] for line in lines} == {"spot/BTCUSDT", "perp/BTCUSDT"}
     assert f"(from {directory}/demo.env)" in err
     assert demo.ready["redis_addresses"][0] in err
+
+
+async def test_tail_in_a_small_terminal_shows_every_instrument_on_pages(
+    demo: ChimeraProcess, directory: Path
+) -> None:
+    """Keys turn them; q ends the command and leaves the terminal as it was."""
+    assert demo.ready
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (9, 80))
+    before = termios.tcgetattr(terminal)
+    command = [sys.executable, "-m", "chimera_s1", "tail", "--state-dir", str(directory)]
+    with anyio.fail_after(TIMEOUT_S):
+        process = await anyio.open_process(
+            command,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=subprocess.DEVNULL,
+            env={"TERM": "xterm"},
+        )
+        async with process:
+            shown = await read_until(master, "page 1 of ")
+            assert "…" not in shown
+            assert "no room for" in shown
+            os.write(master, b"n")
+            await read_until(master, "page 2 of ")
+            os.write(master, b"q")
+            assert await process.wait() == 0
+    assert termios.tcgetattr(terminal) == before
+    os.close(terminal)
+    os.close(master)
+
+
+async def read_until(descriptor: int, text: str) -> str:
+    """What a terminal shows, up to *text* and the rest of that piece."""
+    shown = ""
+    while text not in shown:
+        await anyio.wait_readable(descriptor)
+        shown += os.read(descriptor, 65_536).decode(errors="replace")
+    return shown
 
 
 async def test_doctor_finds_the_demo_healthy(demo: ChimeraProcess, directory: Path) -> None:

@@ -1,13 +1,23 @@
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from chimera_s1.adapters.market_file import MarketFileWriter, read_market_file
 from chimera_s1.app.cli.record.run import MessageRecorder
 from chimera_s1.app.cli.replay.command import parse_speed
-from chimera_s1.app.cli.tail.run import cells
-from chimera_s1.domain.errors import ConfigurationError, PortError
+from chimera_s1.app.cli.tail.table import (
+    ALL_COLUMNS,
+    Pages,
+    Row,
+    columns_that_fit,
+    parse_columns,
+    quote_table,
+    row_of,
+)
+from chimera_s1.domain.errors import ConfigurationError, InvalidValueError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
@@ -33,16 +43,74 @@ def test_a_row_shows_the_entry_and_its_age(mid: str, shown: str) -> None:
             ("src", "binance.spot.bookTicker"),
         ),
     )
-    assert cells(quote, now_ms=1772514460893) == (
-        "spot/BTCUSDT",
-        "28.314",
-        "28.315",
-        shown,
-        "0.35",
-        "1,197,930",
-        "893",
-        "binance.spot.bookTicker",
+    row = row_of(quote, now_ms=1772514460893)
+    assert row.instrument == "spot/BTCUSDT"
+    assert row.cells == {
+        "bid": "28.314",
+        "ask": "28.315",
+        "mid": shown,
+        "spread": "0.35",
+        "top1": "1,197,930",
+        "age": "893",
+        "source": "binance.spot.bookTicker",
+    }
+
+
+ROWS = [
+    Row(
+        f"spot/1000PEPE{number}USDT",
+        {
+            "bid": "0.00002514523",
+            "ask": "0.00002514524",
+            "mid": "0.000025145235",
+            "spread": "0.35",
+            "top1": "1,197,930",
+            "age": "893",
+            "source": "binance.spot.bookTicker",
+        },
     )
+    for number in range(7)
+]
+
+
+@pytest.mark.parametrize("width", range(40, 150))
+def test_a_column_is_left_out_whole_and_no_figure_is_cut(width: int) -> None:
+    output = StringIO()
+    columns = columns_that_fit(ROWS, ALL_COLUMNS, width)
+    Console(file=output, width=width).print(quote_table(ROWS, columns))
+
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in output.getvalue()
+    assert columns[0] == "bid"
+    if width >= 50:
+        assert len(lines) == len(ROWS) + 4  # no cell is folded
+
+
+def test_80_columns_have_room_for_bid_ask_and_age() -> None:
+    assert columns_that_fit(ROWS, ALL_COLUMNS, 80) == ("bid", "ask", "top1", "age")
+    assert columns_that_fit(ROWS, ALL_COLUMNS, 200) == ALL_COLUMNS
+
+
+def test_pages_show_every_row_and_turn_around() -> None:
+    pages = Pages()
+    seen: list[Row] = []
+    for number in (1, 2, 3):
+        shown, label = pages.of(ROWS, 3)
+        assert label == f"page {number} of 3"
+        seen += shown
+        pages.turn(1)
+    assert seen == ROWS
+    assert pages.of(ROWS, 3)[1] == "page 1 of 3"
+    pages.turn(-1)
+    assert pages.of(ROWS, 3) == (ROWS[6:], "page 3 of 3")
+    assert pages.of(ROWS, 7) == (ROWS, "")
+
+
+@pytest.mark.parametrize("text", ["", "bid,price", ","])
+def test_an_unknown_column_is_an_error_with_the_known_ones(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="name some of bid, ask, mid"):
+        parse_columns(text)
 
 
 @pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("0.5", 0.5), ("60", 60.0), ("max", None)])

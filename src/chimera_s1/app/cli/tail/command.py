@@ -10,7 +10,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.instrument_selection import EVERY_SYMBOL, parse_symbol_filter
 
 
-def tail(
+def tail(  # noqa: PLR0917  # typer passes options by name
     instruments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -27,6 +27,13 @@ def tail(
         ),
     ] = None,
     state_dir: StateDirOption = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="Which to show. Where the terminal has no room for all, the last are left out.",
+        ),
+    ] = "bid,ask,mid,spread,top1,age,source",
     once: Annotated[bool, typer.Option("--once", help="Print one table and exit.")] = False,
     count: Annotated[
         int,
@@ -37,15 +44,17 @@ def tail(
 ) -> None:
     """Show the newest quote of each instrument, read from the Redis Streams every second.
 
-    A live table in a terminal; elsewhere one line for each new quote. Age is
-    this machine's clock minus the quote's ts.
+    A live table in a terminal, where n and p turn the pages; elsewhere one line
+    for each new quote. Age is this machine's clock minus the quote's ts.
 
         chimera-s1 tail BTCUSDT perp/ETHUSDT
     """
     from chimera_s1.app.cli.tail.run import TailOptions, tail_streams  # noqa: PLC0415 (help is quick)
+    from chimera_s1.app.cli.tail.table import parse_columns  # noqa: PLC0415 (as above)
 
     options = TailOptions(
         symbol_filter=parse_symbol_filter(",".join(instruments or [EVERY_SYMBOL]), tuple(Venue)),
+        columns=parse_columns(columns),
         redis=redis,
         state_dir=state_dir,
         once=once,

@@ -4,11 +4,12 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import anyio
 import typer
 from msgspec import Struct
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
@@ -20,23 +21,32 @@ from chimera_s1.app.cli.shared.output import (
     stdout_console,
 )
 from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
+from chimera_s1.app.cli.tail.keys import next_key, single_keys
+from chimera_s1.app.cli.tail.table import (
+    HEADINGS,
+    Pages,
+    Row,
+    columns_that_fit,
+    quote_table,
+    row_of,
+)
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.market.instrument_selection import SymbolFilter
-from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
 
 REFRESH_MS = 1000
-_COLUMNS = ("instrument", "bid", "ask", "mid", "spread bps", "top1 USDT", "age ms", "source")
-_LEFT_COLUMNS = frozenset({"instrument", "source"})
-_MIN_WIDTHS = {"source": 125, "mid": 100}  # a narrower terminal hides the column
-_FRAME_LINES = 6  # the table's own lines, its caption, the line above it
-_WIDTHS = (22, 14, 14, 16, 10, 14, 8)
+_FRAME_LINES = 7  # the table's own lines, two captions, the line above it
+_TURNS = {"n": 1, " ": 1, "\x1b[B": 1, "\x1b[6~": 1, "p": -1, "\x1b[A": -1, "\x1b[5~": -1}
+"""Pages to turn by key; the last two of each are the arrow and Page Up or Down."""
+_WIDTHS = {"bid": 14, "ask": 14, "mid": 16, "spread": 10, "top1": 14, "age": 8, "source": 0}
+_INSTRUMENT_WIDTH = 22
 
 
 class TailOptions(Struct, frozen=True):
     """What to show; *count* ends after so many lines, 0 never."""
 
     symbol_filter: SymbolFilter
+    columns: tuple[str, ...]
     redis: str | None
     state_dir: Path | None
     once: bool
@@ -59,9 +69,9 @@ async def tail_streams(options: TailOptions) -> None:
     async with connected(location, settings) as client:
         reader = RedisQuoteReader(client)
         if options.once:
-            _print_once(await _newest(reader, options.symbol_filter), clock.now_ms())
+            _print_once(await _newest(reader, options.symbol_filter), options, clock.now_ms())
         elif stdout_console().is_terminal:
-            await _redraw(reader, options.symbol_filter, clock)
+            await _redraw(reader, options, clock)
         else:
             await _print_lines(reader, options, clock)
 
@@ -71,37 +81,86 @@ async def _newest(reader: QuoteReader, symbol_filter: SymbolFilter) -> tuple[Pub
     return await reader.newest(await reader.instruments() if symbol_filter.every else named)
 
 
-def _print_once(quotes: Sequence[PublishedQuote], now_ms: int) -> None:
+def _print_once(quotes: Sequence[PublishedQuote], options: TailOptions, now_ms: int) -> None:
     if not quotes:
         raise PublisherUnavailableError("this Redis has no quote of these instruments yet")
     console = stdout_console()
+    rows = [row_of(quote, now_ms) for quote in quotes]
     if console.is_terminal:
-        console.print(_table(quotes, now_ms, console.width))
+        columns = columns_that_fit(rows, options.columns, console.width)
+        console.print(quote_table(rows, columns))
+        if hint := _left_out(options.columns, columns):
+            console.print(hint)
         return
-    typer.echo(aligned_line(_COLUMNS, _WIDTHS))
-    for quote in quotes:
-        typer.echo(aligned_line(cells(quote, now_ms), _WIDTHS))
+    typer.echo(_heading(options.columns))
+    for row in rows:
+        typer.echo(_line(row, options.columns))
 
 
-async def _redraw(reader: QuoteReader, symbol_filter: SymbolFilter, clock: SystemClock) -> None:
+async def _redraw(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
+    pages = Pages()
     console = stdout_console()
-    with Live(console=console, auto_refresh=False) as live:
-        table: Table | str = "no quote yet"
-        async for quotes, last_error in _each_second(reader, symbol_filter, clock):
-            caption = last_error
-            if quotes:
-                shown = quotes[: max(1, console.height - _FRAME_LINES)]
-                table = _table(shown, clock.now_ms(), console.width)
-                hidden = len(quotes) - len(shown)
-                caption = f"{hidden} more do not fit: name the ones to show" if hidden else ""
-            live.update(Group(table, caption), refresh=True)
+    with single_keys() as keys, Live(console=console, auto_refresh=False, screen=False) as live:
+        async with anyio.create_task_group() as tasks:
+            view = _View(live, pages, options.columns, has_keys=keys)
+            if keys:
+                tasks.start_soon(_follow_keys, view, tasks.cancel_scope)
+            async for quotes, last_error in _each_second(reader, options.symbol_filter, clock):
+                view.update([row_of(quote, clock.now_ms()) for quote in quotes], last_error)
+
+
+class _View:
+    """What is on the screen."""
+
+    def __init__(
+        self, live: Live, pages: Pages, columns: tuple[str, ...], *, has_keys: bool
+    ) -> None:
+        self._live = live
+        self._pages = pages
+        self._columns = columns
+        self._has_keys = has_keys
+        self._rows: Sequence[Row] = ()
+        self._error = ""
+
+    def update(self, rows: Sequence[Row], error: str) -> None:
+        self._rows, self._error = rows, error
+        self._draw()
+
+    def turn(self, by: int) -> None:
+        self._pages.turn(by)
+        self._draw()
+
+    def _draw(self) -> None:
+        console = self._live.console
+        if not self._rows:
+            self._live.update(Text(self._error or "no quote yet"), refresh=True)
+            return
+        shown, page = self._pages.of(self._rows, max(1, console.height - _FRAME_LINES))
+        columns = columns_that_fit(self._rows, self._columns, console.width)
+        how = "n: next, p: previous, q: quit" if self._has_keys else "name the ones to show"
+        parts = [f"{page} ({how})" if page else "", _left_out(self._columns, columns)]
+        captions = [Text(part) for part in parts if part]
+        self._live.update(Group(quote_table(shown, columns), *captions), refresh=True)
+
+
+async def _follow_keys(view: _View, scope: anyio.CancelScope) -> None:
+    while key := await next_key():
+        if key == "q":
+            scope.cancel()
+        elif turn := _TURNS.get(key):
+            view.turn(turn)
+
+
+def _left_out(wanted: Sequence[str], shown: Sequence[str]) -> str:
+    left_out = [name for name in wanted if name not in shown]
+    return f"no room for {', '.join(left_out)}: choose with --columns" if left_out else ""
 
 
 async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
     progress = StatusLine()
     seen: dict[str, str] = {}
     lines = 0
-    typer.echo(aligned_line(_COLUMNS, _WIDTHS))
+    typer.echo(_heading(options.columns))
     async for quotes, last_error in _each_second(reader, options.symbol_filter, clock):
         if last_error:
             progress.show(last_error)
@@ -110,7 +169,7 @@ async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemC
             if seen.get(name) == quote.entry_id:
                 continue
             seen[name] = quote.entry_id
-            typer.echo(aligned_line(cells(quote, clock.now_ms()), _WIDTHS))
+            typer.echo(_line(row_of(quote, clock.now_ms()), options.columns))
             lines += 1
             if lines == options.count:
                 return
@@ -128,29 +187,14 @@ async def _each_second(
         await clock.sleep_ms(REFRESH_MS)
 
 
-def cells(quote: PublishedQuote, now_ms: int) -> tuple[str, ...]:
-    """One row of the table."""
-    fields = dict(quote.fields)
-    return (
-        str(quote.instrument),
-        fields["bid1"],
-        fields["ask1"],
-        decimal_text(float(f"{float(fields['mid']):.10g}")),
-        f"{float(fields['spread_bps']):.2f}",
-        f"{float(fields['top1_usdt']):,.0f}",
-        str(now_ms - int(fields["ts"])),
-        fields["src"],
-    )
+def _heading(columns: Sequence[str]) -> str:
+    return _aligned("instrument", columns, [HEADINGS[name] for name in columns])
 
 
-def _table(quotes: Sequence[PublishedQuote], now_ms: int, width: int) -> Table:
-    hidden = {name for name, at_least in _MIN_WIDTHS.items() if width < at_least}
-    shown = [index for index, name in enumerate(_COLUMNS) if name not in hidden]
-    table = Table()
-    for index in shown:
-        name = _COLUMNS[index]
-        table.add_column(name, justify="left" if name in _LEFT_COLUMNS else "right", no_wrap=True)
-    for quote in quotes:
-        row = cells(quote, now_ms)
-        table.add_row(*(row[index] for index in shown))
-    return table
+def _line(row: Row, columns: Sequence[str]) -> str:
+    return _aligned(row.instrument, columns, [row.cells[name] for name in columns])
+
+
+def _aligned(instrument: str, columns: Sequence[str], cells: Sequence[str]) -> str:
+    widths = (_INSTRUMENT_WIDTH, *(_WIDTHS[name] for name in columns[:-1]))
+    return aligned_line((instrument, *cells), widths)
