@@ -16,7 +16,7 @@ from chimera_s1.app.cli.doctor.checks import _settings_to_check
 from chimera_s1.app.cli.drill.run import DrillOptions, find_target
 from chimera_s1.app.cli.ledger.take_account import settings_to_take
 from chimera_s1.app.cli.shared.options import settings_with, settings_with_redis
-from chimera_s1.app.cli.shared.stream_store_location import find_stream_store
+from chimera_s1.app.cli.shared.stream_store_location import settings_with_stream_store
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.state_files import DemoState, write_demo_state
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
@@ -112,7 +112,7 @@ def test_the_demos_redis_is_used_without_the_tls_of_the_environment(tmp_path: Pa
     write_demo_state(tmp_path, state, {"S1_SYMBOLS": "BTCUSDT", "S1_STATE_DIR": "elsewhere"})
     with (tmp_path / "demo.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        location = find_stream_store(None, "", tmp_path)
+        tailed, location = settings_with_stream_store(None, tmp_path)
         target = find_target(
             settings_with_redis(tmp_path, None),
             DrillOptions((), as_json=False, url=None, sim=None, redis=None),
@@ -120,9 +120,7 @@ def test_the_demos_redis_is_used_without_the_tls_of_the_environment(tmp_path: Pa
         to_check, _ = _settings_to_check(TLS_ONLY, tmp_path)
         to_take = settings_to_take(tmp_path, TLS_ONLY)
 
-    assert location is not None
     assert location == target.redis
-    tailed = settings_with(tmp_path, **location.settings)
     for settings in (tailed, to_check, to_take):
         assert (settings.redis_tls, settings.redis_pass) == (False, None)
         assert settings.state_dir == tmp_path

@@ -103,8 +103,7 @@ async def _server_program(settings: Settings) -> CheckResult:
 
 
 async def _redis(settings: Settings) -> CheckResult:
-    configured = ",".join(map(str, settings.redis_addresses))
-    location = find_stream_store(None, configured, settings.state_dir)
+    location = find_stream_store(None, settings, settings.state_dir)
     if location is not None:
         async with connected(location, settings) as client:
             return _cluster(str(location), await describe_cluster(client))

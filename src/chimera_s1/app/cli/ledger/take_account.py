@@ -70,8 +70,7 @@ async def take_account(state_dir: Path | None, *, assume_yes: bool, accept_missi
     ledger, account = await _read_ledger(settings), await _read_account(settings)
     if ledger.account not in {"", account}:
         raise ConfigurationError(OfOtherAccount(account, ledger.account).reason_to_hold)
-    configured = ",".join(map(str, settings.redis_addresses))
-    location = require_stream_store(None, configured, settings.state_dir)
+    location = require_stream_store(None, settings, settings.state_dir)
     async with connected(location, settings) as client:
         claims = RedisAccountClaims(client)
         before = await claims.read(account)

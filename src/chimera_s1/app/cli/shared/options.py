@@ -15,6 +15,7 @@ EMBEDDED_REDIS = dict.fromkeys(
         "S1_REDIS_ADDRESSES",
         "S1_REDIS_USER",
         "S1_REDIS_PASS",
+        "S1_REDIS_PASS_FILE",
         "S1_REDIS_TLS",
         "S1_REDIS_TLS_CA_FILE",
         "S1_REDIS_TLS_CERT_FILE",

@@ -1,5 +1,6 @@
 """The Redis that a command uses: from --redis, from the settings, or of a demo or service."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,11 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.app.cli.shared.options import EMBEDDED_REDIS
+from chimera_s1.app.cli.shared.options import (
+    EMBEDDED_REDIS,
+    settings_with,
+    settings_with_redis,
+)
 from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
@@ -39,9 +44,9 @@ class StreamStoreLocation(Struct, frozen=True):
 
 
 def find_stream_store(
-    named: str | None, configured: str, state_dir: Path
+    named: str | None, settings: Settings, state_dir: Path
 ) -> StreamStoreLocation | None:
-    """*named* (`--redis`), else *configured* (S1_REDIS_ADDRESSES), else what runs in *state_dir*.
+    """*named* (`--redis`), else S1_REDIS_ADDRESSES, else of what runs in *state_dir*.
 
     Raises:
         InvalidValueError: *named* is not a list of nodes.
@@ -49,8 +54,8 @@ def find_stream_store(
     """
     if named:
         return StreamStoreLocation(parse_nodes(named), "--redis")
-    if configured.strip():
-        return StreamStoreLocation(parse_addresses(configured), "S1_REDIS_ADDRESSES")
+    if settings.redis_addresses:
+        return StreamStoreLocation(settings.redis_addresses, "S1_REDIS_ADDRESSES")
     if (demo := find_demo_redis(state_dir)) is not None:
         return demo
     service = state_dir / SERVICE_FILE
@@ -74,16 +79,33 @@ def find_demo_redis(state_dir: Path) -> StreamStoreLocation | None:
 
 
 def require_stream_store(
-    named: str | None, configured: str, state_dir: Path
+    named: str | None, settings: Settings, state_dir: Path
 ) -> StreamStoreLocation:
     """`find_stream_store`, with a ConfigurationError where there is none."""
-    location = find_stream_store(named, configured, state_dir)
+    location = find_stream_store(named, settings, state_dir)
     if location is None:
         raise ConfigurationError(
             f"no Redis to read: nothing runs in {state_dir}; start chimera-s1 demo, "
             "or name a cluster with --redis host:port or S1_REDIS_ADDRESSES"
         )
     return location
+
+
+def settings_with_stream_store(
+    named: str | None, state_dir: Path | None
+) -> tuple[Settings, StreamStoreLocation]:
+    """The settings, judged with the location merged in, and the location.
+
+    Raises:
+        InvalidValueError: As `find_stream_store`.
+        ConfigurationError: As `require_stream_store` and `settings_with`.
+    """
+    if named or os.environ.get("S1_REDIS_ADDRESSES", "").strip():
+        settings = settings_with_redis(state_dir, named) if named else settings_with(state_dir)
+        return settings, require_stream_store(named, settings, settings.state_dir)
+    settings = settings_with_redis(state_dir, None)
+    location = require_stream_store(None, settings, settings.state_dir)
+    return settings_with(state_dir, **location.settings), location
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """Runs `tail`: reads the newest quotes from their streams into a live table or lines."""
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,14 +12,16 @@ from rich.text import Text
 
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.shared.options import settings_with, state_directory
 from chimera_s1.app.cli.shared.output import (
     StatusLine,
     aligned_line,
     print_status,
     stdout_console,
 )
-from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
+from chimera_s1.app.cli.shared.stream_store_location import (
+    connected,
+    settings_with_stream_store,
+)
 from chimera_s1.app.cli.tail.keys import next_key, single_keys
 from chimera_s1.app.cli.tail.table import (
     HEADINGS,
@@ -61,10 +62,7 @@ async def tail_streams(options: TailOptions) -> None:
         PublisherUnavailableError: Redis does not answer, or has no such stream.
     """
     clock = SystemClock()
-    directory = state_directory(options.state_dir, os.environ)
-    configured = os.environ.get("S1_REDIS_ADDRESSES", "")
-    location = require_stream_store(options.redis, configured, directory)
-    settings = settings_with(directory, **location.settings)
+    settings, location = settings_with_stream_store(options.redis, options.state_dir)
     print_status(f"reading {location}")
     async with connected(location, settings) as client:
         reader = RedisQuoteReader(client)
