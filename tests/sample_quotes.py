@@ -1,6 +1,9 @@
-"""Quotes for tests: right in every field, different where a test needs them to be."""
+"""Quotes and entries of `mkt:status` for tests: right in every field, different where a test needs
+them to be.
+"""
 
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote
 
 TS = 1_772_514_460_893
@@ -26,3 +29,10 @@ def quote(
         update_id=update_id,
         received_ms=ts,
     )
+
+
+def entry(
+    symbol: str, state: Liveness, ts: int = TS, cause: str = "spot-0: a cause"
+) -> StatusChange:
+    """An entry of `mkt:status`; the state begins with it."""
+    return StatusChange(ts, symbol, state, ts, cause)

@@ -15,8 +15,13 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.stream_limit import StreamLimit
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.liveness import Liveness
+from chimera_s1.domain.market.publisher_report import PublisherReport
 from tests.contract.web_parts import (
     DESCRIPTION,
+    NOW_MS,
     READER,
     READER_TOKEN,
     REDIS_GONE,
@@ -24,11 +29,18 @@ from tests.contract.web_parts import (
     description,
 )
 from tests.fakes.token_store import MemoryTokenStore
-from tests.sample_quotes import TS, quote
+from tests.sample_quotes import TS, entry, quote
 
-QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src"
-WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics")
-WITH_PARAMETERS = ("/xchg/quotes", "/xchg/quotes/{venue}/{symbol}")
+QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src state age_ms"
+STATUS_FIELDS = "ts symbol venue state since cause"
+BTC = InstrumentId.parse("spot/BTCUSDT")
+ETH = InstrumentId.parse("spot/ETHUSDT")
+WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics", "/xchg/status")
+WITH_PARAMETERS = (
+    "/xchg/quotes",
+    "/xchg/quotes/{venue}/{symbol}",
+    "/xchg/status/{venue}/{symbol}",
+)
 
 
 @pytest.fixture
@@ -114,6 +126,83 @@ async def test_a_quote_is_named_as_on_its_stream(
     assert body["src"] == "binance.spot.bookTicker"
 
 
+async def test_a_quote_says_that_its_stream_is_blind_and_how_old_it_is(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    """By its own entry of `mkt:status`; alone and in the list. 24 s after it was received nothing
+    else shows that it is not fresh.
+    """
+    parts.board.post([quote(ts=NOW_MS), quote("spot/ETHUSDT", ts=NOW_MS)])
+    for name in ("BTCUSDT", "ETHUSDT"):
+        parts.venues[Venue.SPOT].put(entry(name, Liveness.LIVE, NOW_MS))
+    fresh = (await client.get("/xchg/quotes/spot/BTCUSDT")).json()
+    await parts.clock.advance(24_000)
+    parts.venues[Venue.SPOT].put(entry("BTCUSDT", Liveness.BLIND, NOW_MS + 3_000))
+
+    stale = (await client.get("/xchg/quotes/spot/BTCUSDT")).json()
+    listed = (await client.get("/xchg/quotes")).json()["quotes"]
+
+    assert (fresh["state"], fresh["age_ms"]) == ("LIVE", 0)
+    assert (stale["state"], stale["age_ms"]) == ("BLIND", 24_000)
+    assert [(row["symbol"], row["state"]) for row in listed] == [
+        ("BTCUSDT", "BLIND"),
+        ("ETHUSDT", "LIVE"),
+    ]
+
+
+async def test_a_quote_before_the_first_state_is_unknown_and_never_live(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    parts.status.select([BTC])
+    parts.board.post([quote()])
+
+    shown = (await client.get("/xchg/quotes/spot/BTCUSDT")).json()
+    status = (await client.get("/xchg/status/spot/BTCUSDT")).json()
+
+    assert shown["state"] == "UNKNOWN"
+    assert shown["age_ms"] == 0, "a clock that was set back gives no negative age"
+    assert " ".join(status) == STATUS_FIELDS
+    assert (status["state"], status["ts"], status["since"]) == ("UNKNOWN", NOW_MS, NOW_MS)
+    assert status["cause"] == "no message of a connection that carries it yet"
+
+
+async def test_the_status_is_that_of_the_stream(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    """Connections first, then each instrument, in which what concerns its connection counts."""
+    parts.status.select([ETH, BTC])
+    parts.venues[Venue.SPOT].put(
+        entry("BTCUSDT", Liveness.LIVE, 1),
+        entry("ETHUSDT", Liveness.STALE, 2, "binance.spot.bookTicker: gone: not listed"),
+        entry("*", Liveness.GAP, 3, "spot-0: cut"),
+        entry("*", Liveness.LATE, 4, "spot-0: quotes arrive 3.0 s after their event"),
+    )
+
+    body = (await client.get("/xchg/status")).json()
+    one = (await client.get("/xchg/status/spot/btcusdt")).json()
+
+    assert (body["publishing"], body["publisher"]) == (True, "")
+    assert [(row["symbol"], row["state"], row["ts"]) for row in body["statuses"]] == [
+        ("*", "GAP", 3),
+        ("*", "LATE", 4),
+        ("BTCUSDT", "LATE", 4),
+        ("ETHUSDT", "STALE", 2),
+    ]
+    assert body["statuses"][2] == one | {"symbol": "BTCUSDT"}
+    assert one["cause"] == "spot-0: quotes arrive 3.0 s after their event"
+
+
+async def test_a_standby_says_which_instance_publishes(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    """Its states are those of its own connections, whose quotes it shows."""
+    parts.publisher = PublisherReport(publishing=False, lease="a-lease", other="host-b:7")
+
+    body = (await client.get("/xchg/status")).json()
+
+    assert body == {"publishing": False, "publisher": "host-b:7", "statuses": []}
+
+
 async def test_an_instrument_that_is_gone_has_no_quote(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
@@ -161,6 +250,8 @@ async def test_quotes_are_listed_by_venue_and_symbols(
         ("GET /xchg/quotes?symbol=", 400, "value.invalid", "'' is not a symbol"),
         ("GET /xchg/quotes?symbol=" + "A," * 200 + "A", 400, "value.invalid", "201 symbols"),
         ("GET /xchg/quotes/stream?symbol=B:T", 400, "value.invalid", "'B:T' is not a symbol"),
+        ("GET /xchg/status/spot/FOO", 404, "status.unknown", "another shard serves it"),
+        ("GET /xchg/status/spot", 404, "http.not_found", "see /schema"),
         ("GET /nothing", 404, "http.not_found", "see /schema"),
         ("GET /schema/nothing", 404, "http.not_found", "see /schema"),
         ("POST /health", 405, "http.method_not_allowed", "does not support POST"),
@@ -213,17 +304,24 @@ async def test_internal_error_is_logged_and_hidden_from_the_client(
 
 
 @pytest.mark.parametrize(
-    ("closed", "code"), [(False, "quotes.too_many_subscribers"), (True, "service.stopping")]
+    ("limit", "closed", "status", "code"),
+    [
+        (StreamLimit(total=0), False, 503, "quotes.too_many_subscribers"),
+        (StreamLimit(per_actor=0), False, 429, "quotes.too_many_of_actor"),
+        (StreamLimit(), True, 503, "service.stopping"),
+    ],
 )
-async def test_refused_stream_gets_retry_after(*, closed: bool, code: str) -> None:
-    parts = WebParts(QuoteBoard(subscribers_max=0))
+async def test_refused_stream_gets_retry_after(
+    limit: StreamLimit, *, closed: bool, status: int, code: str
+) -> None:
+    parts = WebParts(QuoteBoard(limit))
     if closed:
         parts.board.close()
 
     async with parts.client() as client:
         reply = await client.get("/xchg/quotes/stream")
 
-    assert reply.status_code == 503
+    assert reply.status_code == status
     assert int(reply.headers["retry-after"]) > 0
     assert reply.json()["code"] == code
 

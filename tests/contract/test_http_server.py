@@ -15,8 +15,10 @@ from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilt
 from chimera_s1.app.capabilities.market.web.quote_events import QuoteEvents
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ConfigurationError
-from tests.contract.web_parts import WatchedBoard, WebParts, serving
-from tests.sample_quotes import quote
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.liveness import Liveness
+from tests.contract.web_parts import NOW_MS, WatchedBoard, WebParts, serving
+from tests.sample_quotes import entry, quote
 
 SAFETY_S = 30
 STREAM = "/xchg/quotes/stream"
@@ -78,6 +80,36 @@ async def test_a_stream_follows_what_is_published() -> None:
     assert msgspec.json.decode(second["data"])["symbol"] == "BTCUSDT"
 
 
+async def test_a_stream_says_that_its_last_quote_is_no_longer_live() -> None:
+    """Although no newer quote comes; of the instruments that the reader has chosen."""
+    parts = WebParts()
+    spot = parts.venues[Venue.SPOT]
+    spot.put(entry("BTCUSDT", Liveness.LIVE, 500), entry("ETHUSDT", Liveness.LIVE, 500))
+    parts.board.post([quote(ts=600)])
+
+    with anyio.fail_after(SAFETY_S):
+        async with (
+            serving(parts) as server,
+            following(server.url, "?symbol=BTCUSDT") as events,
+        ):
+            first = msgspec.json.decode((await anext(events))["data"])
+            spot.put(entry("BTCUSDT", Liveness.BLIND, 900), entry("ETHUSDT", Liveness.BLIND, 900))
+            for name in ("spot/ETHUSDT", "spot/BTCUSDT"):
+                parts.board.post_changed(InstrumentId.parse(name))
+            event = await anext(events)
+
+    assert (first["state"], first["age_ms"]) == ("LIVE", NOW_MS - 600)
+    assert event["event"] == "status"
+    assert msgspec.json.decode(event["data"]) == {
+        "ts": 900,
+        "symbol": "BTCUSDT",
+        "venue": "spot",
+        "state": "BLIND",
+        "since": 900,
+        "cause": "spot-0: a cause",
+    }
+
+
 async def test_subscription_ends_when_the_reader_leaves() -> None:
     board = WatchedBoard()
 
@@ -129,13 +161,13 @@ def stuck_reader(url: str) -> Iterator[None]:
 
 
 async def publish_until_stuck(board: WatchedBoard, instruments: int) -> int:
-    """Publish until the writer took nothing for a hundred rounds; returns the most that ever
-    waited.
+    """Publish until the writer took nothing for a hundred rounds, or the reader is dropped; returns
+    the most that ever waited.
     """
     names = [f"spot/S{number}USDT" for number in range(instruments)]
     most = number = untaken = 0
     assert board.reader is not None
-    while untaken < 100:
+    while untaken < 100 and not board.left.is_set():
         replaced = board.reader.replaced
         number += 1
         board.post([quote(name, bid=float(number)) for name in names])
@@ -196,7 +228,7 @@ async def test_stop_waits_for_a_stuck_reader_up_to_the_limit(
 async def test_silent_market_gets_keep_alive_comments() -> None:
     """With nothing to publish a comment comes again and again."""
     board = QuoteBoard()
-    events = QuoteEvents(board, QuoteFilter(), keep_alive_s=0.001)
+    events = QuoteEvents(board, QuoteFilter(), WebParts().status, "reader", keep_alive_s=0.001)
     server = HttpServer(events, bind("127.0.0.1", 0), board.close)
 
     with anyio.fail_after(SAFETY_S):

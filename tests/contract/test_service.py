@@ -136,11 +136,30 @@ async def test_http_and_stream_show_the_same_quotes(service: Service, redis: Red
         with anyio.fail_after(TIMEOUT_S):
             while int(fields["ts"]) not in seen:
                 line = await anext(lines)
-                if line.startswith("data: "):
+                if line.startswith("data: ") and '"mid"' in line:  # not an event named status
                     quote = httpx2.Response(200, text=line.removeprefix("data: ")).json()
                     seen[quote["ts"]] = quote["mid"]
 
     assert decimal(seen[int(fields["ts"])]) == fields["mid"]
+
+
+async def test_http_and_stream_show_the_same_states(service: Service, redis: Redis) -> None:
+    """Each state that HTTP shows is an entry of the stream; a quote has that of its instrument."""
+    async with httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http:
+        listed = (await http.get("/xchg/status")).json()
+        one = (await http.get("/xchg/status/spot/BTCUSDT")).json()
+        shown = (await http.get("/xchg/quotes/spot/BTCUSDT")).json()
+
+    assert listed["publishing"] is True
+    assert {row["symbol"] for row in listed["statuses"]} >= {"BTCUSDT", "ETHUSDT"}
+    assert shown["state"] != "UNKNOWN"
+    assert shown["age_ms"] >= 0
+    for row in (one, *listed["statuses"]):
+        reader = StreamReader(redis, f"mkt:status:{row['venue']}")
+        wanted = {name: str(value) for name, value in row.items() if name != "venue"}
+        with anyio.fail_after(TIMEOUT_S):
+            while (await reader.next())[1] != wanted:
+                pass
 
 
 async def test_window_zero_publishes_every_update(

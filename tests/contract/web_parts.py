@@ -16,6 +16,7 @@ import httpx2
 from anyio.abc import TaskGroup
 from litestar import Litestar
 
+from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import (
     QuoteBoard,
     QuoteFilter,
@@ -38,7 +39,9 @@ from chimera_s1.app.web.server import (
 )
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.health import StreamStoreReport
+from chimera_s1.domain.market.publisher_report import PublisherReport
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import HealthReport, HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
@@ -48,6 +51,7 @@ from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
 from tests.fakes.manual_clock import ManualClock
+from tests.fakes.watched_venue import MemoryWatchedVenue
 from tests.treasury_harness import TreasuryHarness, TreasuryInstance, untyped
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
@@ -73,9 +77,11 @@ class WatchedBoard(QuoteBoard):
         self.reader: QuoteSubscription | None = None
 
     @asynccontextmanager
-    async def subscribe(self, quote_filter: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
+    async def subscribe(
+        self, quote_filter: QuoteFilter, actor: str = ""
+    ) -> AsyncIterator[QuoteSubscription]:
         try:
-            async with super().subscribe(quote_filter) as self.reader:
+            async with super().subscribe(quote_filter, actor) as self.reader:
                 self.came.set()
                 yield self.reader
         finally:
@@ -129,6 +135,9 @@ class WebParts:
         self.board = board or QuoteBoard()
         self.redis: HealthReport = REDIS_WELL
         self.clock = ManualClock(NOW_MS)
+        self.venues = {venue: MemoryWatchedVenue(venue) for venue in Venue}
+        self.publisher = PublisherReport(publishing=True, lease="s1:lease:publisher:test")
+        self.status = CurrentStatus(self.venues.values(), lambda: self.publisher, self.clock)
         self.events: list[tuple[str, EventDetail]] = []
         self.access = ControlAccess(
             tokens,
@@ -154,7 +163,7 @@ class WebParts:
         self.treasury = treasury or Treasury()
         self.app: Litestar = create_web_app(
             [
-                market_part(self.board),
+                market_part(self.board, self.status),
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
                 ),

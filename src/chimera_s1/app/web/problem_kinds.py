@@ -25,7 +25,7 @@ class ProblemKind(Struct, frozen=True):
     @property
     def is_retryable(self) -> bool:
         """True if the same request may succeed in a few seconds."""
-        return self.status is HTTPStatus.SERVICE_UNAVAILABLE
+        return self.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 KindByError = Mapping[type[ChimeraError], ProblemKind]

@@ -79,6 +79,16 @@ class StatusChange(Struct, frozen=True):
     since: int
     cause: str
 
+    @property
+    def is_marker(self) -> bool:
+        """Whether it marks an interruption and is no state."""
+        return self.state in {Liveness.GAP, Liveness.RESUMED}
+
+    @property
+    def connection(self) -> str:
+        """The connection that an entry with the symbol `*` concerns."""
+        return self.cause.partition(" ")[0].rstrip(":")
+
 
 class StreamLiveness:
     """State of one stream. All times are monotonic ms.

@@ -67,6 +67,7 @@ class LivenessBoard:
     def __init__(self) -> None:
         self._connections: dict[str, _Connection] = {}
         self._connection_by_stream: dict[StreamKey, _Connection] = {}
+        self._carriers: dict[InstrumentId, frozenset[str]] = {}
         self._streams: dict[StreamKey, StreamLiveness] = {}
         self._states: dict[InstrumentId, Liveness] = {}
         self._announced: dict[InstrumentId, Liveness] = {}
@@ -173,6 +174,18 @@ class LivenessBoard:
     def states(self) -> dict[InstrumentId, Liveness]:
         return dict(self._states)
 
+    def has_state(self, instrument: InstrumentId) -> bool:
+        return instrument in self._states
+
+    def carriers(self, instrument: InstrumentId) -> frozenset[str]:
+        """The names of the connections that carry streams of *instrument*."""
+        return self._carriers.get(instrument, frozenset())
+
+    def carried_by(self, name: str) -> frozenset[InstrumentId]:
+        """The instruments with a stream on connection *name*."""
+        connection = self._connections.get(name)
+        return frozenset(key[0] for key in connection.keys) if connection else frozenset()
+
     def evaluate(self, now_ms: float, to_wall: Callable[[float], int]) -> LivenessUpdate:
         """Update all states and return what has changed."""
         changes: list[StatusChange] = []
@@ -256,6 +269,9 @@ class LivenessBoard:
         for instrument in {key[0] for key in dropped} - left:
             self._states.pop(instrument, None)
             self._announced.pop(instrument, None)
+        self._carriers = {each: frozenset() for each in left}
+        for (instrument, _), carrier in self._connection_by_stream.items():
+            self._carriers[instrument] |= {carrier.name}
 
     def _instrument_changes(
         self, now_ms: float, to_wall: Callable[[float], int]

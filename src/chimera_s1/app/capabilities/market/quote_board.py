@@ -1,26 +1,19 @@
 """The newest published quotes in memory, to read or to subscribe to."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.market.stream_limit import StreamLimit
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 
-SUBSCRIBERS_MAX = 64
-"""Limit of open streams; each costs a dictionary entry per instrument and a write per batch."""
-
 _Key = tuple[InstrumentId, str]
-
-
-class TooManySubscribersError(ChimeraError):
-    """`SUBSCRIBERS_MAX` streams are open."""
-
-    code = "quotes.too_many_subscribers"
 
 
 class BoardClosedError(ChimeraError):
@@ -48,16 +41,27 @@ class PostedQuote(Struct, frozen=True, gc=False):
     quote: Quote
 
 
+class Unread(Struct, frozen=True):
+    """What a reader has not read: quotes as they were posted, and instruments whose status has
+    changed.
+    """
+
+    quotes: tuple[PostedQuote, ...]
+    changed: tuple[InstrumentId, ...] = ()
+
+
 class QuoteSubscription:
     """The newest unread quote of each instrument and source, for one reader.
 
-    Iterate over it for non-empty batches in the order they were posted; the iteration ends when the
-    board closes. A slow reader misses quotes that were replaced by newer ones.
+    Iterate over it for what is unread, never nothing; the iteration ends when the board closes. A
+    slow reader misses quotes that were replaced by newer ones.
     """
 
-    def __init__(self, chosen: QuoteFilter, posted: Iterable[PostedQuote]) -> None:
+    def __init__(self, chosen: QuoteFilter, posted: Iterable[PostedQuote], actor: str = "") -> None:
+        self.actor = actor
         self._chosen = chosen
         self._unread: dict[_Key, PostedQuote] = {}
+        self._changed: dict[InstrumentId, None] = {}
         self._changes = ChangeSignal()
         self._version_read = 0
         self._closed = False
@@ -82,6 +86,12 @@ class QuoteSubscription:
         self._unread[key] = entry
         self._changes.notify()
 
+    def put_changed(self, instrument: InstrumentId) -> None:
+        """The status of *instrument* has changed."""
+        if self._chosen.matches(instrument):
+            self._changed[instrument] = None
+            self._changes.notify()
+
     def close(self) -> None:
         """End the iteration and drop unread quotes."""
         self._closed = True
@@ -90,22 +100,23 @@ class QuoteSubscription:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> tuple[PostedQuote, ...]:
+    async def __anext__(self) -> Unread:
         # Quotes are taken after the last await: cancellation loses none.
         await self._changes.next_after(self._version_read)
         if self._closed:
             raise StopAsyncIteration
         self._version_read = self._changes.version
-        batch = tuple(self._unread.values())
+        unread = Unread(tuple(self._unread.values()), tuple(self._changed))
         self._unread.clear()
-        return batch
+        self._changed.clear()
+        return unread
 
 
 class QuoteBoard:
     """Keeps the newest published quote of each instrument and source; never waits for a reader."""
 
-    def __init__(self, *, subscribers_max: int = SUBSCRIBERS_MAX) -> None:
-        self._subscribers_max = subscribers_max
+    def __init__(self, limit: StreamLimit | None = None) -> None:
+        self._limit = limit or StreamLimit()
         self._posted: dict[_Key, PostedQuote] = {}
         self._withdrawn: dict[InstrumentId, str] = {}
         self._subscriptions: set[QuoteSubscription] = set()
@@ -134,6 +145,11 @@ class QuoteBoard:
             for subscription in self._subscriptions:
                 subscription.put(entry)
 
+    def post_changed(self, instrument: InstrumentId) -> None:
+        """Tell the readers that the status of *instrument* has changed."""
+        for subscription in self._subscriptions:
+            subscription.put_changed(instrument)
+
     def withdraw(self, instrument: InstrumentId, reason: str) -> None:
         """Remove the quotes of an instrument that the venue does not trade any more; its next
         quote brings it back.
@@ -161,22 +177,20 @@ class QuoteBoard:
         return tuple(sorted(wanted, key=_key))
 
     @asynccontextmanager
-    async def subscribe(self, quote_filter: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
+    async def subscribe(
+        self, quote_filter: QuoteFilter, actor: str = ""
+    ) -> AsyncIterator[QuoteSubscription]:
         """The newest quotes now, then new ones as they are posted.
 
         Raises:
-            TooManySubscribersError: The limit of open streams is reached.
+            TooManyOfActorError, TooManySubscribersError: See `StreamLimit`.
             BoardClosedError: The service is stopping.
         """
         if self._closed:
             raise BoardClosedError("the service is stopping; connect again in a few seconds")
-        if len(self._subscriptions) >= self._subscribers_max:
-            raise TooManySubscribersError(
-                f"{self._subscribers_max} quote streams are open, which is the limit; close one, "
-                "or read the Redis Streams mkt:events:*, which have no such limit"
-            )
+        self._limit.check(Counter(each.actor for each in self._subscriptions), actor)
         in_order = sorted(self._posted.values(), key=lambda entry: entry.number)
-        subscription = QuoteSubscription(quote_filter, in_order)
+        subscription = QuoteSubscription(quote_filter, in_order, actor)
         self._subscriptions.add(subscription)
         try:
             yield subscription

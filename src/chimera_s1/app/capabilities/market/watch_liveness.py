@@ -7,7 +7,7 @@ connection is renewed. A cure that does not help is repeated less and less often
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -17,13 +17,14 @@ from chimera_s1.app.capabilities.market.probe_books import ProbeBooks, ProbeResu
 from chimera_s1.app.capabilities.market.probe_queue import ProbeQueue
 from chimera_s1.app.capabilities.market.refusal_reader import RefusalReader
 from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
-from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.cure import CureBackoff, CurePace
 from chimera_s1.domain.market.health import MarketReport
 from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
 from chimera_s1.domain.market.liveness_board import LivenessBoard, LivenessUpdate
 from chimera_s1.domain.market.probe_verdict import ProbeVerdict
 from chimera_s1.domain.market.quote import Quote, StreamKey
+from chimera_s1.domain.market.status_in_force import StatusInForce
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
     ClockStepped,
@@ -64,6 +65,8 @@ class WatchLiveness:
     observe_lag: Called with the lag of each quote that has one, ms, at least 0.
 
     on_gone: Called with an instrument that the venue does not trade any more, and why.
+
+    on_status: Called with an instrument whose status an entry of `mkt:status` has changed.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class WatchLiveness:
         *,
         observe_lag: Callable[[float], None] = lambda _: None,
         on_gone: Callable[[InstrumentId, str], None] = lambda _, __: None,
+        on_status: Callable[[InstrumentId], None] = lambda _: None,
     ) -> None:
         self.venue = venue
         self.counters = LivenessCounters()
@@ -83,7 +87,9 @@ class WatchLiveness:
         self._clock = clock
         self._observe_lag = observe_lag
         self._on_gone = on_gone
+        self._on_status = on_status
         self._board = LivenessBoard()
+        self._in_force = StatusInForce()
         self._queue = ProbeQueue(clock)
         self._refusals = RefusalReader()
         self._newest: dict[StreamKey, Quote] = {}
@@ -118,7 +124,7 @@ class WatchLiveness:
         elif isinstance(event, ConnectionLost | ConnectionFatal):
             self._board.connection_lost(event.connection, event.streams, event.cause, now_ms)
         elif isinstance(event, ClockStepped):
-            self.outbox.put(_step_markers(event, self._clock.now_ms()))
+            self.put(_step_markers(event, self._clock.now_ms()))
 
     def report(self) -> MarketReport:
         """Number of instruments in each state, and what is common to them."""
@@ -138,6 +144,27 @@ class WatchLiveness:
 
     def states(self) -> dict[InstrumentId, Liveness]:
         return self._board.states()
+
+    def put(self, changes: Sequence[StatusChange]) -> None:
+        """Queue *changes* for `mkt:status`; `status` and `shared` say the same from now on."""
+        self._in_force.record(changes)
+        self.outbox.put(changes)
+        for change in changes:
+            if change.symbol != WHOLE_CONNECTION:
+                self._on_status(InstrumentId(self.venue, Symbol(change.symbol)))
+            elif not change.is_marker:
+                for instrument in self._board.carried_by(change.connection):
+                    self._on_status(instrument)
+
+    def status(self, instrument: InstrumentId) -> StatusChange | None:
+        """The entry of `mkt:status` that holds for *instrument*; None before its first one."""
+        if not self._board.has_state(instrument):
+            return None
+        return self._in_force.of(instrument.symbol, self._board.carriers(instrument))
+
+    def shared(self) -> list[StatusChange]:
+        """The entries that hold for whole connections: GAP, LATE and DEGRADED."""
+        return self._in_force.shared()
 
     async def run(self, feed: MarketFeed) -> None:
         """Watch *feed* until cancelled."""
@@ -162,7 +189,7 @@ class WatchLiveness:
             self._board.record_unreadable(name, number, reason, now_ms)
         findings = self._board.evaluate(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
         if findings.changes:
-            self.outbox.put(findings.changes)
+            self.put(findings.changes)
         return findings
 
     def _reconnect_silent(self, feed: MarketFeed, findings: LivenessUpdate) -> None:

@@ -1,7 +1,7 @@
 """The market capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,6 +9,7 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.mark_downtime import MarkDowntime
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
@@ -47,6 +48,7 @@ from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 
@@ -68,15 +70,17 @@ async def open_market(
         board = QuoteBoard()
         lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)
         watches = _watches(base, operations, status, board, lag)
+        current = CurrentStatus(watches, lease.report, clock)
         pacer = ReadPacer(clock, settings.read_interval_ms)
         processing = MeasureProcessing(clock)
         listener = _listener(operations, watches, processing)
         feeds = _feeds(settings, base, operations, pacer, listener)
-        marks = tuple(MarkDowntime(each.venue, each.outbox.put, clock) for each in watches)
+        marks = tuple(MarkDowntime(each.venue, each.put, clock) for each in watches)
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
-        servers = tuple(_server(settings, base, operations, each, admission) for each in feeds)
+        on_selected = partial(_select, admission, current)
+        servers = tuple(_server(settings, base, operations, each, on_selected) for each in feeds)
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
             feeds,
@@ -117,7 +121,7 @@ async def open_market(
                 board_source(board),
             ),
             histograms=(latency, lag),
-            web=market_part(board),
+            web=market_part(board, current),
             pending_writes=pending_writes(publish, lease, admission, marks, watches),
         )
 
@@ -206,6 +210,7 @@ def _watches(
             base.clock,
             observe_lag=lag.observe,
             on_gone=board.withdraw,
+            on_status=board.post_changed,
         )
         for venue in base.settings.venues
     )
@@ -216,19 +221,26 @@ def _server(
     base: Foundation,
     operations: Operations,
     feed: MarketFeed,
-    admission: AdmitQuotes,
+    on_selected: Callable[[Sequence[InstrumentId]], None],
 ) -> ServeFeed:
     return ServeFeed(
         feed,
         operations.exchange,
         choice=settings.symbol_filter,
         report_unknown_contract=partial(_report_unknown_contract, operations),
-        on_selected=admission.expect,
+        on_selected=on_selected,
         shard=settings.shard,
         clock=base.clock,
         backoff=settings.reconnect_policy.backoff,
         draw=random.random,
     )
+
+
+def _select(
+    admission: AdmitQuotes, current: CurrentStatus, instruments: Sequence[InstrumentId]
+) -> None:
+    admission.expect(instruments)
+    current.select(instruments)
 
 
 def _report_unknown_contract(operations: Operations, contract_type: str, example: str) -> None:

@@ -69,8 +69,14 @@ class Rig:
         self.exchange.book_tops = {key[0]: SAME for key in KEYS}
         probes = ProbeBooks(self.exchange, self.clock)
         self.gone: dict[InstrumentId, str] = {}
+        self.changed: list[InstrumentId] = []
         self.watch = WatchLiveness(
-            Venue.PERP, self.status, probes, self.clock, on_gone=self.gone.__setitem__
+            Venue.PERP,
+            self.status,
+            probes,
+            self.clock,
+            on_gone=self.gone.__setitem__,
+            on_status=self.changed.append,
         )
         self.feed.watch = self.watch
 

@@ -1,5 +1,8 @@
 """The quote board: newest quotes to read, and bounded subscriptions."""
 
+from collections import Counter
+from contextlib import AsyncExitStack
+
 import anyio
 import pytest
 from hypothesis import given
@@ -11,6 +14,11 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteBoard,
     QuoteFilter,
     QuoteSubscription,
+    Unread,
+)
+from chimera_s1.app.capabilities.market.stream_limit import (
+    StreamLimit,
+    TooManyOfActorError,
     TooManySubscribersError,
 )
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
@@ -22,8 +30,8 @@ STREAMS = ("spot/BTCUSDT", "spot/ETHUSDT", "perp/BTCUSDT")
 DEPTH = "binance.spot.depth5"
 
 
-def bids(batch: tuple[PostedQuote, ...]) -> list[tuple[str, float]]:
-    return [(str(entry.quote.instrument), entry.quote.bid) for entry in batch]
+def bids(unread: Unread) -> list[tuple[str, float]]:
+    return [(str(entry.quote.instrument), entry.quote.bid) for entry in unread.quotes]
 
 
 async def test_the_last_quote_of_a_stream_stays() -> None:
@@ -95,7 +103,7 @@ async def test_stream_starts_with_current_quotes_and_continues() -> None:
 
     assert bids(first) == [("spot/BTCUSDT", 1.0), ("spot/ETHUSDT", 2.0)]
     assert bids(second) == [("spot/BTCUSDT", 3.0)]
-    assert [entry.number for entry in (*first, *second)] == [1, 2, 3]
+    assert [entry.number for entry in (*first.quotes, *second.quotes)] == [1, 2, 3]
 
 
 def test_only_the_newest_quote_of_a_stream_is_the_newest() -> None:
@@ -122,9 +130,9 @@ def test_slow_reader_gets_newer_quotes_and_no_longer_queue(
             subscription.put(PostedQuote(number, quote(name, bid=float(number))))
             assert subscription.pending <= len(STREAMS)
             if read:
-                seen.extend(await anext(subscription))
+                seen.extend((await anext(subscription)).quotes)
         if subscription.pending:
-            seen.extend(await anext(subscription))
+            seen.extend((await anext(subscription)).quotes)
 
     anyio.run(play)
 
@@ -156,11 +164,31 @@ async def test_cancelled_read_loses_no_quote() -> None:
             batch = await anext(subscription)
 
     assert scope.cancelled_caught
-    assert len(batch) == 1
+    assert len(batch.quotes) == 1
+
+
+async def test_a_change_of_status_wakes_the_readers_of_the_instrument() -> None:
+    """Once however often it changes before it is read; readers of other instruments sleep on."""
+    board = QuoteBoard()
+    eth = InstrumentId(Venue.SPOT, Symbol("ETHUSDT"))
+
+    with anyio.fail_after(5):
+        async with (
+            board.subscribe(EVERYTHING) as reader,
+            board.subscribe(QuoteFilter(symbols=frozenset({eth.symbol}))) as other,
+        ):
+            for _ in range(2):
+                board.post_changed(BTC)
+            assert await anext(reader) == Unread((), (BTC,))
+            board.post([quote("spot/ETHUSDT")])
+            board.post_changed(eth)
+            unread = await anext(other)
+
+    assert (bids(unread), unread.changed) == ([("spot/ETHUSDT", 67403.8)], (eth,))
 
 
 async def test_one_stream_too_many_is_refused_until_another_ends() -> None:
-    board = QuoteBoard(subscribers_max=1)
+    board = QuoteBoard(StreamLimit(total=1, reserved=0))
 
     async with board.subscribe(EVERYTHING):
         assert board.subscribers == 1
@@ -173,12 +201,50 @@ async def test_one_stream_too_many_is_refused_until_another_ends() -> None:
     assert board.subscribers == 0
 
 
+async def test_actors_that_hold_all_they_can_leave_streams_for_others() -> None:
+    """Four greedy actors reach the limits; fifteen others still open one each."""
+    board = QuoteBoard()
+    refused: Counter[str] = Counter()
+
+    async with AsyncExitStack() as stack:
+
+        async def open_as(actor: str) -> None:
+            try:
+                await stack.enter_async_context(board.subscribe(EVERYTHING, actor))
+            except (TooManyOfActorError, TooManySubscribersError) as error:
+                refused[error.code] += 1
+
+        for number in range(4):
+            for _ in range(20):
+                await open_as(f"greedy-{number}")
+        assert board.subscribers == 3 * 16 + 2
+        assert refused == {"quotes.too_many_of_actor": 12, "quotes.too_many_subscribers": 18}
+        for number in range(14):
+            await open_as(f"modest-{number}")
+        assert board.subscribers == 64
+        await open_as("late")
+
+    assert refused["quotes.too_many_subscribers"] == 19
+    assert board.subscribers == 0
+
+
+async def test_a_refusal_names_the_limits() -> None:
+    board = QuoteBoard(StreamLimit(total=3, per_actor=2, reserved=1, reserved_each=1))
+
+    async with board.subscribe(EVERYTHING, "a"), board.subscribe(EVERYTHING, "a"):
+        with pytest.raises(TooManyOfActorError, match="one actor may have 2; close one"):
+            await board.subscribe(EVERYTHING, "a").__aenter__()
+        async with board.subscribe(EVERYTHING, "b"):
+            with pytest.raises(TooManySubscribersError, match="of 3, 1 of which are kept"):
+                await board.subscribe(EVERYTHING, "b").__aenter__()
+
+
 async def test_closing_ends_streams_and_refuses_new_ones() -> None:
     board = QuoteBoard()
     read: list[int] = []
 
     async def follow(subscription: QuoteSubscription) -> None:
-        read.extend([len(batch) async for batch in subscription])
+        read.extend([len(unread.quotes) async for unread in subscription])
 
     with anyio.fail_after(5):
         async with board.subscribe(EVERYTHING) as subscription, anyio.create_task_group() as tasks:

@@ -85,6 +85,67 @@ async def test_lost_connection_is_blind_at_the_next_check(
         assert rig.exchange.questions == []
 
 
+async def test_the_status_in_memory_is_that_of_the_stream_before_redis_has_it() -> None:
+    """It does not wait for Redis; each change is told, and a gap is shown until it is over."""
+    async with watching() as rig:
+        assert rig.watch.status(BTC[0]) == rig.changes[0]
+        rig.changed.clear()
+        rig.status.unavailable = True
+        rig.lost()
+        await rig.clock.advance(CHECK_INTERVAL_MS)
+        await rig.clock.advance(LAST_FRAMES_MS)
+        blind, gaps = rig.watch.status(BTC[0]), rig.watch.shared()
+        assert len(rig.changes) == 2, "nothing was written meanwhile"
+        rig.status.unavailable = False
+        await rig.clock.advance(5_000)
+
+        assert rig.changed == [BTC[0], ETH[0]]
+        assert blind == rig.changes[2]
+        assert blind is not None
+        assert blind.state is Liveness.BLIND
+        assert gaps == [rig.changes[4]]
+        rig.opened()
+        rig.deliver(*KEYS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
+        assert rig.watch.shared() == []
+        assert rig.watch.status(BTC[0]) == rig.changes[6]
+
+
+async def test_an_instrument_of_a_late_connection_is_late() -> None:
+    """Of which the stream has one entry for all."""
+    async with watching() as rig:
+        rig.changed.clear()
+        for _ in range(8):
+            await rig.clock.advance(500)
+            now_ms = rig.clock.now_ms()
+            late = [
+                Quote(key[0], now_ms - 7_000, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms, 7_000)
+                for key in KEYS
+            ]
+            rig.watch.observe(late)
+        await rig.clock.advance(500)
+
+        assert rig.states[2:] == [("*", Liveness.LATE)]
+        assert set(rig.changed) == {BTC[0], ETH[0]}
+        assert rig.watch.status(BTC[0]) == rig.watch.status(ETH[0]) == rig.changes[2]
+
+
+async def test_an_instrument_that_is_not_carried_has_no_status() -> None:
+    """Before its first state, too."""
+    async with watching() as rig:
+        other = InstrumentId(Venue.PERP, Symbol("SOLUSDT"))
+        rig.watch.on_feed_event(ConnectionOpened("perp-1", Venue.PERP, ((other, BTC[1]),)))
+        assert rig.watch.status(other) is None
+        rig.deliver((other, BTC[1]))
+        await rig.clock.advance(CHECK_INTERVAL_MS)
+        shown = rig.watch.status(other)
+        assert shown is not None
+        assert shown.state is Liveness.LIVE
+        rig.watch.on_feed_event(ConnectionOpened("perp-1", Venue.PERP, ()))
+
+        assert rig.watch.status(other) is None
+
+
 async def test_the_message_that_opens_a_connection_counts_for_its_stream() -> None:
     """An illiquid pair has delivered although its quote is a moment older than the opening."""
     async with watching() as rig:

@@ -2,17 +2,21 @@
 
 from litestar.openapi.spec import Tag
 
+from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.web.problems import KIND_BY_ERROR
 from chimera_s1.app.capabilities.market.web.routes import QuotesController
+from chimera_s1.app.capabilities.market.web.status_routes import StatusController
 from chimera_s1.app.web.web_part import WebPart
 
 
-def market_part(board: QuoteBoard) -> WebPart:
+def market_part(board: QuoteBoard, status: CurrentStatus) -> WebPart:
     return WebPart(
-        routes=(QuotesController,),
-        dependencies={"quote_board": board},
+        routes=(QuotesController, StatusController),
+        dependencies={"quote_board": board, "current_status": status},
         kind_by_error=KIND_BY_ERROR,
-        tags=(Tag(name="quotes", description="Published quotes, newest first."),),
+        tags=(
+            Tag(name="quotes", description="Published quotes, and the states of their streams."),
+        ),
         end_streams=board.close,
     )

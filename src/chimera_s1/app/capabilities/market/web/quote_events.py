@@ -6,13 +6,16 @@ import anyio
 import msgspec
 from litestar.types import Receive, Scope, Send
 
+from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import (
     PostedQuote,
     QuoteBoard,
     QuoteFilter,
     QuoteSubscription,
+    Unread,
 )
-from chimera_s1.app.capabilities.market.web.schemas import QuoteView
+from chimera_s1.app.capabilities.market.web.schemas import QuoteView, StatusView
+from chimera_s1.domain.identifiers import InstrumentId
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0
@@ -36,20 +39,28 @@ class QuoteEvents:
     """
 
     def __init__(
-        self, board: QuoteBoard, chosen: QuoteFilter, *, keep_alive_s: float = KEEP_ALIVE_S
+        self,
+        board: QuoteBoard,
+        chosen: QuoteFilter,
+        status: CurrentStatus,
+        actor: str,
+        *,
+        keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._board = board
         self._chosen = chosen
+        self._status = status
+        self._actor = actor
         self._keep_alive_s = keep_alive_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
         """Serve one request.
 
         Raises:
-            TooManySubscribersError, BoardClosedError: Before anything is sent.
+            TooManyOfActorError, TooManySubscribersError, BoardClosedError: Before anything is sent.
         """
         async with (
-            self._board.subscribe(self._chosen) as subscription,
+            self._board.subscribe(self._chosen, self._actor) as subscription,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
@@ -65,18 +76,34 @@ class QuoteEvents:
             part = KEEP_ALIVE
             with anyio.move_on_after(self._keep_alive_s):
                 try:
-                    part = encode_events(await anext(subscription))
+                    part = encode_unread(await anext(subscription), self._status)
                 except StopAsyncIteration:
                     break
             await _send_part(send, part)
         await _send_part(send, b"", more=False)
 
 
-def encode_events(batch: Iterable[PostedQuote]) -> bytes:
-    """One event named `quote` for each quote; its id is the quote's number on the board."""
+def encode_unread(unread: Unread, status: CurrentStatus) -> bytes:
+    """The events that are named `status`, then those named `quote`."""
+    return encode_statuses(unread.changed, status) + encode_quotes(unread.quotes, status)
+
+
+def encode_quotes(quotes: Iterable[PostedQuote], status: CurrentStatus) -> bytes:
+    """One event for each quote; its id is the quote's number on the board."""
     return b"".join(
-        b"id: %d\nevent: quote\ndata: %s\n\n" % (entry.number, _encode(QuoteView.of(entry.quote)))
-        for entry in batch
+        b"id: %d\nevent: quote\ndata: %s\n\n"
+        % (entry.number, _encode(QuoteView.of(entry.quote, status)))
+        for entry in quotes
+    )
+
+
+def encode_statuses(instruments: Iterable[InstrumentId], status: CurrentStatus) -> bytes:
+    """One event for each instrument with its present status; without an id."""
+    found = (status.of(instrument) for instrument in instruments)
+    return b"".join(
+        b"event: status\ndata: %s\n\n" % _encode(StatusView.of(each))
+        for each in found
+        if each is not None
     )
 
 

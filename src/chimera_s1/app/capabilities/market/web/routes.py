@@ -9,10 +9,12 @@ from litestar.openapi.spec import Example
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import ASGIApp
 
+from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
 from chimera_s1.app.capabilities.market.web.problems import (
     QUOTE_GONE,
     QUOTE_UNKNOWN,
+    TOO_MANY_OF_ACTOR,
     TOO_MANY_SUBSCRIBERS,
     QuoteGoneError,
     QuoteUnknownError,
@@ -22,6 +24,7 @@ from chimera_s1.app.capabilities.market.web.schemas import QuoteListView, QuoteV
 from chimera_s1.app.web.problem_kinds import REQUEST_INVALID
 from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 
@@ -42,7 +45,11 @@ id: 4711
 event: quote
 data: {"ts":1772514460893,"symbol":"BTCUSDT","venue":"spot","bid1":67403.8,"ask1":67403.9,\
 "mid":67403.85,"spread_bps":0.0148,"top1_qty":1.25,"top1_usdt":84254.81,\
-"src":"binance.spot.bookTicker"}
+"src":"binance.spot.bookTicker","state":"LIVE","age_ms":3}
+
+event: status
+data: {"ts":1772514465000,"symbol":"BTCUSDT","venue":"spot","state":"BLIND",\
+"since":1772514460893,"cause":"spot-0: connection reset by peer"}
 
 """
 
@@ -63,6 +70,7 @@ class QuotesController(Controller):
     def list_quotes(
         self,
         quote_board: NamedDependency[QuoteBoard],
+        current_status: NamedDependency[CurrentStatus],
         venue: _VenueWanted = None,
         symbol: _SymbolsWanted = None,
     ) -> QuoteListView:
@@ -72,7 +80,8 @@ class QuotesController(Controller):
         is not in the list.
         """
         chosen = _filter(venue, symbol)
-        return QuoteListView(tuple(map(QuoteView.of, quote_board.newest_matching(chosen))))
+        quotes = quote_board.newest_matching(chosen)
+        return QuoteListView(tuple(QuoteView.of(quote, current_status) for quote in quotes))
 
     @get(
         "/stream",
@@ -82,11 +91,12 @@ class QuotesController(Controller):
             200: ResponseSpec(
                 str,
                 generate_examples=False,
-                description="Events named `quote`",
+                description="Events named `quote` and `status`",
                 media_type=EVENT_STREAM,
-                examples=[Example(summary="One quote", value=_EVENTS_EXAMPLE)],
+                examples=[Example(summary="A quote and a status", value=_EVENTS_EXAMPLE)],
             ),
             400: problem_spec(REQUEST_INVALID),
+            429: problem_spec(TOO_MANY_OF_ACTOR),
             503: problem_spec(TOO_MANY_SUBSCRIBERS),
         },
         sync_to_thread=False,
@@ -94,16 +104,22 @@ class QuotesController(Controller):
     def stream_quotes(
         self,
         quote_board: NamedDependency[QuoteBoard],
+        current_status: NamedDependency[CurrentStatus],
+        actor: NamedDependency[Actor],
         venue: _VenueWanted = None,
         symbol: _SymbolsWanted = None,
     ) -> ASGIApp:
         """First the newest quote of each instrument, then each as it is published.
 
-        A slow reader gets the newest quote of each instrument and misses those in between. `id`
-        counts all quotes that the service publishes, from 1 at each start. A comment line is sent
-        after 15 s without a quote.
+        An event named `status` says that the state of an instrument has changed: a quote that was
+        LIVE may be BLIND although no newer one comes. A slow reader gets the newest quote of each
+        instrument and misses those in between. `id` counts all quotes that the service publishes,
+        from 1 at each start. A comment line is sent after 15 s without an event.
+
+        One actor may have 16 streams open; all together may have 64, of which 16 are kept for
+        actors with fewer than 2.
         """
-        return QuoteEvents(quote_board, _filter(venue, symbol))
+        return QuoteEvents(quote_board, _filter(venue, symbol), current_status, actor.name)
 
     @get(
         "/{venue:str}/{symbol:str}",
@@ -119,6 +135,7 @@ class QuotesController(Controller):
     def read_quote(
         self,
         quote_board: NamedDependency[QuoteBoard],
+        current_status: NamedDependency[CurrentStatus],
         venue: Annotated[Venue, PathParameter(description="`spot` or `perp`.")],
         symbol: Annotated[str, PathParameter(description="The venue's own code, like BTCUSDT.")],
     ) -> QuoteView:
@@ -134,7 +151,7 @@ class QuotesController(Controller):
                 "start again, or, where it is there, see /health for what keeps it away "
                 "(with S1_SHARD, another instance may serve it)"
             )
-        return QuoteView.of(quote)
+        return QuoteView.of(quote, current_status)
 
 
 def _filter(venue: Venue | None, symbols: list[str] | None) -> QuoteFilter:
