@@ -278,7 +278,7 @@ async def test_failed_request_is_a_problem(
 async def test_wrong_method_gets_the_allow_header(client: httpx2.AsyncClient) -> None:
     reply = await client.post("/health")
 
-    assert set(reply.headers["allow"].split(", ")) == {"GET", "OPTIONS"}
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
 async def test_internal_error_is_logged_and_hidden_from_the_client(

@@ -156,6 +156,7 @@ def read_many(asking: Asking) -> None:
 def read_limits(asking: Asking) -> None:
     path = "/xchg/treasury/limits"
     asking.send(path)
+    asking.send(path + "?day=today")
     asking.refused_by_access(path)
     asking.without_store(path)
 

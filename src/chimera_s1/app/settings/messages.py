@@ -1,19 +1,20 @@
 """Messages about wrong settings: the name, the given value, the rule and an example."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from chimera_s1.app.near_name import near_name
 
 MASK = "***"
 
 
 def unknown_setting_message(name: str, known: Iterable[str]) -> str:
     """`S1_SYMBOL: no such setting; did you mean S1_SYMBOLS?`"""
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "chimera-s1 config lists all of them"
+    near = near_name(name, known)
+    hint = f"did you mean {near}?" if near else "chimera-s1 config lists all of them"
     return f"{name}: no such setting; {hint}"
 
 

@@ -21,6 +21,8 @@ from chimera_s1.app.web.access.guard import (
     read_actor,
     security_components,
 )
+from chimera_s1.app.web.check_request import check_request
+from chimera_s1.app.web.http_rules import HttpRules
 from chimera_s1.app.web.problem_kinds import ProblemKind, ProblemTable
 from chimera_s1.app.web.problems import problem_response
 from chimera_s1.app.web.schema_page import SchemaPage
@@ -32,6 +34,15 @@ _NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class _Application(Litestar):
+    async def __call__(
+        self,
+        scope: Any,  # noqa: ANN401 (the types of a lifespan, which there is none of, differ)
+        receive: Any,  # noqa: ANN401
+        send: Any,  # noqa: ANN401
+    ) -> None:
+        # Litestar's own middleware runs only where a route was found.
+        await HttpRules(super().__call__)(scope, receive, send)
+
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
         # Litestar's default loads Pydantic v1 and attrs (3 MiB), which no model here uses.
@@ -47,7 +58,7 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
     app = _Application(
         route_handlers=[route for part in parts for route in part.routes],
         dependencies=_dependencies(parts),
-        guards=[AccessGuard(access)],
+        guards=[AccessGuard(access), check_request],
         plugins=[AccessDescription()],
         request_max_body_size=BODY_BYTES_MAX,
         exception_handlers={Exception: problem_response},

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from chimera_s1.app.near_name import near_name
 from chimera_s1.domain.errors import ChimeraError
 
 JSON = "application/json"
@@ -21,6 +22,12 @@ class MediaTypeError(ChimeraError):
     """The Content-Type is not application/json."""
 
     code = "request.media_type"
+
+
+class ContentCodingError(ChimeraError):
+    """The body is compressed or otherwise encoded."""
+
+    code = "request.content_encoding"
 
 
 class RequestInvalidError(ChimeraError):
@@ -112,10 +119,9 @@ def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> Js
         raise RequestInvalidError(f"the body is {kind_of_value(fields)}; send one object, {{...}}")
     unknown = [name for name in fields if name not in known]
     if unknown:
-        raise RequestInvalidError(
-            f"{_quotable_name(unknown[0])} is unknown; remove it, the known fields are "
-            f"{', '.join(known)}"
-        )
+        near = near_name(unknown[0][:_NAME_CHARACTERS_MAX], known)
+        hint = f"did you mean {near}?" if near else f"the known fields are {', '.join(known)}"
+        raise RequestInvalidError(f"{_quotable_name(unknown[0])} is unknown; remove it, {hint}")
     return JsonObject(fields)
 
 

@@ -27,6 +27,6 @@ def decode_cursor(cursor: str) -> PageMark:
     found = _MARK.fullmatch(text)
     if found is None:
         raise RequestInvalidError(
-            "invalid cursor; send next_cursor of the previous page, or omit it for the first page"
+            "cursor: send next_cursor of the previous page, or omit it for the first page"
         )
     return PageMark(int(found[1]), found[2])

@@ -1,6 +1,7 @@
 """Kinds of problems of the HTTP API and their statuses; capabilities add their own kinds."""
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from http import HTTPStatus
 
 from msgspec import Struct
@@ -11,8 +12,26 @@ from chimera_s1.app.web.access.control_access import (
     ScopeMissingError,
     TokenRefusedError,
 )
-from chimera_s1.app.web.json_object import MediaTypeError, RequestInvalidError
+from chimera_s1.app.web.json_object import ContentCodingError, MediaTypeError, RequestInvalidError
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+
+
+class Advice(StrEnum):
+    """What a client does after a problem; /schema and the pages say the same."""
+
+    CORRECT = "correct the request"
+    NEW_KEY = "request what is allowed, with a new id"
+    RETRY = "send the same request with the same id, after `Retry-After`"
+
+
+_ADVICE = {
+    HTTPStatus.UNPROCESSABLE_ENTITY: Advice.NEW_KEY,
+    HTTPStatus.REQUEST_TIMEOUT: Advice.RETRY,
+    HTTPStatus.TOO_MANY_REQUESTS: Advice.RETRY,
+    HTTPStatus.INTERNAL_SERVER_ERROR: Advice.RETRY,
+    HTTPStatus.SERVICE_UNAVAILABLE: Advice.RETRY,
+}
+"""Other problems need a correction."""
 
 
 class ProblemKind(Struct, frozen=True):
@@ -24,8 +43,12 @@ class ProblemKind(Struct, frozen=True):
 
     @property
     def is_retryable(self) -> bool:
-        """True if the same request may succeed in a few seconds."""
-        return self.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+        """True if the same request may succeed later; its problem has a Retry-After."""
+        return self.advice is Advice.RETRY
+
+    @property
+    def advice(self) -> "Advice":
+        return _ADVICE.get(self.status, Advice.CORRECT)
 
 
 KindByError = Mapping[type[ChimeraError], ProblemKind]
@@ -44,6 +67,12 @@ REQUEST_TOO_LARGE = ProblemKind(
 )
 MEDIA_TYPE = ProblemKind(
     MediaTypeError.code, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON"
+)
+CONTENT_CODING = ProblemKind(
+    ContentCodingError.code, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is encoded"
+)
+INCOMPLETE = ProblemKind(
+    "request.incomplete", HTTPStatus.BAD_REQUEST, "The client left before the body was complete"
 )
 INTERNAL = ProblemKind(
     "internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error; see the service's log"
@@ -70,11 +99,21 @@ KIND_BY_ERROR: KindByError = {
     InvalidValueError: VALUE_INVALID,
     RequestInvalidError: REQUEST_INVALID,
     MediaTypeError: MEDIA_TYPE,
+    ContentCodingError: CONTENT_CODING,
     TokenRefusedError: TOKEN_REFUSED,
     ScopeMissingError: SCOPE_MISSING,
     RateExceededError: RATE_EXCEEDED,
     AccessDisabledError: ACCESS_DISABLED,
 }
+
+_WITHOUT_ERROR = (
+    REQUEST_INVALID,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    REQUEST_TOO_LARGE,
+    INCOMPLETE,
+    INTERNAL,
+)
 
 
 class ProblemTable:
@@ -91,8 +130,7 @@ class ProblemTable:
             for error, kind in kinds.items():
                 known_kind = self._by_error.setdefault(error, kind)
                 assert known_kind == kind, f"{error.__name__} is {known_kind.code} and {kind.code}"
-        known = (REQUEST_INVALID, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TOO_LARGE, INTERNAL)
-        self.kinds = tuple(dict.fromkeys((*known, *self._by_error.values(), *others)))
+        self.kinds = tuple(dict.fromkeys((*_WITHOUT_ERROR, *self._by_error.values(), *others)))
 
     def kind_of(self, error: ChimeraError) -> ProblemKind:
         """The kind of the nearest known class; INTERNAL if none is known."""

@@ -8,12 +8,22 @@ from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import HTTPScope
 
 from chimera_s1.app.web.access.control_access import RateExceededError, TokenRefusedError
+from chimera_s1.app.web.json_object import ContentCodingError
+from chimera_s1.app.web.parameters import what_to_send, written_name
 from chimera_s1.app.web.problem_kinds import (
+    INCOMPLETE,
     INTERNAL,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
@@ -24,13 +34,20 @@ from chimera_s1.app.web.problem_kinds import (
 )
 from chimera_s1.app.web.schemas import ProblemView
 from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.printable import escape_unprintable
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 5
 
+_DISCONNECTED = "client_disconnected"
 _View = TypeVar("_View", bound=ProblemView)
 AnyRequest = Request[Any, Any, State]
 
+_KIND_BY_FRAMEWORK_ERROR: dict[type[Exception], ProblemKind] = {
+    NotFoundException: NOT_FOUND,
+    MethodNotAllowedException: METHOD_NOT_ALLOWED,
+    RequestEntityTooLarge: REQUEST_TOO_LARGE,
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -43,7 +60,7 @@ def classify_error(request: AnyRequest, error: Exception) -> tuple[ProblemKind, 
     """The kind and view of *error*; an unexpected error is logged, and its text stays here."""
     kind = _kind(request, error)
     if kind is INTERNAL:
-        _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _logger.error("%s %s failed", request.method, shown_path(request), exc_info=error)
     return kind, problem_view(kind, _detail(kind, error, request), request)
 
 
@@ -53,7 +70,7 @@ def problem_view(kind: ProblemKind, detail: str, request: AnyRequest) -> Problem
         title=kind.title,
         status=kind.status,
         detail=detail,
-        instance=quote(request.url.path),
+        instance=shown_path(request),
         code=kind.code,
     )
 
@@ -68,6 +85,16 @@ def problem_reply(
         media_type=PROBLEM_JSON,
         headers={**retry, **(headers or {})},
     )
+
+
+def shown_path(request: AnyRequest) -> str:
+    """The path as in a URL, so without control characters."""
+    return quote(request.scope["path"])
+
+
+def note_disconnect(scope: HTTPScope) -> None:
+    """Remember that the client has left: the framework's error about it is not ours."""
+    scope["state"][_DISCONNECTED] = True
 
 
 def problem_spec(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> ResponseSpec:
@@ -88,6 +115,8 @@ def error_headers(error: Exception) -> Mapping[str, str]:
     match error:
         case TokenRefusedError():
             return {"WWW-Authenticate": "Bearer"}
+        case ContentCodingError():
+            return {"Accept-Encoding": "identity"}
         case RateExceededError(retry_after_s=wait_s):
             return {"Retry-After": str(wait_s)}
         case HTTPException(headers=dict(headers)):
@@ -101,14 +130,10 @@ def _kind(request: AnyRequest, error: Exception) -> ProblemKind:
         case ChimeraError():
             table: ProblemTable = request.app.state.problem_table
             return table.kind_of(error)
-        case NotFoundException():
-            return NOT_FOUND
-        case MethodNotAllowedException():
-            return METHOD_NOT_ALLOWED
-        case RequestEntityTooLarge():
-            return REQUEST_TOO_LARGE
+        case InternalServerException() if _DISCONNECTED in request.scope["state"]:
+            return INCOMPLETE
         case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return REQUEST_INVALID
+            return _KIND_BY_FRAMEWORK_ERROR.get(type(error), REQUEST_INVALID)
         case _:
             return INTERNAL
 
@@ -117,18 +142,24 @@ def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:
     if kind is INTERNAL:
         return "the request failed because of an internal error; retry, and tell the operator"
     if kind is NOT_FOUND:
-        return f"no route {request.url.path}; see /schema"
+        return f"no route {shown_path(request)}; see /schema"
     if kind is METHOD_NOT_ALLOWED:
-        return f"{request.url.path} does not support {request.method}; see the Allow header"
+        return f"{shown_path(request)} does not support {request.method}; see the Allow header"
     if kind is REQUEST_TOO_LARGE:
         limit = request.route_handler.resolve_request_max_body_size()
-        return f"{request.url.path} accepts {limit} bytes at most; send less"
+        return f"{shown_path(request)} accepts {limit} bytes at most; send less"
     if isinstance(error, HTTPException):
-        return _validation_messages(error.extra) or error.detail
-    return str(error)
+        text = _validation_messages(request, error.extra) or error.detail
+        return escape_unprintable(text)
+    return escape_unprintable(str(error))
 
 
-def _validation_messages(extra: object) -> str:
-    # Litestar's validation errors: a list of {"message", "key", "source"}.
+def _validation_messages(request: AnyRequest, extra: object) -> str:
+    # Litestar's validation errors: a list of {"message", "key", "source"}; key is the argument.
     rows = [row for row in extra if isinstance(row, dict)] if isinstance(extra, list) else []
-    return "; ".join(f"{row.get('key', 'the request')}: {row.get('message')}" for row in rows)
+    return "; ".join(_validation_message(request.route_handler, row) for row in rows)
+
+
+def _validation_message(handler: BaseRouteHandler, row: dict[str, str]) -> str:
+    field = row.get("key", "the request")
+    return f"{written_name(handler, field)}: {what_to_send(handler, field) or row.get('message')}"

@@ -100,10 +100,12 @@ def _fields(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _problems(kinds: Iterable[ProblemKind]) -> str:
     rows = "".join(
         f'<tr id="{escape(kind.code)}"><td><code>{escape(kind.code)}</code></td>'
-        f"<td>{int(kind.status)}</td><td>{escape(kind.title)}</td></tr>"
+        f"<td>{int(kind.status)}</td><td>{escape(kind.title)}</td>"
+        f"<td>{_prose(kind.advice)}</td></tr>"
         for kind in kinds
     )
-    return f"<table>{rows}</table>"
+    head = "<tr><th>code</th><th>status</th><th>meaning</th><th>what to do</th></tr>"
+    return f"<table>{head}{rows}</table>"
 
 
 def _table(rows: list[tuple[str, str, str]]) -> str:

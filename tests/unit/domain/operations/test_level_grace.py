@@ -223,8 +223,8 @@ def test_a_bad_state_that_stays_counts_and_a_good_one_ends_it(
     for at in (at_ms, at_ms + 30_000):
         bad = bad.after(SeenState(RED, 30_000, at), AS_STATED)
     good = settled
-    for at in (at_ms, at_ms + early * SETTLE_MS, at_ms + 2 * SETTLE_MS):
-        good = good.after(SeenState(GREEN, 0, at), AS_STATED)
+    for later_ms in (0.0, early * SETTLE_MS, 2 * SETTLE_MS):
+        good = good.after(SeenState(GREEN, 0, at_ms + later_ms), AS_STATED)
 
     assert bad.level is RED
     assert good.level is GREEN

@@ -22,8 +22,3 @@ def format_movement(direction: Direction, amount: Decimal) -> str:
     """`12.5 USDT from SPOT to FUT`."""
     wallets = f"from {direction.source.value} to {direction.target.value}"
     return f"{exact_text(amount)} {ASSET} {wallets}"
-
-
-def escape_unprintable(text: str) -> str:
-    r"""*text* on one line, without control characters: `\n` and `\x1b` as in source code."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

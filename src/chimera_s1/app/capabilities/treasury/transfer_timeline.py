@@ -11,15 +11,12 @@ from chimera_s1.app.capabilities.treasury.next_steps import (
     NextSteps,
     next_steps,
 )
-from chimera_s1.app.capabilities.treasury.text_format import (
-    escape_unprintable,
-    format_movement,
-    format_utc,
-)
+from chimera_s1.app.capabilities.treasury.text_format import format_movement, format_utc
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.printable import escape_unprintable
 from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     CapEvent,

@@ -14,7 +14,7 @@ from chimera_s1.app.capabilities.treasury.list_transfers import (
     list_newest_transfers,
     read_transfer_entries,
 )
-from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
+from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
@@ -23,6 +23,7 @@ from chimera_s1.app.stores import open_stores
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.printable import escape_unprintable
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
 _WIDTH_OF_ALL_COLUMNS = 120

@@ -10,7 +10,7 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
+from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.shared.options import state_directory
@@ -22,6 +22,7 @@ from chimera_s1.app.stores import open_stores, sqlite_path
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.installation_store import InstallationFact
+from chimera_s1.domain.printable import escape_unprintable
 from chimera_s1.domain.treasury.account_claim import AccountClaim, OfOtherAccount
 
 _CONSEQUENCES = """\

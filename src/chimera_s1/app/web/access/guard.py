@@ -15,9 +15,9 @@ Bodies are limited to `BODY_BYTES_MAX`; a route may set its own `request_max_bod
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from litestar.connection import ASGIConnection
-from litestar.enums import HttpMethod
 from litestar.handlers import BaseRouteHandler
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -26,9 +26,12 @@ from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from chimera_s1.app.web.access.control_access import ControlAccess
+from chimera_s1.app.web.parameters import is_options, takes_body
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
+    CONTENT_CODING,
     RATE_EXCEEDED,
+    REQUEST_INVALID,
     REQUEST_TOO_LARGE,
     SCOPE_MISSING,
     TOKEN_REFUSED,
@@ -40,8 +43,6 @@ from chimera_s1.domain.errors import ChimeraError
 
 BODY_BYTES_MAX = 4_096
 SCHEME = "bearer"
-_BODY_PARAMETERS = {"data", "body"}
-"""Parameters that Litestar fills from the body."""
 
 
 class UndeclaredScopeError(ChimeraError):
@@ -67,7 +68,7 @@ class AccessGuard:
         """
         scope = needed_scope(handler)
         if scope is not None:
-            path = connection.url.path
+            path = quote(connection.scope["path"])
             connection.scope["user"] = self._access.authorize(_bearer(connection), scope, path)
 
 
@@ -107,8 +108,8 @@ def needed_scope(handler: BaseRouteHandler) -> Scope | None:
     Raises:
         UndeclaredScopeError: *handler* declares neither, or both.
     """
-    if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {HttpMethod.OPTIONS}:
-        return None  # added by Litestar; it shows the methods of the path, as /schema does
+    if is_options(handler):
+        return None  # it shows what /schema shows
     match handler.opt.get("scope"), handler.opt.get("public"):
         case Scope() as scope, None:
             return scope
@@ -128,17 +129,18 @@ def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 
 
 def _add_responses(handler: HTTPRouteHandler) -> None:
+    refusals = {int(REQUEST_INVALID.status): problem_spec(REQUEST_INVALID)}
     scope = needed_scope(handler)
-    if scope is None:
-        return
-    handler.security = [{SCHEME: [scope.value]}]
-    handler.responses = {**_refusal_responses(handler, scope), **(handler.responses or {})}
+    if scope is not None:
+        handler.security = [{SCHEME: [scope.value]}]
+        refusals |= _refusal_responses(handler, scope)
+    handler.responses = {**refusals, **(handler.responses or {})}
 
 
 def _refusal_responses(handler: HTTPRouteHandler, scope: Scope) -> dict[int, ResponseSpec]:
     kinds = [TOKEN_REFUSED, SCOPE_MISSING]
     if scope.requires_tokens:
         kinds += [RATE_EXCEEDED, ACCESS_DISABLED]
-    if handler.parsed_fn_signature.parameters.keys() & _BODY_PARAMETERS:
-        kinds.append(REQUEST_TOO_LARGE)
+    if takes_body(handler):
+        kinds += [REQUEST_TOO_LARGE, CONTENT_CODING]
     return {int(kind.status): problem_spec(kind) for kind in kinds}

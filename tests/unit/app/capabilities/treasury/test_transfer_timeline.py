@@ -6,7 +6,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
+from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import (
     build_timeline,
     decode_events,
@@ -17,6 +17,7 @@ from chimera_s1.domain.ledger.commit import (
     LedgerEntry,
     NewEvent,
 )
+from chimera_s1.domain.printable import escape_unprintable
 from chimera_s1.domain.treasury.event_records import UnknownEvent
 from chimera_s1.domain.treasury.events import (
     CapRebooked,

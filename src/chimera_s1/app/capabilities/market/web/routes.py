@@ -21,7 +21,8 @@ from chimera_s1.app.capabilities.market.web.problems import (
 )
 from chimera_s1.app.capabilities.market.web.quote_events import EVENT_STREAM, QuoteEvents
 from chimera_s1.app.capabilities.market.web.schemas import QuoteListView, QuoteView
-from chimera_s1.app.web.problem_kinds import REQUEST_INVALID
+from chimera_s1.app.web.parameters import parse_value
+from chimera_s1.app.web.problem_kinds import REQUEST_INVALID, VALUE_INVALID
 from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
@@ -64,7 +65,7 @@ class QuotesController(Controller):
     @get(
         operation_id="list_quotes",
         summary="The newest quotes",
-        responses={400: problem_spec(REQUEST_INVALID)},
+        responses={400: problem_spec(REQUEST_INVALID, VALUE_INVALID)},
         sync_to_thread=False,
     )
     def list_quotes(
@@ -95,7 +96,7 @@ class QuotesController(Controller):
                 media_type=EVENT_STREAM,
                 examples=[Example(summary="A quote and a status", value=_EVENTS_EXAMPLE)],
             ),
-            400: problem_spec(REQUEST_INVALID),
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             429: problem_spec(TOO_MANY_OF_ACTOR),
             503: problem_spec(TOO_MANY_SUBSCRIBERS),
         },
@@ -126,7 +127,7 @@ class QuotesController(Controller):
         operation_id="read_quote",
         summary="The newest quote of one instrument",
         responses={
-            400: problem_spec(REQUEST_INVALID),
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             404: problem_spec(QUOTE_UNKNOWN),
             410: problem_spec(QUOTE_GONE),
         },
@@ -140,7 +141,7 @@ class QuotesController(Controller):
         symbol: Annotated[str, PathParameter(description="The venue's own code, like BTCUSDT.")],
     ) -> QuoteView:
         """The newest published quote; of several sources, the one with the latest `ts`."""
-        instrument = InstrumentId(venue, parse_symbol(symbol))
+        instrument = InstrumentId(venue, parse_value("symbol", parse_symbol, symbol))
         quote = quote_board.newest(instrument)
         gone = quote_board.why_withdrawn(instrument)
         if gone is not None:
@@ -160,4 +161,6 @@ def _filter(venue: Venue | None, symbols: list[str] | None) -> QuoteFilter:
         raise InvalidValueError(
             f"{len(names)} symbols are named; name at most {SYMBOLS_MAX}, or none for all"
         )
-    return QuoteFilter(venue, frozenset(map(parse_symbol, names)))
+    return QuoteFilter(
+        venue, frozenset(parse_value("symbol", parse_symbol, name) for name in names)
+    )

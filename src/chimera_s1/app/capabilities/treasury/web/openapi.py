@@ -47,6 +47,7 @@ from chimera_s1.app.capabilities.treasury.web.transfer_response import (
 from chimera_s1.app.web.json_object import JSON
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
+    CONTENT_CODING,
     MEDIA_TYPE,
     RATE_EXCEEDED,
     REQUEST_INVALID,
@@ -80,6 +81,7 @@ _REFUSALS: tuple[ProblemKind, ...] = (
     MODE_HALTED,
     REQUEST_TOO_LARGE,
     MEDIA_TYPE,
+    CONTENT_CODING,
     KEY_REUSED,
     *KIND_BY_RULE.values(),
     RATE_EXCEEDED,

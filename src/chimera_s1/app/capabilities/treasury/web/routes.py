@@ -40,8 +40,10 @@ from chimera_s1.app.capabilities.treasury.web.transfer_request import (
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_response import TransferResponse
 from chimera_s1.app.web.page_cursor import decode_cursor, encode_cursor
+from chimera_s1.app.web.parameters import parse_value
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
+    CONTENT_CODING,
     MEDIA_TYPE,
     REQUEST_INVALID,
     VALUE_INVALID,
@@ -49,7 +51,7 @@ from chimera_s1.app.web.problem_kinds import (
 from chimera_s1.app.web.problems import AnyRequest, problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
-from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.identifiers import TransferId, parse_transfer_id
 from chimera_s1.domain.treasury.transfer import TransferStatus
 
 _TransferId = Annotated[str, PathParameter(description="The idempotency key of the transfer.")]
@@ -82,9 +84,11 @@ class TreasuryController(Controller):
     ) -> Response[TransferResponse]:
         """Accepts the transfer once per key, and waits up to 3 s for its result.
 
-        After any reply but a 400, or none, it is safe to send the same request with the same key:
-        the money is not moved again, and the reply shows the state of the transfer. A key stays
-        bound to its transfer for ever, even if a rule refused it.
+        It is always safe to send the same request with the same key: the money is not moved again,
+        and the reply shows the state of the transfer. After 202, 429, 500, 503 or no reply, do so,
+        waiting longer each time: an earlier request, or this one, may be accepted. After 422 use a
+        new key, after another 4xx correct the request. A key stays bound to its transfer for ever,
+        even if a rule refused it.
         """
         in_headers = key_from_headers(request.headers.getall(KEY_HEADER, []))
         fields = read_transfer_fields(_media_type(request), body)
@@ -100,7 +104,7 @@ class TreasuryController(Controller):
         operation_id="read_transfer",
         summary="One transfer",
         responses={
-            400: problem_spec(VALUE_INVALID),
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             404: problem_spec(TRANSFER_NOT_FOUND),
             503: problem_spec(STORE_UNAVAILABLE, LEDGER_DAMAGED),
         },
@@ -109,14 +113,13 @@ class TreasuryController(Controller):
         self, transfer_id: _TransferId, read_transfers: NamedDependency[ReadTransfers]
     ) -> TransferView:
         """The current state of the transfer, from the ledger."""
-        return TransferView.of(await read_transfers.get(parse_transfer_id(transfer_id)))
+        return TransferView.of(await read_transfers.get(_parsed_id(transfer_id)))
 
     @get(
         "/transfers",
         operation_id="list_transfers",
         summary="Transfers, newest first",
         responses={
-            400: problem_spec(REQUEST_INVALID),
             503: problem_spec(STORE_UNAVAILABLE),
         },
     )
@@ -161,7 +164,7 @@ class TreasuryController(Controller):
             400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             404: problem_spec(TRANSFER_NOT_FOUND),
             409: problem_spec(TRANSFER_STATE),
-            415: problem_spec(MEDIA_TYPE),
+            415: problem_spec(MEDIA_TYPE, CONTENT_CODING),
             503: problem_spec(STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, ACCESS_DISABLED),
         },
         status_code=200,
@@ -180,13 +183,17 @@ class TreasuryController(Controller):
         """
         resolution = read_resolution(_media_type(request), body)
         transfer = await resolve_transfers.resolve(
-            parse_transfer_id(transfer_id),
+            _parsed_id(transfer_id),
             resolution.verdict,
             tran_id=resolution.tran_id,
             note=resolution.evidence,
             actor=_actor_text(actor),
         )
         return TransferView.of(transfer)
+
+
+def _parsed_id(text: str) -> TransferId:
+    return parse_value("transfer_id", parse_transfer_id, text)
 
 
 def _media_type(request: AnyRequest) -> str:
