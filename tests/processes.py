@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import IO, Any
 
 import anyio
 import msgspec
@@ -54,7 +54,9 @@ class ChimeraProcess:
 
 @asynccontextmanager
 async def chimera_process(
-    *arguments: str, environment: Mapping[str, str] | None = None
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stderr: IO[bytes] | None = None,
 ) -> AsyncIterator[ChimeraProcess]:
     """Run `chimera-s1` with *arguments*, which must make it print one JSON line when it is ready.
 
@@ -63,6 +65,7 @@ async def chimera_process(
     Args:
         arguments: The command and its options.
         environment: Added to the test's own; `S1_*` variables of the test's own are left out.
+        stderr: A file for its standard error, in place of the test's own.
 
     Raises:
         EndOfStream: It ended before it was ready.
@@ -72,7 +75,7 @@ async def chimera_process(
     process = await anyio.open_process(
         [sys.executable, "-m", "chimera_s1", *arguments],
         stdin=subprocess.DEVNULL,
-        stderr=None,
+        stderr=stderr,
         env={**kept, **(environment or {})},
     )
     assert process.stdout is not None

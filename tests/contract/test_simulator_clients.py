@@ -1,7 +1,7 @@
 """Third-party clients read the simulator with only their addresses changed.
 
-Binance's own SDKs and ccxt check that the simulator follows the protocol: they parse every reply
-into their own types, or fail.
+Binance's own SDKs check that the simulator follows the protocol: they parse every reply into their
+own types, or fail. ccxt has a module of its own.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import ccxt.pro  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketStreams
+from binance_common.constants import TimeUnit
 from binance_sdk_derivatives_trading_usds_futures import derivatives_trading_usds_futures as usds
 from binance_sdk_spot.spot import Spot
 
@@ -46,23 +46,6 @@ def futures(simulator: ChimeraProcess) -> usds.DerivativesTradingUsdsFutures:
     )
 
 
-@pytest.fixture
-async def exchange(simulator: ChimeraProcess) -> AsyncIterator[Any]:
-    client = ccxt.pro.binance(
-        {"newUpdates": True, "options": {"fetchMarkets": {"types": ["spot", "linear"]}}}
-    )
-    api = client.urls["api"]
-    api["public"] = simulator.ready["spot_rest_url"] + "/api/v3"
-    api["fapiPublic"] = simulator.ready["perp_rest_url"] + "/fapi/v1"
-    # ccxt recognizes spot by "/stream" in the address (stream.binance.com): add it as a user name.
-    api["ws"]["spot"] = simulator.ready["spot_ws_url"].replace("//", "//stream@") + "/ws"
-    api["ws"]["future"] = simulator.ready["perp_ws_url"] + "/ws"
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
     """The parsed reply; the SDKs' REST methods block, hence the thread."""
     with anyio.fail_after(TIMEOUT_S):
@@ -89,6 +72,8 @@ async def test_spot_sdk_reads_rest(spot: Spot) -> None:
     listed = await called(api.exchange_info, symbols=["BTCUSDT", "ETHUSDT"])
     depth = await called(api.depth, symbol="BTCUSDT", limit=5)
     ticker = await called(api.ticker_book_ticker, symbol="BTCUSDT")
+    price = await called(api.ticker_price, symbol="BTCUSDT")
+    day = await called(api.ticker24hr, symbol="BTCUSDT")
 
     assert time.server_time > 1_700_000_000_000
     assert [symbol.symbol for symbol in listed.symbols] == ["BTCUSDT", "ETHUSDT"]
@@ -96,6 +81,8 @@ async def test_spot_sdk_reads_rest(spot: Spot) -> None:
     assert {"PRICE_FILTER", "LOT_SIZE", "NOTIONAL"} <= filters
     assert float(depth.bids[0][0]) < float(depth.asks[0][0])
     assert float(ticker.bid_price) < float(ticker.ask_price)
+    assert float(day.low_price) <= float(price.price) <= float(day.high_price)
+    assert day.close_time - day.open_time == 86_400_000
 
 
 async def test_spot_sdk_reads_streams(spot: Spot) -> None:
@@ -139,11 +126,14 @@ async def test_futures_sdk_reads_rest(futures: usds.DerivativesTradingUsdsFuture
     listed = await called(api.exchange_information)
     depth = await called(api.order_book, symbol="BTCUSDT", limit=5)
     premium = await called(api.mark_price, symbol="BTCUSDT")
+    price = await called(api.symbol_price_ticker_v2, symbol="BTCUSDT")
+    day = await called(api.ticker24hr_price_change_statistics, symbol="BTCUSDT")
 
     assert time.server_time > 1_700_000_000_000
     assert {"BTCUSDT", "BTCUSDT_261225"} <= {symbol.symbol for symbol in listed.symbols}
     assert len(depth.bids) == len(depth.asks) == 5
     assert premium.next_funding_time > premium.time
+    assert float(day.low_price) <= float(price.price) <= float(day.high_price)
 
 
 async def test_futures_sdk_reads_streams(futures: usds.DerivativesTradingUsdsFutures) -> None:
@@ -167,40 +157,21 @@ async def test_futures_sdk_reads_streams(futures: usds.DerivativesTradingUsdsFut
     assert {row.e for row in market} == {"markPriceUpdate"}
 
 
-async def test_ccxt_reads_markets_and_books(exchange: Any) -> None:
-    with anyio.fail_after(TIMEOUT_S):
-        markets = await exchange.load_markets()
-        spot_book = await exchange.fetch_order_book("BTC/USDT", 5)
-        perp_book = await exchange.fetch_order_book("BTC/USDT:USDT", 5)
+async def test_spot_sdk_reads_times_in_microseconds(simulator: ChimeraProcess) -> None:
+    rest = ConfigurationRestAPI(
+        base_path=simulator.ready["spot_rest_url"], time_unit=TimeUnit.MICROSECOND.value
+    )
+    streams_url = simulator.ready["spot_ws_url"] + "/stream"
+    ws = ConfigurationWebSocketStreams(stream_url=streams_url, time_unit=TimeUnit.MICROSECOND)
+    spot = Spot(config_rest_api=rest, config_ws_streams=ws)
+    streams: Any = spot.websocket_streams
 
-    assert markets["BTC/USDT"]["precision"] == {
-        **markets["BTC/USDT"]["precision"],
-        "price": 0.01,
-        "amount": 0.00001,
-    }
-    assert markets["BTC/USDT:USDT"]["precision"]["price"] == 0.1
-    assert markets["BTC/USDT:USDT"]["limits"]["cost"]["min"] == 100
-    assert markets["LUNC/USDT"]["active"] is False
-    assert spot_book["bids"][0][0] < spot_book["asks"][0][0]
-    assert perp_book["bids"][0][0] < perp_book["asks"][0][0]
+    time = await called(spot.rest_api.time)
+    await streams.create_connection()
+    try:
+        diff = await first_message(streams.diff_book_depth(symbol="btcusdt", update_speed="100ms"))
+    finally:
+        await streams.close_connection(close_session=True)
 
-
-@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
-async def test_ccxt_keeps_a_local_book(exchange: Any, symbol: str) -> None:
-    """Snapshot and diffs chain: ccxt raises on the first gap."""
-    with anyio.fail_after(TIMEOUT_S):
-        tickers = await exchange.watch_bids_asks([symbol])
-        book = await exchange.watch_order_book(symbol)
-        first = book["nonce"]
-        while book["nonce"] < first + 100:
-            book = await exchange.watch_order_book(symbol)
-
-    assert tickers[symbol]["bid"] < tickers[symbol]["ask"]
-    assert book["bids"][0][0] < book["asks"][0][0]
-
-
-async def test_ccxt_watches_mark_prices(exchange: Any) -> None:
-    with anyio.fail_after(TIMEOUT_S):
-        mark = await exchange.watch_mark_price("BTC/USDT:USDT")
-
-    assert mark["markPrice"] > 0
+    assert 1_700_000_000_000_000 < time.server_time < 10_000_000_000_000_000
+    assert 1_700_000_000_000_000 < diff.E < 10_000_000_000_000_000

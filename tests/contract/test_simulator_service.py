@@ -3,6 +3,7 @@
 import signal
 import socket
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,9 @@ from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.domain.identifiers import Venue
 from tests.processes import chimera_process, finished, simulator_process
 from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
+
+MINUTES = count(10)
+"""Of the exchange's clock, for tests that need a minute of weight of their own."""
 
 SPOT_TICKER = b'{"u":%d,"s":"BTCUSDT","b":"1.00000000","B":"2.0","a":"1.10000000","A":"3.0"}'
 
@@ -73,6 +77,99 @@ async def test_invalid_parameters_have_their_code(
     status, body, _ = await sim.rest(venue, path)
 
     assert (status, body["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("venue", "path", "weight"),
+    [
+        ("spot", "/api/v3/ticker/price?symbol=BTCUSDT", 2),
+        ("spot", '/api/v3/ticker/price?symbols=["BTCUSDT","ETHUSDT"]', 4),
+        ("spot", "/api/v3/ticker/bookTicker", 4),
+        ("spot", "/api/v3/ticker/24hr?symbol=BTCUSDT", 2),
+        ("spot", '/api/v3/ticker/24hr?symbols=["BTCUSDT","ETHUSDT"]', 2),
+        ("spot", "/api/v3/ticker/24hr?symbols=[" + ",".join(['"BTCUSDT"'] * 21) + "]", 40),
+        ("spot", "/api/v3/ticker/24hr?symbols=[" + ",".join(['"BTCUSDT"'] * 101) + "]", 80),
+        ("spot", "/api/v3/ticker/24hr", 80),
+        ("perp", "/fapi/v1/ticker/price?symbol=BTCUSDT", 1),
+        ("perp", "/fapi/v2/ticker/price", 2),
+        ("perp", "/fapi/v1/ticker/24hr?symbol=BTCUSDT", 1),
+        ("perp", "/fapi/v1/ticker/24hr", 40),
+        ("perp", "/dapi/v1/exchangeInfo", 1),
+    ],
+)
+async def test_market_data_costs_what_it_costs_at_binance(
+    sim: SimulatorClient, venue: str, path: str, weight: int
+) -> None:
+    """USD-M and COIN-M share one limit."""
+    minutes = next(MINUTES)
+    await sim.control("POST", "/sim/clock", {"rate": 0.0001, "offset_ms": minutes * 60_000})
+
+    status, _, headers = await sim.rest(venue, path)
+
+    assert status == 200
+    assert headers["X-MBX-USED-WEIGHT-1M"] == str(weight)
+
+
+async def test_a_mini_day_ticker_has_no_book(sim: SimulatorClient) -> None:
+    _, full, _ = await sim.rest("spot", "/api/v3/ticker/24hr?symbol=BTCUSDT")
+    _, mini, _ = await sim.rest("spot", "/api/v3/ticker/24hr?symbol=BTCUSDT&type=MINI")
+    status, refused, _ = await sim.rest("spot", "/api/v3/ticker/24hr?type=TINY")
+
+    assert full.keys() - mini.keys() >= {"bidPrice", "askPrice", "priceChange", "lastQty"}
+    assert mini.keys() < full.keys()
+    assert (status, refused["code"]) == (400, -1130)
+
+
+@pytest.mark.parametrize(
+    ("venue", "path", "unit", "digits"),
+    [
+        ("spot", "/api/v3/time", "MICROSECOND", 16),
+        ("spot", "/api/v3/exchangeInfo?symbol=BTCUSDT", "microsecond", 16),
+        ("spot", "/api/v3/time", "MILLISECOND", 13),
+        ("perp", "/fapi/v1/time", "MICROSECOND", 13),
+    ],
+)
+async def test_spot_replies_with_times_in_the_unit_of_the_header(
+    sim: SimulatorClient, venue: str, path: str, unit: str, digits: int
+) -> None:
+    url = sim.urls[f"{venue}_rest_url"] + path
+    async with sim.session.get(url, headers={"X-MBX-TIME-UNIT": unit}) as response:
+        body = await response.json()
+
+    assert len(str(body["serverTime"])) == digits
+
+
+async def test_a_time_unit_that_binance_does_not_know_is_refused(sim: SimulatorClient) -> None:
+    url = sim.urls["spot_rest_url"] + "/api/v3/time"
+    async with sim.session.get(url, headers={"X-MBX-TIME-UNIT": "NANOSECOND"}) as response:
+        body = await response.json()
+
+    assert (response.status, body["code"]) == (400, -1194)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/stream"])
+async def test_spot_streams_have_times_in_the_unit_of_their_connection(
+    sim: SimulatorClient, path: str
+) -> None:
+    """Two connections of one stream, each in its own unit."""
+    micro, milli = f"{path}?timeUnit=MICROSECOND", path
+    async with sim.connect("spot", micro) as first, sim.connect("spot", milli) as second:
+        times = []
+        for wire in (first, second):
+            await wire.request("SUBSCRIBE", ["btcusdt@depth@100ms"])
+        for wire in (first, second):
+            message = await wire.receive_message()
+            times.append(message.get("data", message)["E"])
+
+    assert [len(str(time)) for time in times] == [16, 13]
+
+
+async def test_futures_streams_have_milliseconds_only(sim: SimulatorClient) -> None:
+    path = "/public/stream?streams=btcusdt@bookTicker&timeUnit=MICROSECOND"
+    async with sim.connect("perp", path) as wire:
+        message = await wire.receive_message()
+
+    assert len(str(message["data"]["E"])) == 13
 
 
 async def test_an_unknown_path_is_an_html_404(sim: SimulatorClient) -> None:

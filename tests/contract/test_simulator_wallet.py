@@ -54,6 +54,56 @@ async def test_a_transfer_appears_in_history_income_and_balances(account: Accoun
     }
 
 
+async def test_coins_pairs_and_fees_need_the_key_and_cost_their_weight(account: Account) -> None:
+    weights = {
+        "/sapi/v1/capital/config/getall": 10,
+        "/sapi/v1/asset/tradeFee": 1,
+        "/sapi/v1/margin/allPairs": 1,
+        "/sapi/v1/margin/isolated/allPairs": 10,
+    }
+    await account.sim.control("POST", "/sim/clock", {"rate": 0.0001})
+    used, stranger = 0, Account(account.sim, key="")
+    for path, weight in weights.items():
+        status, rows = await account.get(path)
+        used += weight
+        assert status == 200
+        assert rows
+        assert account.headers["X-SAPI-USED-IP-WEIGHT-1M"] == str(used)
+        refused = await stranger.get(path)
+        used += weight
+        assert (refused[0], refused[1]["code"]) == (401, -2014)
+
+
+async def test_margin_pairs_need_a_key_and_no_signature(account: Account) -> None:
+    unsigned = await account.send("GET", "/sapi/v1/margin/allPairs", "symbol=BTCUSDT")
+    coins = await account.send("GET", "/sapi/v1/capital/config/getall")
+
+    assert (unsigned[0], [row["symbol"] for row in unsigned[1]]) == (200, ["BTCUSDT"])
+    assert (coins[0], coins[1]["code"]) == (400, -1102)
+
+
+async def test_a_timestamp_may_be_in_microseconds_under_api_only(account: Account) -> None:
+    now_us = account.now_ms * 1000
+    spot = await account.get("/api/v3/account", timestamp=now_us)
+    late = await account.get("/api/v3/account", timestamp=now_us - 10_000_000)
+    sapi = await account.get("/sapi/v1/account/apiRestrictions", timestamp=now_us)
+
+    assert spot[0] == 200
+    assert (late[1]["code"], sapi[1]["code"]) == (-1021, -1021)
+
+
+async def test_the_futures_account_shows_the_balance_and_no_position(account: Account) -> None:
+    await account.transfer(OUT, "25")
+    _, newer = await account.get("/fapi/v3/account")
+    _, older = await account.get("/fapi/v2/account")
+    _, balance = await account.get("/fapi/v2/balance")
+
+    assert newer["totalWalletBalance"] == older["totalWalletBalance"] == "10025.00000000"
+    assert newer["assets"][0]["maxWithdrawAmount"] == balance[0]["maxWithdrawAmount"]
+    assert newer["positions"] == []
+    assert {position["positionAmt"] for position in older["positions"]} == {"0"}
+
+
 async def test_a_request_sent_twice_moves_money_twice(account: Account) -> None:
     again = account.signed(type=BACK, asset="USDT", amount="1")
     replies = [await account.send("POST", TRANSFER, again) for _ in range(2)]

@@ -1,4 +1,6 @@
-"""Third-party clients transfer money with nothing changed but addresses and key."""
+"""Binance's own SDKs transfer money with nothing changed but addresses and key; ccxt has a module
+of its own.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -6,7 +8,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import ccxt.async_support as ccxt  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from binance_common.configuration import ConfigurationRestAPI
 from binance_common.errors import BadRequestError, UnauthorizedError
@@ -54,12 +55,17 @@ async def test_the_sdks_transfer_money_and_read_it_back(simulator: ChimeraProces
     after = (await called(futures.futures_account_balance_v3))[0]
     income = await called(futures.get_income_history, income_type="TRANSFER")
     account = await called(spot.get_account)
+    futures_account = await called(futures.account_information_v3)
+    older_account = await called(futures.account_information_v2)
 
     row = next(row for row in history.rows if row.tran_id == moved.tran_id)
     assert (Decimal(row.amount), row.asset, row.status) == (Decimal("12.5"), "USDT", "CONFIRMED")
     assert Decimal(after.balance) - Decimal(before.balance) == Decimal("12.5")
     assert income[-1].income == "12.50000000"
     assert {balance.asset for balance in account.balances} == {"USDT"}
+    assert futures_account.total_wallet_balance == older_account.total_wallet_balance
+    assert futures_account.assets[0].wallet_balance == after.balance
+    assert {position.position_amt for position in older_account.positions} == {"0"}
 
 
 async def test_the_wallet_sdk_reads_the_permissions_of_its_key(simulator: ChimeraProcess) -> None:
@@ -71,6 +77,18 @@ async def test_the_wallet_sdk_reads_the_permissions_of_its_key(simulator: Chimer
     assert may.enable_withdrawals is False
 
 
+async def test_the_wallet_sdk_reads_coins_and_fees(simulator: ChimeraProcess) -> None:
+    wallet = Wallet(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
+
+    coins = await called(wallet.all_coins_information)
+    fees = await called(wallet.trade_fee, symbol="BTCUSDT")
+
+    networks = {coin.coin: [network.coin for network in coin.network_list] for coin in coins}
+    assert networks["USDT"] == ["USDT"]
+    assert networks["BTC"] == ["BTC"]
+    assert [(fee.symbol, fee.taker_commission) for fee in fees] == [("BTCUSDT", "0.001")]
+
+
 async def test_the_wallet_sdk_parses_refusals(simulator: ChimeraProcess) -> None:
     good = configuration(simulator, "spot_rest_url")
     wanted: dict[str, Any] = {"type": "MAIN_UMFUTURE", "asset": "USDT", "amount": 1_000_000.0}
@@ -80,23 +98,3 @@ async def test_the_wallet_sdk_parses_refusals(simulator: ChimeraProcess) -> None
     unknown = ConfigurationRestAPI(api_key="another", api_secret="x", base_path=good.base_path)
     with pytest.raises(UnauthorizedError, match="Invalid API-key"):
         await called(Wallet(config_rest_api=unknown).rest_api.user_universal_transfer, **wanted)
-
-
-async def test_ccxt_transfers_money_back(simulator: ChimeraProcess) -> None:
-    """ccxt signs a body, the SDKs sign a query."""
-    ready = simulator.ready
-    client = ccxt.binance({"apiKey": ready["api_key"], "secret": ready["api_secret"]})
-    client.urls["api"]["sapi"] = ready["spot_rest_url"] + "/sapi/v1"
-    client.urls["api"]["fapiPrivateV3"] = ready["perp_rest_url"] + "/fapi/v3"
-    try:
-        with anyio.fail_after(TIMEOUT_S):
-            moved = await client.sapi_post_asset_transfer(
-                {"type": "UMFUTURE_MAIN", "asset": "USDT", "amount": "7"}
-            )
-            history = await client.sapi_get_asset_transfer({"type": "UMFUTURE_MAIN"})
-            balance = await client.fapiprivatev3_get_balance()
-    finally:
-        await client.close()
-
-    assert moved["tranId"] in {row["tranId"] for row in history["rows"]}
-    assert {row["asset"] for row in balance} == {"USDT"}

@@ -26,7 +26,10 @@ from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
+from chimera_s1.adapters.simulator.not_simulated import NotSimulated
+from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRoutes
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
+from chimera_s1.adapters.simulator.rest.coin_market import CoinMarketRoutes
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
 from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
@@ -61,8 +64,16 @@ class Simulator:
         self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
         self._market = Market(_symbol_specs(config), config.seed, self._clock.now_ms())
         self._subscribed = anyio.Event()
+        self._not_simulated = NotSimulated()
         self._hubs = {
-            venue: StreamHub(venue, self._market, self._clock, self._faults, self._subscribed)
+            venue: StreamHub(
+                venue,
+                self._market,
+                self._clock,
+                self._faults,
+                self._subscribed,
+                not_simulated=self._not_simulated,
+            )
             for venue in Venue
         }
         self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
@@ -137,6 +148,7 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
+            not_simulated=self._not_simulated,
         ).application()
 
     def _spot_routes(self, account: Account) -> list[Route]:
@@ -149,12 +161,15 @@ class Simulator:
             *SpotMarketRoutes(self._market, self._clock).routes(),
             *WalletRoutes(account, authenticator, self._clock, limits).routes(),
             *SubaccountRoutes(account, authenticator, self._clock, limits).routes(),
+            *AssetCatalogueRoutes(self._market, account, authenticator, limits).routes(),
         ]
 
     def _perp_routes(self, account: Account) -> list[Route]:
+        authenticator, market, clock = self._authenticator(account), self._market, self._clock
         return [
-            *PerpMarketRoutes(self._market, self._clock).routes(),
-            *PerpAccountRoutes(account, self._authenticator(account), self._clock).routes(),
+            *PerpMarketRoutes(market, clock).routes(),
+            *PerpAccountRoutes(market, account, authenticator, clock).routes(),
+            *CoinMarketRoutes(market, clock).routes(),
         ]
 
     def _authenticator(self, account: Account) -> Authenticator:
@@ -165,7 +180,14 @@ class Simulator:
 
     def _rest(self, venue: Venue, routes: list[Route], weight: int) -> web.Application:
         weight_limit = WeightLimit(weight, self._clock)
-        return rest_application(venue, routes, weight_limit, self._faults, self._clock)
+        return rest_application(
+            venue,
+            routes,
+            weight_limit,
+            self._faults,
+            self._clock,
+            not_simulated=self._not_simulated,
+        )
 
     def _movement_writer(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
         path = self._config.account.journal

@@ -27,12 +27,14 @@ from chimera_s1.adapters.simulator.control.views import (
     fault_view,
     frame_view,
     hub_view,
+    not_simulated_view,
     scenario_view,
 )
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario import parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.rest.replies import json_reply
 from chimera_s1.adapters.simulator.rest.request_faults import Handler
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
@@ -51,6 +53,7 @@ class ControlPlane:
         player: ScenarioPlayer,
         *,
         account: AccountControl,
+        not_simulated: NotSimulated,
     ) -> None:
         self._hubs = {hub.venue.value: hub for hub in hubs}
         self._updater = updater
@@ -58,6 +61,7 @@ class ControlPlane:
         self._faults = faults
         self._player = player
         self._account = account
+        self._not_simulated = not_simulated
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[_errors_as_json])
@@ -89,6 +93,7 @@ class ControlPlane:
                 "updates": self._updater.updates,
                 "venues": {name: hub_view(hub) for name, hub in self._hubs.items()},
                 "faults": sum(live for _, live in self._faults.list_faults()),
+                "not_simulated": not_simulated_view(self._not_simulated),
             }
         )
 

@@ -8,6 +8,7 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import Fault
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioRun
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.topic import SentFrame
@@ -82,6 +83,21 @@ def fault_view(fault: Fault, *, live: bool) -> View:
         "last_fired_ms": fault.last_fired_ms,
         "live": live,
     }
+
+
+def not_simulated_view(not_simulated: NotSimulated) -> View:
+    """What clients asked for in vain, the most frequent first."""
+    asked = [
+        {
+            "venue": missing.venue.value,
+            "kind": missing.feature.value,
+            "name": missing.name,
+            "reply": missing.reply,
+            "count": count,
+        }
+        for missing, count in not_simulated.counts()
+    ]
+    return {"asked": asked, "unlisted": not_simulated.unlisted}
 
 
 def scenario_view(run: ScenarioRun | None) -> View:

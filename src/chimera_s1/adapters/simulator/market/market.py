@@ -2,11 +2,34 @@
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from chimera_s1.adapters.simulator.market.order_books import PATH_LENGTH, Book, price_path
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
+from chimera_s1.adapters.simulator.market.trades import (
+    AggregateTrade,
+    DayStatistics,
+    TradeTape,
+    day_statistics,
+    last_trade,
+)
 from chimera_s1.domain.identifiers import Venue
 
 _UPDATE_IDS_PER_MS = 100
+_ID_STEP_MAX = 29
+_MIXER = 0x9E3779B1
+
+
+class BookVersion(Struct, frozen=True):
+    """A moment in the life of a book.
+
+    Attributes:
+        update_id: Of the last update.
+        updates: How many were made before.
+    """
+
+    update_id: int
+    updates: int
 
 
 class SymbolMarket:
@@ -15,22 +38,32 @@ class SymbolMarket:
     Attributes:
         position: Index of the current book in the path.
         update_id: Of the current book; grows with every update and over restarts.
-        id_step: Difference between successive update ids.
+        tape: Numbers its trades.
         delisted: The venue knows it no more: REST refuses it, and its streams stay silent.
     """
 
-    __slots__ = ("_path", "_seed", "delisted", "id_step", "position", "spec", "update_id")
+    __slots__ = (
+        "_day",
+        "_path",
+        "_seed",
+        "_updates",
+        "delisted",
+        "position",
+        "spec",
+        "tape",
+        "update_id",
+    )
 
-    def __init__(self, spec: SymbolSpec, seed: int, first_update_id: int) -> None:
+    def __init__(self, spec: SymbolSpec, seed: int, first_id: int) -> None:
         self.spec = spec
         self.delisted = False
         self._seed = seed
         self._path: tuple[Book, ...] = ()
+        self._day: DayStatistics | None = None
+        self._updates = 0
         self.position = 0
-        self.update_id = first_update_id
-        # Futures update ids are not contiguous per symbol (Binance, "How to manage a local order
-        # book": only `pu` chains them); spot ids are.
-        self.id_step = 1 if spec.venue is Venue.SPOT else 3
+        self.update_id = first_id
+        self.tape = TradeTape(first_id)
 
     @property
     def is_trading(self) -> bool:
@@ -47,9 +80,33 @@ class SymbolMarket:
     def book(self) -> Book:
         return self.path[self.position]
 
-    def books_since(self, update_id: int) -> list[Book]:
-        """The books from the one with *update_id* to the current one, each at most once."""
-        steps = min((self.update_id - update_id) // self.id_step, PATH_LENGTH - 1)
+    @property
+    def day(self) -> DayStatistics:
+        if self._day is None:
+            self._day = day_statistics(self.path)
+        return self._day
+
+    @property
+    def last_trade(self) -> tuple[int, int]:
+        """Price in ticks and quantity in steps."""
+        return last_trade(self.book, self.position)
+
+    def next_trade(self) -> AggregateTrade:
+        return self.tape.next_trade(self.book, self.position)
+
+    @property
+    def version(self) -> BookVersion:
+        """Of the current book."""
+        return BookVersion(self.update_id, self._updates)
+
+    def first_id_after(self, version: BookVersion) -> int:
+        """The `U` of an event with everything since *version*: at most its first update's id."""
+        step = self._id_step(version.updates)
+        return version.update_id + 1 + (version.updates * _MIXER >> 5) % step
+
+    def books_since(self, version: BookVersion) -> list[Book]:
+        """The books from the one of *version* to the current one, each at most once."""
+        steps = min(self._updates - version.updates, PATH_LENGTH - 1)
         return [
             self.path[position % PATH_LENGTH]
             for position in range(self.position - steps, self.position + 1)
@@ -58,7 +115,18 @@ class SymbolMarket:
     def advance(self) -> None:
         """Move to the next book."""
         self.position = (self.position + 1) % PATH_LENGTH
-        self.update_id += self.id_step
+        self.update_id += self._id_step(self._updates)
+        self._updates += 1
+
+    def _id_step(self, updates: int) -> int:
+        """How far the id moves with the update after the first *updates*.
+
+        Spot ids are contiguous per symbol. Futures ids are not (Binance, "How to manage a local
+        order book": only `pu` chains them), so theirs move by an irregular step.
+        """
+        if self.spec.venue is Venue.SPOT:
+            return 1
+        return ((updates + 1) * _MIXER >> 11) % _ID_STEP_MAX + 1
 
 
 class Market:

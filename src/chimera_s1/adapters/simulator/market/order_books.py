@@ -2,13 +2,19 @@
 
 import random
 from collections.abc import Sequence
+from enum import Enum, auto
+from itertools import accumulate
+from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chimera_s1.adapters.simulator.market.symbols import Level, SymbolSpec
 
 PATH_LENGTH = 256
 """Books in one path; a path is cyclic, so a symbol may follow it for ever."""
+
+_RUN_MAX = 12
+"""Updates in a row that change the same side, or both."""
 
 BOOK_LEVELS = 100
 _QUANTITY_STEPS_MAX = 90_000
@@ -25,22 +31,59 @@ class Book(Struct, frozen=True, gc=False):
     ask_steps: int
 
 
+class _Side(Enum):
+    BIDS = auto()
+    ASKS = auto()
+    BOTH = auto()
+
+
+_SIDES = (_Side.BIDS, _Side.ASKS, _Side.BOTH, _Side.BOTH, _Side.BOTH)
+"""By their shares: with one to four updates in each, a third of the depth diffs have one side."""
+
+
 def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
     """The PATH_LENGTH books of *spec*: fixed by *seed*, never crossed or locked."""
-    generator = random.Random(f"{seed}:{spec.venue.value}:{spec.symbol}")  # noqa: S311  # no secret  # no secret
+    generator = random.Random(f"{seed}:{spec.venue.value}:{spec.symbol}")  # noqa: S311  # no secret
     move_max = max(1, spec.price_ticks // 200_000)
-    moves = [generator.randint(-move_max, move_max) for _ in range(PATH_LENGTH)]
+    sides = _changed_sides(generator)
+    moves = [generator.randint(-move_max, move_max) for side in sides if side is _Side.BOTH]
     # The total drift is taken back in equal parts, so that the path ends where it begins.
-    drift = sum(moves)
+    drift, count = sum(moves), len(moves)
+    tops = (
+        spec.price_ticks + moved - drift * n // count
+        for n, moved in enumerate(accumulate(moves), start=1)
+    )
     books: list[Book] = []
-    moved = 0
-    for n, move in enumerate(moves, start=1):
-        moved += move
-        bid = max(BOOK_LEVELS + 1, spec.price_ticks + moved - drift * n // PATH_LENGTH)
-        ask = bid + generator.choice(_SPREADS)
+    for side in sides:
         bid_steps = generator.randint(1, _QUANTITY_STEPS_MAX)
-        books.append(Book(bid, ask, bid_steps, generator.randint(1, _QUANTITY_STEPS_MAX)))
+        ask_steps = generator.randint(1, _QUANTITY_STEPS_MAX)
+        match side:
+            case _Side.BOTH:
+                bid = max(BOOK_LEVELS + 1, next(tops))
+                books.append(Book(bid, bid + generator.choice(_SPREADS), bid_steps, ask_steps))
+            case _Side.BIDS:
+                steps = _other(books[-1].bid_steps, bid_steps)
+                books.append(structs.replace(books[-1], bid_steps=steps))
+            case _Side.ASKS:
+                steps = _other(books[-1].ask_steps, ask_steps)
+                books.append(structs.replace(books[-1], ask_steps=steps))
+            case _:
+                assert_never(side)
     return tuple(books)
+
+
+def _changed_sides(generator: random.Random) -> list[_Side]:
+    """What each book of a path changes: in calm markets one side only, for several updates."""
+    sides = [_Side.BOTH]
+    while len(sides) < PATH_LENGTH:
+        side = _SIDES[generator.randrange(len(_SIDES))]
+        sides += [side] * generator.randint(1, _RUN_MAX)
+    return sides[:PATH_LENGTH]
+
+
+def _other(before: int, after: int) -> int:
+    """*after*, or another quantity where it equals the one *before*."""
+    return after if after != before else before % _QUANTITY_STEPS_MAX + 1
 
 
 def bids_of(book: Book, levels: int) -> list[Level]:
@@ -61,8 +104,10 @@ def changed_bids(books: Sequence[Book]) -> list[Level]:
     """Every bid level that changed within *books*, with its last quantity; 0 means removed.
 
     Not only the levels that differ between the first and the last book: a snapshot taken in
-    between may hold a level that neither of them has.
+    between may hold a level that neither of them has. Empty if only the other side changed.
     """
+    if len({(book.bid, book.bid_steps) for book in books}) == 1:
+        return []
     tops = [book.bid for book in books]
     last = books[-1]
     return [
@@ -74,6 +119,8 @@ def changed_bids(books: Sequence[Book]) -> list[Level]:
 
 def changed_asks(books: Sequence[Book]) -> list[Level]:
     """As `changed_bids`, for the other side."""
+    if len({(book.ask, book.ask_steps) for book in books}) == 1:
+        return []
     tops = [book.ask for book in books]
     last = books[-1]
     return [

@@ -33,6 +33,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         tick, step: Size of one tick and one step, in units of the last decimal.
         min_notional: In the venue's format.
         market_step_zero: MARKET_LOT_SIZE has step "0": the LOT_SIZE step applies.
+        margin_pair: Spot only: it is traded on margin, too.
         contract_type: Futures only.
         margin_kind: Futures only, the `st` of payloads: 1 USD-M, 2 COIN-M.
     """
@@ -49,6 +50,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     min_notional: str = "5.00000000"
     status: str = "TRADING"
     market_step_zero: bool = False
+    margin_pair: bool = False
     contract_type: str = "PERPETUAL"
     margin_kind: int = _USD_MARGINED
     funding_hours: int = 8
@@ -157,6 +159,7 @@ def _spot(coin: _MajorCoin) -> SymbolSpec:
         quantity_decimals=SPOT_DECIMALS,
         step=10 ** (SPOT_DECIMALS - coin.spot_step),
         market_step_zero=True,
+        margin_pair=f"{coin.base}USDT" in _BY_SYMBOL,
     )
 
 
@@ -186,8 +189,8 @@ def _filtered_out_spot() -> tuple[SymbolSpec, ...]:
         replace(
             eth, symbol="ETHBTC", quote="BTC", price_ticks=5211, tick=1000, market_step_zero=False
         ),
-        replace(eth, symbol="LUNCUSDT", base="LUNC", status="BREAK"),
-        replace(eth, symbol="WAVESUSDT", base="WAVES", status="CANCEL_ONLY"),
+        replace(eth, symbol="LUNCUSDT", base="LUNC", status="BREAK", margin_pair=False),
+        replace(eth, symbol="WAVESUSDT", base="WAVES", status="CANCEL_ONLY", margin_pair=False),
     )
 
 
@@ -200,6 +203,17 @@ def _filtered_out_perp() -> tuple[SymbolSpec, ...]:
         replace(bnb, symbol="XAUUSDT", base="XAU", contract_type=TRADIFI_PERPETUAL),
         replace(bnb, symbol="OLDUSDT", base="OLD", status="SETTLING"),
         replace(bnb, symbol="NEXTUSDT", base="NEXT", status="PENDING_TRADING"),
-        replace(btc, symbol="BTCUSD_PERP", quote="USD", margin_kind=_COIN_MARGINED),
-        replace(eth, symbol="ETHUSD_PERP", quote="USD", margin_kind=_COIN_MARGINED),
+        _coin_margined(btc),
+        _coin_margined(eth),
+    )
+
+
+def _coin_margined(perpetual: SymbolSpec) -> SymbolSpec:
+    """The contract of the same coin that is quoted in USD and counted in whole contracts."""
+    return msgspec.structs.replace(
+        perpetual,
+        symbol=f"{perpetual.base}USD_PERP",
+        quote="USD",
+        quantity_decimals=0,
+        margin_kind=_COIN_MARGINED,
     )

@@ -8,7 +8,14 @@ from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import ApiKey
 from chimera_s1.adapters.simulator.rest.rest_server import request_arrived_ms
-from chimera_s1.adapters.simulator.rest.signing import RawRequest, permission_denied, verify
+from chimera_s1.adapters.simulator.rest.signing import (
+    RawRequest,
+    check_key,
+    permission_denied,
+    verify,
+)
+
+_KEY_HEADER = "X-MBX-APIKEY"
 
 
 class Authenticator:
@@ -30,6 +37,16 @@ class Authenticator:
             raise permission_denied()
         return parameters
 
+    def check_key(self, request: web.Request) -> None:
+        """For market data that needs a key and no signature.
+
+        Raises:
+            BinanceError: -2014 or -2015, the key is malformed or unknown, or may not read.
+        """
+        check_key(request.headers.get(_KEY_HEADER, ""), self._api_key)
+        if not self._account.permissions.reading:
+            raise permission_denied()
+
     async def authenticate(self, request: web.Request) -> Mapping[str, str]:
         """The parameters of *request*, which was in time on arrival and still is.
 
@@ -37,10 +54,11 @@ class Authenticator:
             BinanceError: The request is refused.
         """
         raw = RawRequest(
-            request.headers.get("X-MBX-APIKEY", ""),
+            request.headers.get(_KEY_HEADER, ""),
             request.raw_path.partition("?")[2].encode("utf-8", "surrogateescape"),
             await request.read(),
             request_arrived_ms.get(),
+            microseconds_allowed=request.path.startswith("/api/"),
         )
         signed = verify(raw, self._api_key)
         signed.check_time(self._clock.now_ms())

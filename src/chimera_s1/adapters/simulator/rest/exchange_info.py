@@ -42,7 +42,6 @@ _SPOT_FEATURES = {
     "amendAllowed": True,
     "pegInstructionsAllowed": True,
     "isSpotTradingAllowed": True,
-    "isMarginTradingAllowed": False,
 }
 _SELF_TRADE_PREVENTION = {
     "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
@@ -75,14 +74,14 @@ _SPOT_ORDER_COUNTS: list[dict[str, Any]] = [
     {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
     {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
 ]
-_PERP_LIMITS = {
+PERP_LIMITS = {
     "underlyingSubType": [],
     "triggerProtect": "0.0500",
     "liquidationFee": "0.012500",
     "marketTakeBound": "0.05",
     "maxMoveOrderLimit": 10000,
 }
-_PERP_FEATURES = {
+PERP_FEATURES = {
     "orderTypes": [
         "LIMIT",
         "MARKET",
@@ -95,7 +94,7 @@ _PERP_FEATURES = {
     "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     "permissionSets": ["GRID", "COPY"],
 }
-_PERCENT_PRICE = {
+PERCENT_PRICE = {
     "filterType": "PERCENT_PRICE",
     "multiplierUp": "1.0500",
     "multiplierDown": "0.9500",
@@ -127,11 +126,7 @@ def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
         "timezone": "UTC",
         "serverTime": now_ms,
         "futuresType": "U_MARGINED",
-        "rateLimits": [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, PERP_IP_WEIGHT),
-            _limit("ORDERS", "MINUTE", 1, 1200),
-            _limit("ORDERS", "SECOND", 10, 300),
-        ],
+        "rateLimits": perp_rate_limits(),
         "exchangeFilters": [],
         "assets": [
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
@@ -139,6 +134,14 @@ def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
         ],
         "symbols": [_perp_symbol(spec) for spec in specs],
     }
+
+
+def perp_rate_limits() -> list[dict[str, Any]]:
+    return [
+        _limit("REQUEST_WEIGHT", "MINUTE", 1, PERP_IP_WEIGHT),
+        _limit("ORDERS", "MINUTE", 1, 1200),
+        _limit("ORDERS", "SECOND", 10, 300),
+    ]
 
 
 def _limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
@@ -159,6 +162,7 @@ def _spot_symbol(spec: SymbolSpec, *, permission_sets: bool) -> dict[str, Any]:
         "quoteAsset": spec.quote,
         **_PRECISIONS,
         **_SPOT_FEATURES,
+        "isMarginTradingAllowed": spec.margin_pair,
         "filters": _spot_filters(spec),
         "permissions": [],
         "permissionSets": [_SPOT_PERMISSIONS] if permission_sets else [],
@@ -177,10 +181,10 @@ def _spot_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
         "avgPriceMins": 5,
     }
     return [
-        _price_filter(spec),
-        _lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
+        price_filter(spec),
+        lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
         {"filterType": "ICEBERG_PARTS", "limit": 100},
-        _lot_size("MARKET_LOT_SIZE", spec, "0.00000000", market_step),
+        lot_size("MARKET_LOT_SIZE", spec, "0.00000000", market_step),
         _TRAILING_DELTA,
         _PERCENT_PRICE_BY_SIDE,
         notional,
@@ -207,24 +211,24 @@ def _perp_symbol(spec: SymbolSpec) -> dict[str, Any]:
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "underlyingType": "COMMODITY" if spec.contract_type == TRADIFI_PERPETUAL else "COIN",
-        **_PERP_LIMITS,
+        **PERP_LIMITS,
         "filters": _perp_filters(spec),
-        **_PERP_FEATURES,
+        **PERP_FEATURES,
     }
 
 
 def _perp_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
     return [
-        _price_filter(spec),
-        _lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
-        _lot_size("MARKET_LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
+        price_filter(spec),
+        lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
+        lot_size("MARKET_LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MIN_NOTIONAL", "notional": spec.min_notional},
-        _PERCENT_PRICE,
+        PERCENT_PRICE,
     ]
 
 
-def _price_filter(spec: SymbolSpec) -> dict[str, Any]:
+def price_filter(spec: SymbolSpec) -> dict[str, Any]:
     return {
         "filterType": "PRICE_FILTER",
         "minPrice": spec.price(1),
@@ -233,7 +237,7 @@ def _price_filter(spec: SymbolSpec) -> dict[str, Any]:
     }
 
 
-def _lot_size(kind: str, spec: SymbolSpec, smallest: str, step: str) -> dict[str, Any]:
+def lot_size(kind: str, spec: SymbolSpec, smallest: str, step: str) -> dict[str, Any]:
     return {
         "filterType": kind,
         "minQty": smallest,

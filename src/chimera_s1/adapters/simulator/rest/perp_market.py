@@ -16,6 +16,7 @@ from chimera_s1.adapters.simulator.rest.exchange_info import perp_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import depth_limit, required_symbol
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
+from chimera_s1.adapters.simulator.rest.tickers import Row, book_row, day_row, price_row
 from chimera_s1.domain.identifiers import Venue
 
 _DEPTH_DEFAULT = 500
@@ -35,6 +36,9 @@ class PerpMarketRoutes:
             Route("GET", "/fapi/v1/exchangeInfo", self._exchange_info, fixed_weight(1)),
             Route("GET", "/fapi/v1/depth", self._depth, _depth_weight),
             Route("GET", "/fapi/v1/ticker/bookTicker", self._book_ticker, weight_by_symbol(2, 5)),
+            Route("GET", "/fapi/v1/ticker/price", self._price, weight_by_symbol(1, 2)),
+            Route("GET", "/fapi/v2/ticker/price", self._price, weight_by_symbol(1, 2)),
+            Route("GET", "/fapi/v1/ticker/24hr", self._day, weight_by_symbol(1, 40)),
             Route("GET", "/fapi/v1/premiumIndex", self._premium_index, weight_by_symbol(1, 10)),
         ]
 
@@ -64,32 +68,30 @@ class PerpMarketRoutes:
         }
 
     async def _book_ticker(self, request: web.Request) -> object:
-        return self._one_or_all(request, self._ticker)
+        return self._one_or_all(request, self._book_row)
+
+    async def _price(self, request: web.Request) -> object:
+        now_ms = self._clock.now_ms()
+        return self._one_or_all(request, lambda market: {**price_row(market), "time": now_ms})
+
+    async def _day(self, request: web.Request) -> object:
+        now_ms = self._clock.now_ms()
+        return self._one_or_all(request, lambda market: day_row(market, now_ms))
 
     async def _premium_index(self, request: web.Request) -> object:
         return self._one_or_all(request, self._premium)
 
-    def _one_or_all(
-        self, request: web.Request, describe: Callable[[SymbolMarket], dict[str, object]]
-    ) -> object:
+    def _one_or_all(self, request: web.Request, describe: Callable[[SymbolMarket], Row]) -> object:
         if "symbol" in request.query:
             return describe(required_symbol(request, self._market, Venue.PERP))
         trading = self._market.trading(Venue.PERP)
         return [describe(market) for market in trading if market.spec.is_usd_margined]
 
-    def _ticker(self, market: SymbolMarket) -> dict[str, object]:
-        spec, book = market.spec, market.book
-        return {
-            "symbol": spec.symbol,
-            "bidPrice": spec.price(book.bid),
-            "bidQty": spec.quantity(book.bid_steps),
-            "askPrice": spec.price(book.ask),
-            "askQty": spec.quantity(book.ask_steps),
-            "time": self._clock.now_ms(),
-            "lastUpdateId": market.update_id,
-        }
+    def _book_row(self, market: SymbolMarket) -> Row:
+        times = {"time": self._clock.now_ms(), "lastUpdateId": market.update_id}
+        return {**book_row(market), **times}
 
-    def _premium(self, market: SymbolMarket) -> dict[str, object]:
+    def _premium(self, market: SymbolMarket) -> Row:
         now = self._clock.now_ms()
         mark, index = mark_and_index_price(market)
         settles = next_funding_ms(market.spec, now)

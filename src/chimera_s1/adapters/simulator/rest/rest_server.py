@@ -1,5 +1,6 @@
 """The HTTP port of one venue: routes, weights, Binance's errors and injected faults."""
 
+import html
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -9,16 +10,19 @@ from aiohttp.typedefs import Middleware
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.rest.replies import BinanceError, error_reply, json_reply
 from chimera_s1.adapters.simulator.rest.request_faults import Handler, answer_with_fault
 from chimera_s1.adapters.simulator.rest.routes import Route, RouteLimit
 from chimera_s1.adapters.simulator.rest.weight_limit import LimitExceeded, WeightLimit
+from chimera_s1.adapters.simulator.time_unit import is_microseconds, reply_in_microseconds
 from chimera_s1.domain.identifiers import Venue
 
 request_arrived_ms: ContextVar[int] = ContextVar("request_arrived_ms")
 """When the current request came in, exchange time: before any fault delayed it."""
 
-_NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
+_TIME_UNIT_HEADER = "X-MBX-TIME-UNIT"
+_NOT_SIMULATED = "<html><body><h2>{} {}</h2><p>The simulator does not have {}.</p></body></html>"
 
 
 def rest_application(
@@ -27,9 +31,16 @@ def rest_application(
     weight_limit: WeightLimit,
     faults: FaultRegistry,
     clock: ScaledClock,
+    *,
+    not_simulated: NotSimulated,
 ) -> web.Application:
     """Serves *routes*; those without a limit of their own share *weight_limit*."""
-    application = web.Application(middlewares=[_not_found, _fault_middleware(venue, faults, clock)])
+    application = web.Application(
+        middlewares=[
+            _missing_middleware(venue, not_simulated),
+            _fault_middleware(venue, faults, clock),
+        ]
+    )
     venue_limit = RouteLimit(weight_limit)
     for route in routes:
         respond = _limited(route, route.limit or venue_limit)
@@ -82,7 +93,9 @@ def _limited(route: Route, limit: RouteLimit) -> Callable[[web.Request], Awaitab
 
 async def _answer(route: Route, request: web.Request) -> web.Response:
     try:
-        return json_reply(await route.handler(request))
+        microseconds = _wants_microseconds(request)
+        reply = await route.handler(request)
+        return json_reply(reply_in_microseconds(reply) if microseconds else reply)
     except BinanceError as error:
         return error_reply(error.status, error.code, error.message)
 
@@ -93,9 +106,27 @@ def _too_many(exceeded: LimitExceeded) -> web.Response:
     return response
 
 
-@web.middleware
-async def _not_found(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPNotFound:
-        return web.Response(status=404, text=_NOT_FOUND, content_type="text/html")
+def _wants_microseconds(request: web.Request) -> bool:
+    """Raises BinanceError -1194 for a unit that Binance does not know."""
+    if not request.path.startswith("/api/"):
+        return False
+    microseconds = is_microseconds(request.headers.get(_TIME_UNIT_HEADER, "MILLISECOND"))
+    if microseconds is None:
+        raise BinanceError(
+            -1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
+        )
+    return microseconds
+
+
+def _missing_middleware(venue: Venue, not_simulated: NotSimulated) -> Middleware:
+    @web.middleware
+    async def report_missing(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+            name = f"{request.method} {request.path}"
+            not_simulated.record(venue, Feature.REQUEST, name, f"answered {error.status}")
+            text = _NOT_SIMULATED.format(error.status, error.reason, html.escape(name))
+            return web.Response(status=error.status, text=text, content_type="text/html")
+
+    return report_missing

@@ -21,6 +21,9 @@ RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
 AHEAD_MS = 1_000
 _TIME_MAX_MS = 10**16
+_MICROSECONDS_FROM = 10**15
+"""As milliseconds, the year 33658."""
+
 _KEY_FORM = re.compile(r"[A-Za-z0-9]{1,128}")
 _PERCENT_ENCODED = re.compile(rb"[A-Za-z0-9._~!'()*+%=&-]*")
 _SIGNATURE = b"signature="
@@ -33,12 +36,14 @@ class RawRequest(Struct, frozen=True):
         api_key: Header `X-MBX-APIKEY`; empty without it.
         query: After the question mark, not decoded.
         arrived_ms: Exchange time.
+        microseconds_allowed: The timestamp may be in microseconds, as under `/api`.
     """
 
     api_key: str
     query: bytes
     body: bytes
     arrived_ms: int
+    microseconds_allowed: bool = False
 
 
 class SignedRequest(Struct, frozen=True):
@@ -73,9 +78,11 @@ def verify(raw: RawRequest, api_key: ApiKey) -> SignedRequest:
     Raises:
         BinanceError: -2014, -2015, -1102, -1100, -1131, -1022 or -1021, in this order.
     """
-    _check_key(raw.api_key, api_key)
+    check_key(raw.api_key, api_key)
     parameters = _parsed(raw.body) | _parsed(raw.query)
     timestamp_ms = int(required(parameters, "timestamp", r"[0-9]{1,16}"))
+    if raw.microseconds_allowed and timestamp_ms >= _MICROSECONDS_FROM:
+        timestamp_ms //= 1000
     recv_window_ms = integer(parameters, "recvWindow", RECV_WINDOW_MS, highest=_TIME_MAX_MS)
     if recv_window_ms > RECV_WINDOW_MAX_MS:
         raise BinanceError(-1131, "recvWindow must be less than 60000")
@@ -92,7 +99,8 @@ def permission_denied() -> BinanceError:
     return BinanceError(-2015, message, HTTPStatus.UNAUTHORIZED)
 
 
-def _check_key(sent: str, api_key: ApiKey) -> None:
+def check_key(sent: str, api_key: ApiKey) -> None:
+    """Raises BinanceError -2014 if *sent* is no key, -2015 if it is another than *api_key*."""
     if _KEY_FORM.fullmatch(sent) is None:
         raise BinanceError(-2014, "API-key format invalid.", HTTPStatus.UNAUTHORIZED)
     if not hmac.compare_digest(sent, api_key.key):

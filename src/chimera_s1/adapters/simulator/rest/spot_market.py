@@ -1,5 +1,7 @@
 """Public market data endpoints of spot (`/api/v3`)."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
@@ -9,16 +11,27 @@ from chimera_s1.adapters.simulator.rest.exchange_info import spot_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import (
     depth_limit,
     find_symbol,
+    one_of,
     required_symbol,
     symbol_list,
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
+from chimera_s1.adapters.simulator.rest.tickers import (
+    Row,
+    book_row,
+    mini_day_row,
+    price_row,
+    spot_day_row,
+)
 from chimera_s1.domain.identifiers import Venue
 
 _DEPTH_DEFAULT = 100
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 _DEPTH_WEIGHT_MAX = 250
+_DAY_WEIGHTS = ((20, 2), (100, 40))
+_DAY_WEIGHT_ALL = 80
+_DAY_ROWS = {"FULL": spot_day_row, "MINI": mini_day_row}
 
 
 class SpotMarketRoutes:
@@ -33,6 +46,8 @@ class SpotMarketRoutes:
             Route("GET", "/api/v3/exchangeInfo", self._exchange_info, fixed_weight(20)),
             Route("GET", "/api/v3/depth", self._depth, _depth_weight),
             Route("GET", "/api/v3/ticker/bookTicker", self._book_ticker, weight_by_symbol(2, 4)),
+            Route("GET", "/api/v3/ticker/price", self._price, weight_by_symbol(2, 4)),
+            Route("GET", "/api/v3/ticker/24hr", self._day, _day_weight),
         ]
 
     async def _ping(self, _: web.Request) -> object:
@@ -60,8 +75,20 @@ class SpotMarketRoutes:
         }
 
     async def _book_ticker(self, request: web.Request) -> object:
-        tickers = [_ticker(market) for market in self._requested(request)]
-        return tickers[0] if "symbol" in request.query else tickers
+        return self._one_or_all(request, book_row)
+
+    async def _price(self, request: web.Request) -> object:
+        return self._one_or_all(request, price_row)
+
+    async def _day(self, request: web.Request) -> object:
+        kind = one_of({"type": "FULL", **request.query}, "type", _DAY_ROWS)
+        now_ms = self._clock.now_ms()
+        return self._one_or_all(request, lambda market: _DAY_ROWS[kind](market, now_ms))
+
+    def _one_or_all(self, request: web.Request, describe: Callable[[SymbolMarket], Row]) -> object:
+        """An object for `symbol`, else an array."""
+        rows = [describe(market) for market in self._requested(request)]
+        return rows[0] if "symbol" in request.query else rows
 
     def _requested(self, request: web.Request) -> list[SymbolMarket]:
         """The symbols that `symbol` or `symbols` name, or all."""
@@ -81,12 +108,11 @@ def _depth_weight(request: web.Request) -> int:
     return next((weight for most, weight in _DEPTH_WEIGHTS if limit <= most), _DEPTH_WEIGHT_MAX)
 
 
-def _ticker(market: SymbolMarket) -> dict[str, str]:
-    spec, book = market.spec, market.book
-    return {
-        "symbol": spec.symbol,
-        "bidPrice": spec.price(book.bid),
-        "bidQty": spec.quantity(book.bid_steps),
-        "askPrice": spec.price(book.ask),
-        "askQty": spec.quantity(book.ask_steps),
-    }
+def _day_weight(request: web.Request) -> int:
+    """By the number of symbols; a list that cannot be parsed costs as one symbol does."""
+    if "symbol" in request.query:
+        return 2
+    if "symbols" not in request.query:
+        return _DAY_WEIGHT_ALL
+    count = request.query["symbols"].count(",") + 1
+    return next((weight for most, weight in _DAY_WEIGHTS if count <= most), _DAY_WEIGHT_ALL)

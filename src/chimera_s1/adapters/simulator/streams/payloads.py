@@ -14,7 +14,7 @@ from chimera_s1.adapters.simulator.market.mark_prices import (
     mark_and_index_price,
     next_funding_ms,
 )
-from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.market.market import BookVersion, SymbolMarket
 from chimera_s1.adapters.simulator.market.order_books import (
     PATH_LENGTH,
     Book,
@@ -28,6 +28,7 @@ from chimera_s1.adapters.simulator.market.symbols import (
     Level,
     SymbolSpec,
 )
+from chimera_s1.adapters.simulator.market.trades import AggregateTrade
 from chimera_s1.domain.identifiers import Venue
 
 
@@ -66,46 +67,45 @@ def _book_ticker_tail(spec: SymbolSpec, book: Book) -> bytes:
     ).encode()
 
 
-def partial_depth(market: SymbolMarket, levels: int, previous_id: int, now_ms: int) -> bytes:
+def partial_depth(market: SymbolMarket, levels: int, previous: BookVersion, now_ms: int) -> bytes:
     """The best *levels* of both sides.
 
-    Futures send them in the shape of a diff, chained to the previous frame of the same stream by
-    its update id, *previous_id*.
+    Futures send them in the shape of a diff, chained to the *previous* frame of the same stream.
     """
     spec = market.spec
     bids = _levels(spec, bids_of(market.book, levels))
     asks = _levels(spec, asks_of(market.book, levels))
     if spec.venue is Venue.SPOT:
         return f'{{"lastUpdateId":{market.update_id},"bids":{bids},"asks":{asks}}}'.encode()
-    return _futures_depth(market, previous_id, now_ms, bids, asks)
+    return _futures_depth(market, previous, now_ms, bids, asks)
 
 
 def diff_depth(
     market: SymbolMarket,
     bids: Sequence[Level],
     asks: Sequence[Level],
-    previous_id: int,
+    previous: BookVersion,
     now_ms: int,
 ) -> bytes:
-    """Levels changed since *previous_id*: spot chains by `U = previous u + 1`, futures by `pu`."""
+    """Levels changed since *previous*: spot chains by `U = previous u + 1`, futures by `pu`."""
     spec = market.spec
     bid_text, ask_text = _levels(spec, bids), _levels(spec, asks)
     if spec.venue is Venue.PERP:
-        return _futures_depth(market, previous_id, now_ms, bid_text, ask_text)
+        return _futures_depth(market, previous, now_ms, bid_text, ask_text)
     return (
-        f'{{"e":"depthUpdate","E":{now_ms},"s":"{spec.symbol}","U":{previous_id + 1},'
+        f'{{"e":"depthUpdate","E":{now_ms},"s":"{spec.symbol}","U":{market.first_id_after(previous)},'
         f'"u":{market.update_id},"b":{bid_text},"a":{ask_text}}}'
     ).encode()
 
 
 def _futures_depth(
-    market: SymbolMarket, previous_id: int, now_ms: int, bids: str, asks: str
+    market: SymbolMarket, previous: BookVersion, now_ms: int, bids: str, asks: str
 ) -> bytes:
     spec = market.spec
     return (
         f'{{"e":"depthUpdate","E":{now_ms},"T":{now_ms - 1},"s":"{spec.symbol}",'
-        f'"ps":"{spec.pair}","U":{min(previous_id + 2, market.update_id)},'
-        f'"u":{market.update_id},"pu":{previous_id},"b":{bids},"a":{asks},"st":{spec.margin_kind}}}'
+        f'"ps":"{spec.pair}","U":{market.first_id_after(previous)},"u":{market.update_id},'
+        f'"pu":{previous.update_id},"b":{bids},"a":{asks},"st":{spec.margin_kind}}}'
     ).encode()
 
 
@@ -113,19 +113,16 @@ def _levels(spec: SymbolSpec, levels: Sequence[Level]) -> str:
     return orjson.dumps(spec.levels(levels)).decode()
 
 
-def agg_trade(market: SymbolMarket, now_ms: int) -> bytes:
-    """One trade at the best price; the side alternates from book to book."""
-    spec, book = market.spec, market.book
-    sold = market.position % 2 == 0
-    price = spec.price(book.bid if sold else book.ask)
-    quantity = spec.quantity(1 + book.bid_steps % 97)
-    trade: dict[str, object] = {"e": "aggTrade", "E": now_ms, "s": spec.symbol}
-    trade |= {"a": market.update_id, "p": price, "q": quantity}
+def agg_trade(spec: SymbolSpec, trade: AggregateTrade, now_ms: int) -> bytes:
+    """One or more trades at one price."""
+    quantity = spec.quantity(trade.steps)
+    row: dict[str, object] = {"e": "aggTrade", "E": now_ms, "s": spec.symbol}
+    row |= {"a": trade.number, "p": spec.price(trade.ticks), "q": quantity}
     if spec.venue is Venue.PERP:
-        trade["nq"] = quantity
-    trade |= {"f": market.update_id, "l": market.update_id, "T": now_ms - 1, "m": sold}
-    trade |= {"M": True} if spec.venue is Venue.SPOT else {"st": spec.margin_kind}
-    return orjson.dumps(trade)
+        row["nq"] = quantity
+    row |= {"f": trade.first_id, "l": trade.last_id, "T": now_ms - 1, "m": trade.sold}
+    row |= {"M": True} if spec.venue is Venue.SPOT else {"st": spec.margin_kind}
+    return orjson.dumps(row)
 
 
 def mark_price(market: SymbolMarket, now_ms: int) -> bytes:

@@ -20,6 +20,8 @@ from chimera_s1.adapters.simulator.streams.control_messages import (
 from chimera_s1.adapters.simulator.streams.frames import ping_frame, pong_frame, text_header
 from chimera_s1.adapters.simulator.streams.impaired_link import ImpairedLink
 from chimera_s1.adapters.simulator.streams.stream_names import ConnectionPath
+from chimera_s1.adapters.simulator.streams.topic import FrameShape
+from chimera_s1.adapters.simulator.time_unit import in_microseconds
 
 SKIP_ABOVE_BYTES = 1 << 20
 """Unread bytes above which market data is skipped for a connection."""
@@ -130,6 +132,10 @@ class Session(WSListener):
         self._owner.change_subscriptions(self, control.changes)
 
     @property
+    def shape(self) -> FrameShape:
+        return FrameShape(self.combined, self.path.microseconds)
+
+    @property
     def unread_bytes(self) -> int:
         """Bytes written that the client's network has not taken yet."""
         if self._transport is None:
@@ -207,6 +213,8 @@ class Session(WSListener):
     def announce_shutdown(self, now_ms: int) -> None:
         """Send `serverShutdown` and end the connection SHUTDOWN_LEAD_MS later."""
         event = b'{"e":"serverShutdown","E":%d}' % now_ms
+        if self.path.microseconds:
+            event = in_microseconds(event)
         if self.combined:
             event = b'{"stream":"!serverShutdown","data":%b}' % event
         self.outbox += (text_header(len(event)), event)

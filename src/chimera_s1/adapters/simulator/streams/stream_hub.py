@@ -11,6 +11,7 @@ from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
+from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.streams.control_messages import SubscriptionChanges
 from chimera_s1.adapters.simulator.streams.frame_faults import (
     Frame,
@@ -18,7 +19,13 @@ from chimera_s1.adapters.simulator.streams.frame_faults import (
     is_applicable,
 )
 from chimera_s1.adapters.simulator.streams.session import Session
-from chimera_s1.adapters.simulator.streams.stream_names import StreamKind, parse_stream
+from chimera_s1.adapters.simulator.streams.silent_streams import reason_for_silence
+from chimera_s1.adapters.simulator.streams.stream_names import (
+    StreamKind,
+    StreamName,
+    StreamRoute,
+    parse_stream,
+)
 from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT, SentFrame, Topic
 from chimera_s1.domain.identifiers import Venue
 
@@ -38,6 +45,8 @@ class StreamHub:
         clock: ScaledClock,
         faults: FaultRegistry,
         subscribed: anyio.Event,
+        *,
+        not_simulated: NotSimulated,
     ) -> None:
         """Create the hub of *venue*.
 
@@ -47,6 +56,7 @@ class StreamHub:
             clock: The exchange's.
             faults: Those of both venues.
             subscribed: Set by the first subscription that delivers.
+            not_simulated: Gets the subscriptions that never deliver.
         """
         self.venue = venue
         self.market = market
@@ -58,6 +68,7 @@ class StreamHub:
         self.connections_opened = 0
         self._faults = faults
         self._subscribed = subscribed
+        self._not_simulated = not_simulated
         self._faults_active = False
         self._reordered: dict[Topic, Frame] = {}
         self._local_ms = 0
@@ -96,6 +107,7 @@ class StreamHub:
         added = tuple(name for name in changes.subscribe if name not in session.subscriptions)
         session.subscriptions |= dict.fromkeys(added)
         self._attach(session, added)
+        self._report_silent(added, session.path.route)
         if changes.combined is not None and changes.combined is not session.combined:
             every_name = tuple(session.subscriptions)
             self._detach(session, every_name)
@@ -156,39 +168,53 @@ class StreamHub:
         )
         return limited
 
+    def report_unknown_path(self, path: str) -> None:
+        """A connection was refused, because it was opened on *path*."""
+        self._not_simulated.record(self.venue, Feature.CONNECTION, path, "answered 404")
+
     def _attach(self, session: Session, names: tuple[str, ...]) -> None:
         for name in names:
-            topic = self._topic(name)
-            # Binance acknowledges and lists other names, too, and never delivers them.
-            if topic is not None and topic.stream.route is session.path.route:
-                (topic.combined if session.combined else topic.raw).append(session)
+            topic = self._topic(name, session.path.route)
+            if topic is not None:
+                topic.attach(session)
                 self._subscribed.set()
         self.subscription_version += 1
+
+    def _report_silent(self, names: tuple[str, ...], route: StreamRoute) -> None:
+        """Report those of *names* that Binance would acknowledge, list and never deliver."""
+        for name in names:
+            if self._topic(name, route) is None:
+                stream = parse_stream(self.venue, name)
+                listed = stream is not None and self._is_listed(stream)
+                reason = reason_for_silence(self.venue, name, stream, listed=listed)
+                self._not_simulated.record(self.venue, Feature.STREAM, name, reason)
+
+    def _is_listed(self, stream: StreamName) -> bool:
+        return not stream.symbol or bool(self.market.find_usd_margined(self.venue, stream.symbol))
 
     def _detach(self, session: Session, names: tuple[str, ...]) -> None:
         for name in names:
             topic = self.topics.get(name)
             if topic is None:
                 continue
-            for listeners in (topic.raw, topic.combined):
-                if session in listeners:
-                    listeners.remove(session)
+            topic.detach(session)
             if not topic.has_listeners:
                 del self.topics[name]
                 self._reordered.pop(topic, None)
         self.subscription_version += 1
 
-    def _topic(self, name: str) -> Topic | None:
+    def _topic(self, name: str, route: StreamRoute) -> Topic | None:
+        """The topic of *name* for connections on *route*; None if it never delivers there."""
         topic = self.topics.get(name)
-        return self._new_topic(name) if topic is None else topic
-
-    def _new_topic(self, name: str) -> Topic | None:
+        if topic is not None:
+            return topic if topic.stream.route is route else None
         stream = parse_stream(self.venue, name)
-        if stream is None:
+        if stream is None or stream.route is not route or not self._is_listed(stream):
             return None
+        return self._new_topic(name, stream)
+
+    def _new_topic(self, name: str, stream: StreamName) -> Topic:
         market = self.market.find_usd_margined(self.venue, stream.symbol)
-        if stream.symbol and market is None:
-            return None
         topic = self.topics[name] = Topic(name, stream, market, phase=self.subscription_version)
         if market is not None:
             symbol = market.spec.symbol

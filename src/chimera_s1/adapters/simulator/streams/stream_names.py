@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
+from chimera_s1.adapters.simulator.time_unit import is_microseconds
 from chimera_s1.domain.identifiers import Venue
 
 
@@ -117,8 +118,9 @@ class ConnectionPath(Struct, frozen=True):
     """The parsed URL of a WebSocket connection."""
 
     route: StreamRoute
-    combined: bool
     streams: tuple[str, ...]
+    combined: bool
+    microseconds: bool = False
 
 
 _ROUTE_OF_PATH = {
@@ -134,6 +136,7 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
     None for a path that Binance answers with 404.
     """
     path, _, query = target.partition("?")
+    microseconds = venue is Venue.SPOT and is_microseconds(_value_in(query, "timeUnit")) is True
     parts = path.strip("/").split("/")
     route = StreamRoute.SPOT
     if venue is Venue.PERP:
@@ -141,18 +144,24 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
         parts = parts[1:] if parts[0] in _ROUTE_OF_PATH else parts
     match parts:
         case ["ws", *streams]:
-            return ConnectionPath(route, combined=False, streams=tuple(filter(None, streams)))
+            names = tuple(filter(None, streams))
+            return ConnectionPath(route, names, combined=False, microseconds=microseconds)
         case ["stream"]:
-            return ConnectionPath(route, combined=True, streams=_streams_of(query))
+            names = _streams_of(query)
+            return ConnectionPath(route, names, combined=True, microseconds=microseconds)
         case _:
             return None
 
 
 def _streams_of(query: str) -> tuple[str, ...]:
     # Not urllib.parse: names contain "@" and "!", which only some clients escape.
+    plain = _value_in(query, "streams").replace("%40", "@").replace("%21", "!")
+    return tuple(filter(None, plain.replace("%2F", "/").split("/")))
+
+
+def _value_in(query: str, key: str) -> str:
     for parameter in query.split("&"):
-        key, _, value = parameter.partition("=")
-        if key == "streams":
-            plain = value.replace("%40", "@").replace("%21", "!").replace("%2F", "/")
-            return tuple(filter(None, plain.split("/")))
-    return ()
+        name, _, value = parameter.partition("=")
+        if name == key:
+            return value
+    return ""

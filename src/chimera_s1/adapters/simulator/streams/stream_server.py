@@ -28,8 +28,12 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
     def listener(request: WSUpgradeRequest) -> Session | WSUpgradeResponseWithListener | None:
         if refusal := hub.handshake_refusal():
             return WSUpgradeResponseWithListener(refusal, None)
-        path = parse_path(hub.venue, request.path.decode())
-        return None if path is None else Session(path, rules, hub.clock, hub)
+        target = request.path.decode("utf-8", "replace")
+        path = parse_path(hub.venue, target)
+        if path is None:
+            hub.report_unknown_path(target.partition("?")[0])
+            return None
+        return Session(path, rules, hub.clock, hub)
 
     server: asyncio.Server = await ws_create_server(
         listener, host, port, enable_auto_pong=False, max_frame_size=1 << 20

@@ -79,11 +79,11 @@ def _symbol_payloads(
 ) -> list[bytes]:
     if kind is StreamKind.MARK_PRICE:
         return [mark_price(market, now_ms)]
-    if topic.last_id == market.update_id:
+    previous, topic.last_version = topic.last_version, market.version
+    if topic.last_version == previous:
         return []
-    previous, topic.last_id = topic.last_id, market.update_id
     if kind is StreamKind.AGG_TRADE:
-        return [agg_trade(market, now_ms)]
+        return [agg_trade(market.spec, market.next_trade(), now_ms)]
     if kind is StreamKind.PARTIAL_DEPTH:
         return [partial_depth(market, topic.stream.levels, previous, now_ms)]
     books = market.books_since(previous)

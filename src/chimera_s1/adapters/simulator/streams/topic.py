@@ -2,15 +2,16 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.market.market import BookVersion, SymbolMarket
 from chimera_s1.adapters.simulator.streams.frame_faults import Frame
 from chimera_s1.adapters.simulator.streams.frames import binary_frame, text_header
 from chimera_s1.adapters.simulator.streams.payloads import BookTickerEncoder
 from chimera_s1.adapters.simulator.streams.stream_names import StreamName
+from chimera_s1.adapters.simulator.time_unit import in_microseconds
 
 FRAMES_KEPT = 50
 """Last frames of each symbol, for the control plane."""
@@ -30,10 +31,23 @@ class SentFrame(Struct, frozen=True, gc=False):
     payload: bytes
 
 
+class FrameShape(NamedTuple):
+    """How a connection wants its frames.
+
+    Attributes:
+        combined: In the envelope that names the stream.
+        microseconds: With times in microseconds.
+    """
+
+    combined: bool
+    microseconds: bool
+
+
 class Listener(Protocol):
     """What a topic needs of a connection.
 
     Attributes:
+        shape: Of its frames.
         outbox: Pieces of frames for its next write.
         behind: It reads too slowly: frames are skipped.
         skipped: How many frames were skipped.
@@ -43,24 +57,26 @@ class Listener(Protocol):
     behind: bool
     skipped: int
 
+    @property
+    def shape(self) -> FrameShape: ...
+
 
 class Topic:
-    """Encodes a payload once per shape, raw and combined, into the outboxes of its listeners.
+    """Encodes a payload once per shape of frame, into the outboxes of its listeners.
 
     Attributes:
         phase: Shifts the push times of its stream.
-        last_id: Update id of the last frame; the next diff starts after it.
+        last_version: Of the book in the last frame; the next diff starts after it.
     """
 
     __slots__ = (
         "_envelope",
-        "combined",
+        "_listeners",
         "encoder",
-        "last_id",
+        "last_version",
         "market",
         "name",
         "phase",
-        "raw",
         "recent",
         "stream",
     )
@@ -73,32 +89,47 @@ class Topic:
         self.market = market
         self.phase = phase
         self.encoder = BookTickerEncoder(market) if market else None
-        self.raw: list[Listener] = []
-        self.combined: list[Listener] = []
-        self.last_id = market.update_id if market else 0
+        self.last_version = market.version if market else BookVersion(0, 0)
         self.recent: deque[SentFrame] | None = None
+        self._listeners: dict[FrameShape, list[Listener]] = {}
         self._envelope = b'{"stream":"%b","data":' % name.encode()
 
     @property
     def has_listeners(self) -> bool:
-        return bool(self.raw or self.combined)
+        return bool(self._listeners)
+
+    def attach(self, listener: Listener) -> None:
+        self._listeners.setdefault(listener.shape, []).append(listener)
+
+    def detach(self, listener: Listener) -> None:
+        """Nothing happens if *listener* is not attached."""
+        listeners = self._listeners.get(listener.shape, [])
+        if listener in listeners:
+            listeners.remove(listener)
+            if not listeners:
+                del self._listeners[listener.shape]
 
     def emit(self, payload: bytes) -> int:
         """Queue *payload* for every listener; the number of frames queued."""
-        queued = 0
-        if self.raw:
-            queued += _queue(self.raw, (text_header(len(payload)), payload))
-        if self.combined:
-            header = text_header(len(self._envelope) + len(payload) + 1)
-            queued += _queue(self.combined, (header, self._envelope, payload, _CLOSING))
-        return queued
+        return sum(
+            _queue(listeners, self._pieces(shape, payload))
+            for shape, listeners in self._listeners.items()
+        )
+
+    def _pieces(self, shape: FrameShape, payload: bytes) -> tuple[bytes, ...]:
+        if shape.microseconds:
+            payload = in_microseconds(payload)
+        if not shape.combined:
+            return (text_header(len(payload)), payload)
+        header = text_header(len(self._envelope) + len(payload) + 1)
+        return (header, self._envelope, payload, _CLOSING)
 
     def emit_frame(self, frame: Frame) -> int:
         """As `emit`, for a frame that may be binary."""
         if not frame.binary:
             return self.emit(frame.payload)
-        listeners = [each for each in (*self.raw, *self.combined) if not each.behind]
-        return _queue(listeners, (binary_frame(frame.payload),))
+        pieces = (binary_frame(frame.payload),)
+        return sum(_queue(listeners, pieces) for listeners in self._listeners.values())
 
 
 def _queue(listeners: Sequence[Listener], pieces: tuple[bytes, ...]) -> int:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +76,7 @@ def test_a_diff_turns_any_snapshot_within_its_ids_into_the_last_book(
     market = SymbolMarket(spec, seed, 0)
     for _ in range(start):
         market.advance()
-    before = market.update_id
+    before = market.version
     books = [market.book]
     for _ in range(steps):
         market.advance()
@@ -90,13 +91,94 @@ def test_a_diff_turns_any_snapshot_within_its_ids_into_the_last_book(
         assert levels == dict(side(last, BOOK_LEVELS))
 
 
-def test_update_ids_grow_and_spot_ids_are_contiguous() -> None:
+def test_spot_ids_are_contiguous_and_futures_ids_are_not() -> None:
     spot, perp = (SymbolMarket(spec, 1, 1000) for spec in SPECS[:2])
-    for market in (spot, perp):
+    ids: dict[Venue, list[int]] = {Venue.SPOT: [1000], Venue.PERP: [1000]}
+    for _ in range(50):
+        for market in (spot, perp):
+            market.advance()
+            ids[market.spec.venue].append(market.update_id)
+
+    steps = {venue: {b - a for a, b in pairwise(ids[venue])} for venue in Venue}
+    assert steps[Venue.SPOT] == {1}
+    assert min(steps[Venue.PERP]) >= 1
+    assert len(steps[Venue.PERP]) > 5
+
+
+@given(
+    spec=specs,
+    start=st.integers(min_value=0, max_value=1000),
+    count=st.integers(min_value=1, max_value=20),
+)
+def test_the_first_id_of_an_event_lies_between_the_ids_around_it(
+    spec: SymbolSpec, start: int, count: int
+) -> None:
+    """A snapshot with any id after the previous event falls into this one: `U <= id <= u`."""
+    market = SymbolMarket(spec, 1, 1000)
+    for _ in range(start):
+        market.advance()
+    before = market.version
+    market.advance()
+    first_update = market.update_id
+    for _ in range(count - 1):
         market.advance()
 
-    assert spot.update_id == 1001
-    assert perp.update_id > 1001
+    first = market.first_id_after(before)
+
+    assert before.update_id < first <= first_update <= market.update_id
+    assert first == before.update_id + 1 or spec.venue is Venue.PERP
+
+
+def test_the_first_ids_of_futures_events_are_irregular() -> None:
+    market = SymbolMarket(SPECS[1], 1, 1000)
+    distances = set()
+    for _ in range(50):
+        before = market.version
+        market.advance()
+        distances.add(market.first_id_after(before) - before.update_id)
+
+    assert len(distances) > 5
+
+
+@pytest.mark.parametrize("updates_per_diff", [1, 2, 4])
+def test_about_a_third_of_the_diffs_change_one_side_only(updates_per_diff: int) -> None:
+    one_sided, diffs = 0, 0
+    for spec in SPECS[:8]:
+        books = price_path(spec, 1)
+        for start in range(0, PATH_LENGTH - updates_per_diff, updates_per_diff):
+            passed = books[start : start + updates_per_diff + 1]
+            bids, asks = changed_bids(passed), changed_asks(passed)
+            assert bids or asks
+            one_sided += not (bids and asks)
+            diffs += 1
+
+    assert 0.25 < one_sided / diffs < 0.45
+
+
+def test_a_third_of_the_aggregate_trades_are_several_trades() -> None:
+    market = SymbolMarket(SPECS[0], 1, 1000)
+    trades = []
+    for _ in range(300):
+        market.advance()
+        trades.append(market.next_trade())
+
+    assert all(b.number == a.number + 1 for a, b in pairwise(trades))
+    assert all(b.first_id == a.last_id + 1 for a, b in pairwise(trades))
+    assert sum(trade.last_id > trade.first_id for trade in trades) == 100
+    assert max(trade.last_id - trade.first_id for trade in trades) > 2
+
+
+@given(spec=specs, seed=seeds, position=st.integers(min_value=0, max_value=PATH_LENGTH))
+def test_the_last_price_lies_within_the_day(spec: SymbolSpec, seed: int, position: int) -> None:
+    market = SymbolMarket(spec, seed, 1000)
+    for _ in range(position):
+        market.advance()
+
+    last, _ = market.last_trade
+    day = market.day
+
+    assert day.low <= last <= day.high
+    assert day.low <= day.value / day.steps <= day.high
 
 
 def test_update_ids_start_higher_after_a_restart() -> None:

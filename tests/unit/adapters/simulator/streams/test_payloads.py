@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
+from chimera_s1.adapters.simulator.market.market import BookVersion, Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.symbols import build_symbols
 from chimera_s1.adapters.simulator.streams.payloads import (
     BookTickerEncoder,
@@ -21,6 +21,7 @@ from chimera_s1.adapters.simulator.streams.payloads import (
 from chimera_s1.domain.identifiers import Venue
 
 NOW = 1_772_514_460_893
+BEFORE = BookVersion(update_id=160, updates=7)
 MARKET = Market(build_symbols(3), 1, 1_772_514_000_000)
 DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 
@@ -81,7 +82,12 @@ def book_ticker(venue: Venue) -> bytes:
 
 
 def diff(venue: Venue) -> bytes:
-    return diff_depth(market(venue), [(67_400, 5)], [(67_500, 0)], 160, NOW)
+    return diff_depth(market(venue), [(67_400, 5)], [(67_500, 0)], BEFORE, NOW)
+
+
+def trade(venue: Venue) -> bytes:
+    traded = market(venue)
+    return agg_trade(traded.spec, traded.next_trade(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +96,16 @@ def diff(venue: Venue) -> bytes:
         pytest.param(book_ticker(Venue.SPOT), SPOT_BOOK_TICKER, id="spot bookTicker"),
         pytest.param(book_ticker(Venue.PERP), PERP_BOOK_TICKER, id="futures bookTicker"),
         pytest.param(
-            partial_depth(market(Venue.SPOT), 5, 1, NOW), SPOT_PARTIAL_DEPTH, id="spot depth5"
+            partial_depth(market(Venue.SPOT), 5, BEFORE, NOW), SPOT_PARTIAL_DEPTH, id="spot depth5"
         ),
-        pytest.param(partial_depth(market(Venue.PERP), 5, 1, NOW), PERP_DEPTH, id="futures depth5"),
+        pytest.param(
+            partial_depth(market(Venue.PERP), 5, BEFORE, NOW), PERP_DEPTH, id="futures depth5"
+        ),
         pytest.param(diff(Venue.SPOT), SPOT_DIFF, id="spot depth"),
         pytest.param(diff(Venue.PERP), PERP_DEPTH, id="futures depth"),
         pytest.param(mark_price(market(Venue.PERP), NOW), MARK_PRICE, id="markPrice"),
-        pytest.param(agg_trade(market(Venue.SPOT), NOW), SPOT_TRADE, id="spot aggTrade"),
-        pytest.param(agg_trade(market(Venue.PERP), NOW), PERP_TRADE, id="futures aggTrade"),
+        pytest.param(trade(Venue.SPOT), SPOT_TRADE, id="spot aggTrade"),
+        pytest.param(trade(Venue.PERP), PERP_TRADE, id="futures aggTrade"),
     ],
 )
 def test_payloads_have_the_documented_shape(payload: bytes, documented: str) -> None:
@@ -114,7 +122,7 @@ def test_prices_have_the_format_of_their_venue() -> None:
 
 
 def test_partial_depth_has_all_its_levels() -> None:
-    depth = orjson.loads(partial_depth(market(Venue.SPOT), 20, 1, NOW))
+    depth = orjson.loads(partial_depth(market(Venue.SPOT), 20, BEFORE, NOW))
 
     assert len(depth["bids"]) == len(depth["asks"]) == 20
 
