@@ -13,7 +13,11 @@ from chimera_s1.adapters.binance.http import client
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.ports.treasury_gateway import ReplyAccepted, ReplyNotProcessed
+from chimera_s1.domain.ports.treasury_gateway import (
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyUnknown,
+)
 from tests.contract.gateway_to_raw_http import (
     ACCEPTED_REPLY,
     EMPTY_HISTORY_REPLY,
@@ -120,6 +124,35 @@ async def test_a_failed_read_is_unavailable_or_refused(
 
     assert "signature=" not in str(raised.value)
     assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308])
+async def test_a_redirect_is_an_error_that_names_where_it_points(status: int) -> None:
+    """It is not followed: the target would get the key."""
+    async with raw_http_server() as elsewhere:
+        location = f"Location: {elsewhere.url}/next?signature=abc"
+        redirect = ScriptedReply(http_reply(status, b"", location))
+        async with (
+            raw_http_server(redirect, redirect, redirect) as server,
+            connected_gateway(server.url) as gateway,
+            BinanceExchangeInformation(
+                {Venue.SPOT: Endpoints(server.url, "")},
+                ManualClock(),
+                weight_budgets(ManualClock()),
+            ) as public,
+        ):
+            with pytest.raises(ExchangeUnavailableError) as signed_read:
+                await gateway.read_movements(ORDER.direction, WINDOW)
+            with pytest.raises(ExchangeUnavailableError) as public_read:
+                await public.server_time_ms(Venue.SPOT)
+            sent = await gateway.submit(gateway.sign(ORDER))
+
+    assert isinstance(sent, ReplyUnknown)
+    for text in (str(signed_read.value), str(public_read.value), sent.cause):
+        assert f"{status}, a redirect to 127.0.0.1, which is not followed" in text
+        assert "signature" not in text
+    assert len(server.requests) == 3
+    assert elsewhere.requests == []
 
 
 async def test_secrets_echoed_by_the_exchange_appear_in_no_text(

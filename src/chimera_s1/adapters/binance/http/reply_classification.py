@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -75,7 +76,7 @@ class ReplyCategory(Enum):
 
 class ClassifiedReply(Struct, frozen=True):
     """Attributes:
-    summary: Status, code and message; shows no key, signature or query.
+    summary: Status, code and message, or where a redirect points; shows no key, signature or query.
 
     retry_after_ms: How long the host wants no requests.
     """
@@ -108,7 +109,7 @@ def classify_reply(
 ) -> ClassifiedReply:
     """The category of a complete reply; *headers* must ignore case, like httpx2's."""
     category = _category(status, body)
-    return ClassifiedReply(category, _summary(status, body), _wait_ms(category, headers))
+    return ClassifiedReply(category, _summary(status, body, headers), _wait_ms(category, headers))
 
 
 def sanitize(text: str) -> str:
@@ -167,8 +168,22 @@ def _wait_ms(category: ReplyCategory, headers: Mapping[str, str]) -> int:
     return retry_after_s(headers, 0) * 1000 if category is ReplyCategory.OVERLOADED else 0
 
 
-def _summary(status: int, body: ReplyBody | None) -> str:
+def _summary(status: int, body: ReplyBody | None, headers: Mapping[str, str]) -> str:
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        target = _redirect_target(headers.get("Location", ""))
+        return f"{status}, a redirect to {target}, which is not followed: correct the REST URL"
     if body is None:
         return f"{status} with an unreadable body"
     code = "" if body.code is None else f" {body.code}"
     return f"{status}{code} {sanitize(body.msg or '')}".rstrip()
+
+
+def _redirect_target(location: str) -> str:
+    """The host of *location*; its path and query may repeat the request's signature."""
+    if not location:
+        return "nowhere (no Location header)"
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        return "an unreadable Location"
+    return sanitize(host) if host else "another path of the same host"

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.http.reply_classification import REFUSED_CODES, sanitize
+from chimera_s1.adapters.binance.http.reply_classification import (
+    REFUSED_CODES,
+    ReplyCategory,
+    classify_reply,
+    sanitize,
+)
 from chimera_s1.adapters.binance.treasury.transfer_reply import classify_transfer_reply
 from chimera_s1.domain.ports.treasury_gateway import (
     ReplyAccepted,
@@ -291,6 +296,31 @@ def test_a_cause_is_one_short_line(msg: str) -> None:
 def test_sanitize_keeps_words_and_masks_keys(said_by_exchange: str, kept: str) -> None:
     """Queries and long words are masked completely."""
     assert sanitize(said_by_exchange) == kept
+
+
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("https://login.example:8443/?signature=abc", "login.example"),
+        ("//user:secret@other.example/x", "other.example"),
+        ("/maintenance?signature=abc", "another path of the same host"),
+        ("http://[::bad/", "an unreadable Location"),
+        ("https://a\x1b\u202eb.example/", "a b.example"),
+        ("https://" + "a" * 500 + "/", "***"),
+        ("", "nowhere (no Location header)"),
+    ],
+)
+def test_a_redirect_names_the_host_and_nothing_else_of_its_location(
+    location: str, named: str
+) -> None:
+    headers = {"Location": location} if location else {}
+
+    reply = classify_reply(302, None, headers)
+
+    assert reply.category is ReplyCategory.UNKNOWN
+    assert reply.summary == (
+        f"302, a redirect to {named}, which is not followed: correct the REST URL"
+    )
 
 
 def text_of(reply: SubmissionReply) -> str:
