@@ -208,9 +208,9 @@ def test_without_grace_the_level_is_that_of_the_state(
         assert settled.level is level
 
 
-@given(seen_states, st.floats(0, 1))
+@given(seen_states, st.integers(0, SETTLE_MS))
 def test_a_bad_state_that_stays_counts_and_a_good_one_ends_it(
-    steps: list[tuple[int, Level, int]], early: float
+    steps: list[tuple[int, Level, int]], early_ms: int
 ) -> None:
     """From any history: nothing is hidden for ever, and nothing stays for ever."""
     settled, at_ms = SettledLevel(), 0
@@ -223,8 +223,8 @@ def test_a_bad_state_that_stays_counts_and_a_good_one_ends_it(
     for at in (at_ms, at_ms + 30_000):
         bad = bad.after(SeenState(RED, 30_000, at), AS_STATED)
     good = settled
-    for later_ms in (0.0, early * SETTLE_MS, 2 * SETTLE_MS):
-        good = good.after(SeenState(GREEN, 0, at_ms + later_ms), AS_STATED)
+    for at in (at_ms, at_ms + early_ms, at_ms + 2 * SETTLE_MS):
+        good = good.after(SeenState(GREEN, 0, at), AS_STATED)
 
     assert bad.level is RED
     assert good.level is GREEN
