@@ -10,12 +10,17 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from chimera_s1.domain.printable import escape_json, escape_lines
+
 LogFormat = Literal["json", "human"]
 
 MASK = "***"
 
 _QUIET_LOGGERS = ("uvicorn", "httpx2", "httpcore2", "redis", "asyncio", "picows")
 """Shown from WARNING on. httpx2 logs URLs with the query, which contains the request signature."""
+
+_CONTINUED = "    "
+"""Starts the further lines of a record: a text of others cannot look like a record of its own."""
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -98,7 +103,7 @@ class JsonFormatter(logging.Formatter):
             line.setdefault(name, self._redaction.redact_value(value))
         if traceback := _traceback(self, record):
             line["exception"] = self._redaction.redact_text(traceback)
-        return msgspec.json.encode(line).decode()
+        return escape_json(msgspec.json.encode(line).decode())
 
 
 class HumanFormatter(logging.Formatter):
@@ -116,7 +121,22 @@ class HumanFormatter(logging.Formatter):
         head = f"{self.formatTime(record)} {record.levelname:<7} {name}: "
         traceback = _traceback(self, record)
         tail = f"\n{traceback}" if traceback else ""
-        return self._redaction.redact_text(f"{head}{record.getMessage()}{fields}{tail}")
+        text = self._redaction.redact_text(f"{head}{record.getMessage()}{fields}{tail}")
+        return escape_lines(text, indent=_CONTINUED)
+
+
+class PlainFormatter(logging.Formatter):
+    """Of commands: the message alone."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_lines(super().format(record), indent=_CONTINUED)
+
+
+def configure_command_logging() -> None:
+    """Warnings of a command on standard error, until `configure_logging`; no more than once."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PlainFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 class _SafeStderr(logging.StreamHandler[TextIO]):

@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from chimera_s1 import __version__
+from chimera_s1.adapters.telemetry.log_formats import configure_command_logging
 from chimera_s1.app.cli.config.command import config
 from chimera_s1.app.cli.demo.command import demo
 from chimera_s1.app.cli.doctor.command import doctor
@@ -26,6 +27,7 @@ from chimera_s1.app.cli.ledger.command import ledger
 from chimera_s1.app.cli.record.command import record
 from chimera_s1.app.cli.replay.command import replay
 from chimera_s1.app.cli.serve.command import serve
+from chimera_s1.app.cli.shared.output import print_line, print_status
 from chimera_s1.app.cli.simulate.command import simulate
 from chimera_s1.app.cli.tail.command import tail
 from chimera_s1.app.cli.tokens.command import tokens
@@ -66,7 +68,7 @@ app.command(rich_help_panel=_INSPECT)(drill)
 
 def _print_version(requested: bool) -> None:
     if requested:
-        typer.echo(f"chimera-s1 {__version__}")
+        print_line(f"chimera-s1 {__version__}")
         raise typer.Exit
 
 
@@ -88,9 +90,10 @@ def chimera_s1(
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. For help, wrong arguments and Ctrl-C, Typer exits itself."""
+    configure_command_logging()
     try:
         app(list(arguments), prog_name="chimera-s1")
     except ChimeraError as error:
-        typer.echo(f"error: {error}", err=True)
+        print_status(f"error: {error}")
         return USAGE_ERROR if isinstance(error, _USAGE_ERRORS) else FAILED
     return 0

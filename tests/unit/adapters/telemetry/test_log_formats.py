@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.telemetry.log_formats import LogFormat, Redaction, configure_logging
+from chimera_s1.adapters.telemetry.log_formats import (
+    LogFormat,
+    Redaction,
+    configure_command_logging,
+    configure_logging,
+)
+from tests.unit.domain.strategies import texts_with_controls
 
 SECRET = 'p"a\\ss/w ord'
 LOG = logging.getLogger("chimera_s1.app.example")
@@ -109,6 +115,36 @@ def test_a_numeric_secret_is_masked() -> None:
         "b": 12,
         "***": None,
     }
+
+
+@pytest.mark.parametrize("log_format", ["json", "human"])
+@given(hostile=texts_with_controls)
+def test_no_control_character_reaches_a_log_line(log_format: LogFormat, hostile: str) -> None:
+    """Not from a message, its arguments, fields, or an exception."""
+    stream = configured(log_format)
+
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        LOG.exception("closed: %s", hostile, extra={"reason": hostile, "nested": [hostile]})
+
+    first, *more = stream.getvalue().removesuffix("\n").split("\n")
+    assert all(line.isprintable() for line in (first, *more))
+    assert all(line.startswith("    ") for line in more)
+    if log_format == "json":
+        assert not more
+        assert json.loads(first)["reason"] == hostile
+
+
+def test_a_command_logs_warnings_without_control_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logging.getLogger().handlers.clear()
+    configure_command_logging()
+
+    LOG.warning("skipped %s", "a\x1b[2Jb\nerror: c")
+
+    assert capsys.readouterr().err == "skipped a\\x1b[2Jb\n    error: c\n"
 
 
 @given(st.lists(st.text('abc"%', min_size=1), max_size=4), st.text('abc"% '))

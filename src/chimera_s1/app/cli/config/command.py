@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from itertools import groupby
 
-import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -15,7 +14,7 @@ from chimera_s1.app.cli.config.effective_settings import (
     effective_settings,
 )
 from chimera_s1.app.cli.shared.options import JsonArrayOption
-from chimera_s1.app.cli.shared.output import print_json, stdout_console
+from chimera_s1.app.cli.shared.output import print_json, print_line, stdout_console
 
 
 def config(as_json: JsonArrayOption = False) -> None:
@@ -35,7 +34,7 @@ def config(as_json: JsonArrayOption = False) -> None:
         _print_groups(console, rows)
         return
     for row in rows:
-        typer.echo(f"{row.name}={row.value}  # {row.origin}; {row.rule}")
+        print_line(f"{row.name}={row.value}  # {row.origin}; {row.rule}")
 
 
 def _print_groups(console: Console, rows: Sequence[EffectiveSetting]) -> None:

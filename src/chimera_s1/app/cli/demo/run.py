@@ -8,10 +8,9 @@ from pathlib import Path
 
 import anyio
 import msgspec
-import typer
 
 from chimera_s1.app.cli.demo.processes import DemoPlan, choose_http_port, demo_environ, run_demo
-from chimera_s1.app.cli.shared.output import StatusLine, print_status
+from chimera_s1.app.cli.shared.output import StatusLine, print_json_text, print_line, print_status
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.state_files import DemoState, demo_file
 
@@ -51,7 +50,10 @@ async def _run(plan: DemoPlan, as_json: bool) -> None:
 
         def ready(state: DemoState) -> None:
             progress.stop()
-            typer.echo(_json(plan, state) if as_json else _summary(plan, state))
+            if as_json:
+                print_json_text(_json(plan, state))
+            else:
+                print_line(_summary(plan, state))
 
         await run_demo(plan, progress=progress.show, ready=ready)
     print_status("demo stopped")

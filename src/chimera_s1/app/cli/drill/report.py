@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import msgspec
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.padding import Padding
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from chimera_s1.app.cli.drill.drill import Drill
 from chimera_s1.app.cli.drill.result import DrillResult
-from chimera_s1.app.cli.shared.output import aligned_line, print_json, stdout_console
+from chimera_s1.app.cli.shared.output import aligned_line, print_json, print_line, stdout_console
 
 _COLUMNS = (
     "drill",
@@ -39,8 +38,8 @@ def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
         print_json([{"drill": d.name, "fault": d.fault, "targets": d.targets} for d in drills])
         return
     for each in drills:
-        typer.echo(f"{each.name:<14}  {each.fault}")
-        typer.echo(f"{'':<14}  {_targets(each)}")
+        print_line(f"{each.name:<14}  {each.fault}")
+        print_line(f"{'':<14}  {_targets(each)}")
 
 
 def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
@@ -52,11 +51,11 @@ def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
     if console.is_terminal:
         console.print(_table(results, with_targets=console.width >= _WIDTH_WITH_TARGETS))
     else:
-        typer.echo(aligned_line(_COLUMNS, _WIDTHS))
+        print_line(aligned_line(_COLUMNS, _WIDTHS))
         for result in results:
-            typer.echo(aligned_line(_cells(result, with_targets=False), _WIDTHS))
+            print_line(aligned_line(_cells(result, with_targets=False), _WIDTHS))
     for result in results:
-        typer.echo(f"\n{result.drill.name}: {_verdict(result)}")
+        print_line(f"\n{result.drill.name}: {_verdict(result)}")
         for finding in _findings(result):
             _print_indented(console, finding)
 
@@ -65,7 +64,7 @@ def _print_indented(console: Console, text: str) -> None:
     if console.is_terminal:
         console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
     else:
-        typer.echo(f"  {text}")
+        print_line(f"  {text}")
 
 
 def _as_dict(result: DrillResult) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import typer
 from msgspec import Struct, field
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -17,7 +16,13 @@ from chimera_s1.app.capabilities.treasury.list_transfers import (
 from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
-from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
+from chimera_s1.app.cli.shared.output import (
+    print_cells,
+    print_json,
+    print_line,
+    print_status,
+    stdout_console,
+)
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.stores import open_stores
 from chimera_s1.domain.errors import ConfigurationError
@@ -70,7 +75,7 @@ async def print_transfers(
         console.print(_table(rows, console.width))
     else:
         for row in rows:
-            typer.echo("\t".join(_cells(row)))
+            print_cells(_cells(row))
     if not rows and not as_json:
         print_status("no transfers" if status is None else f"no transfers are {status.value}")
 
@@ -91,7 +96,7 @@ async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
     for text in timeline_lines(
         build_timeline(transfer_id, entries, settings.reconciliation_timing)
     ):
-        typer.echo(text)
+        print_line(text)
 
 
 def timeline_lines(timeline: TransferTimeline) -> tuple[str, ...]:

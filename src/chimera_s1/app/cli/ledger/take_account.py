@@ -14,7 +14,7 @@ from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.shared.options import state_directory
-from chimera_s1.app.cli.shared.output import print_status
+from chimera_s1.app.cli.shared.output import print_line, print_status
 from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
@@ -75,16 +75,16 @@ async def take_account(state_dir: Path | None, *, assume_yes: bool, accept_missi
     async with connected(location, settings) as client:
         claims = RedisAccountClaims(client)
         before = await claims.read(account)
-        typer.echo(f"account      {account}, claims in {location}")
-        typer.echo(f"this ledger  installation {ledger.installation}, {ledger.commits} commits")
-        typer.echo(f"             {ledger.place}")
-        typer.echo(f"claimed by   {_holder(before, ledger)}")
+        print_line(f"account      {account}, claims in {location}")
+        print_line(f"this ledger  installation {ledger.installation}, {ledger.commits} commits")
+        print_line(f"             {ledger.place}")
+        print_line(f"claimed by   {_holder(before, ledger)}")
         reached = await claims.reached(account, ledger.installation)
         if reached is not None and await _lacks(settings, reached):
-            typer.echo(f"             {_lacking(reached)}")
+            print_line(f"             {_lacking(reached)}")
             if not accept_missing:
                 raise ConfigurationError(f"{_lacking(reached)}: {_RESTORE}")
-        typer.echo(_CONSEQUENCES)
+        print_line(_CONSEQUENCES)
         if not assume_yes:
             typer.confirm("Take the account for this ledger?", abort=True)
         if await claims.reached(account, ledger.installation) != reached:

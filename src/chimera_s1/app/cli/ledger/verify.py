@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-import typer
-
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier, anchor_text
@@ -15,7 +13,7 @@ from chimera_s1.app.capabilities.treasury.project_transfers import build_transfe
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.cli.shared.count_progress import CountProgress
-from chimera_s1.app.cli.shared.output import print_status
+from chimera_s1.app.cli.shared.output import print_line, print_status
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.stores import open_stores
 from chimera_s1.domain.errors import ConfigurationError, LedgerTooNewError
@@ -49,11 +47,11 @@ async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
         began_ms = clock.monotonic_ms()
         head = await _verify_all(stores.ledger(TREASURY_LEDGER), "verifying", anchor=anchor)
         seconds = (clock.monotonic_ms() - began_ms) / 1000
-    typer.echo(f"commits {head.seq}, each unchanged and in order")
-    typer.echo(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
+    print_line(f"commits {head.seq}, each unchanged and in order")
+    print_line(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
     if anchor is not None:
-        typer.echo(f"passed  {anchor_text(anchor)}")
-    typer.echo(f"anchor  {anchor_text(head)}")
+        print_line(f"passed  {anchor_text(anchor)}")
+    print_line(f"anchor  {anchor_text(head)}")
     print_status(
         "keep the anchor on another machine: chimera-s1 ledger verify --anchor SEQ:HASH detects "
         "whether the ledger was truncated or rewritten since"

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
-import typer
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
@@ -15,7 +14,7 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed
 from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
-from chimera_s1.app.cli.shared.output import StatusLine, print_status
+from chimera_s1.app.cli.shared.output import StatusLine, print_line, print_status
 from chimera_s1.app.foundation import ExchangeLimits, exchange_limits, served_endpoints
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
@@ -106,7 +105,7 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
                 tasks.cancel_scope.cancel()
     if recorder.failure is not None:
         raise recorder.failure
-    typer.echo(f"{plan.file}: {recorder.messages} messages")
+    print_line(f"{plan.file}: {recorder.messages} messages")
 
 
 async def _instruments(

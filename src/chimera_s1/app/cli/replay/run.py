@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-import msgspec
-import typer
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.recording import BinanceRecording
@@ -25,7 +23,7 @@ from chimera_s1.app.cli.replay.target_check import (
     summarize,
 )
 from chimera_s1.app.cli.shared.count_progress import CountProgress
-from chimera_s1.app.cli.shared.output import print_status
+from chimera_s1.app.cli.shared.output import print_json_line, print_line, print_status
 from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
 from chimera_s1.app.embedded_redis import node_addresses, replay_redis
 from chimera_s1.app.service_settings import Settings
@@ -188,18 +186,18 @@ async def _replay(
 
 def _print(outcome: ReplayOutcome, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode(outcome).decode())
+        print_json_line(outcome)
         return
     reasons = ", ".join(f"{count} {reason}" for reason, count in outcome.dropped.items())
-    typer.echo(f"messages  {outcome.messages} of {outcome.messages_in_file}")
-    typer.echo(f"windows   {outcome.windows} of {outcome.window_ms} ms")
-    typer.echo(f"entries   {outcome.entries}")
-    typer.echo(f"conflated {outcome.conflated}")
-    typer.echo(f"dropped   {reasons or 'none'}")
-    typer.echo(f"bad lines {outcome.bad_lines}")
+    print_line(f"messages  {outcome.messages} of {outcome.messages_in_file}")
+    print_line(f"windows   {outcome.windows} of {outcome.window_ms} ms")
+    print_line(f"entries   {outcome.entries}")
+    print_line(f"conflated {outcome.conflated}")
+    print_line(f"dropped   {reasons or 'none'}")
+    print_line(f"bad lines {outcome.bad_lines}")
     if outcome.cut_after_line is not None:
-        typer.echo(f"cut after line {outcome.cut_after_line}")
-    typer.echo(f"digest    {outcome.digest}")
+        print_line(f"cut after line {outcome.cut_after_line}")
+    print_line(f"digest    {outcome.digest}")
 
 
 async def _until_signal() -> None:

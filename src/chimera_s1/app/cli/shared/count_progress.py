@@ -1,12 +1,10 @@
 """Progress of something counted: a bar in a terminal, a line every ten seconds elsewhere."""
 
-import sys
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, print_status
+from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, print_status, stderr_console
 from chimera_s1.domain.ports.clock import Clock
 
 
@@ -23,7 +21,7 @@ class CountProgress:
 
         clock: For the interval between lines.
         """
-        console = Console(file=sys.stderr, highlight=False)
+        console = stderr_console()
         self._activity = activity
         self._unit = unit
         self._total = total

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import anyio
-import typer
 from msgspec import Struct
 from rich.console import Group
 from rich.live import Live
@@ -15,6 +14,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.output import (
     StatusLine,
     aligned_line,
+    print_line,
     print_status,
     stdout_console,
 )
@@ -90,9 +90,9 @@ def _print_once(quotes: Sequence[PublishedQuote], options: TailOptions, now_ms: 
         if hint := _left_out(options.columns, columns):
             console.print(hint)
         return
-    typer.echo(_heading(options.columns))
+    print_line(_heading(options.columns))
     for row in rows:
-        typer.echo(_line(row, options.columns))
+        print_line(_line(row, options.columns))
 
 
 async def _redraw(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
@@ -158,7 +158,7 @@ async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemC
     progress = StatusLine()
     seen: dict[str, str] = {}
     lines = 0
-    typer.echo(_heading(options.columns))
+    print_line(_heading(options.columns))
     async for quotes, last_error in _each_second(reader, options.symbol_filter, clock):
         if last_error:
             progress.show(last_error)
@@ -167,7 +167,7 @@ async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemC
             if seen.get(name) == quote.entry_id:
                 continue
             seen[name] = quote.entry_id
-            typer.echo(_line(row_of(quote, clock.now_ms()), options.columns))
+            print_line(_line(row_of(quote, clock.now_ms()), options.columns))
             lines += 1
             if lines == options.count:
                 return

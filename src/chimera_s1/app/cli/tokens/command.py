@@ -14,7 +14,13 @@ from rich.table import Table
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.options import JsonArrayOption, settings_with
-from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
+from chimera_s1.app.cli.shared.output import (
+    print_cells,
+    print_json,
+    print_line,
+    print_status,
+    stdout_console,
+)
 from chimera_s1.app.settings.types import parse_enum_list
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import SECRET_BYTES, TokenRecord, TokenState, make_token
@@ -85,7 +91,7 @@ def create(
         not_after=None if days is None else now_ms + days * _DAY_MS,
     )
     FileTokenStore(path, clock, allow_missing=True).put(record)
-    typer.echo(text)
+    print_line(text)
     until = "for ever" if record.not_after is None else f"until {_time(record.not_after)}"
     print_status(
         f"token {record.kid} of {actor} for {', '.join(record.scopes)}, valid {until}; its hash is "
@@ -112,7 +118,7 @@ def list_tokens(
         console.print(_table(rows))
         return
     for row in rows:
-        typer.echo("\t".join(_cells(row)))
+        print_cells(_cells(row))
 
 
 @tokens.command()

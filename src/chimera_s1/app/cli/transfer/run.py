@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 from typing import assert_never
 from uuid import uuid4
 
-import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.shared.output import print_status
+from chimera_s1.app.cli.shared.output import print_json_text, print_line, print_status
 from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
 from chimera_s1.app.cli.transfer.saved_call import (
     SavedCallOutcome,
@@ -165,7 +164,10 @@ def _print_wait(cause: str, wait_s: float) -> None:
 def _print(ended: SavedCallOutcome, *, as_json: bool) -> int:
     code, text = exit_code_and_message(ended)
     result = {OK: "OK", PENDING: "PENDING"}.get(code, "FAIL")
-    typer.echo(json_body(ended, result) if as_json else text)
+    if as_json:
+        print_json_text(json_body(ended, result))
+    else:
+        print_line(text)
     return code
 
 
