@@ -172,6 +172,16 @@ def test_a_decision_has_its_sections_and_names_what_enforces_it(page: Path) -> N
     assert label(page).rpartition("/")[2] in (page.parent / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_examples_on_the_consumers_page_are_the_files_that_run() -> None:
+    """`tests/contract/test_examples.py` runs them."""
+    page = (ROOT / "docs" / "how-to" / "consume.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```(?:python|js)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    files = {path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "examples").iterdir()}
+
+    assert len(shown) == 4
+    assert set(shown) <= files
+
+
 def test_the_architecture_page_lists_every_kind_of_connection_event() -> None:
     """Consumers read `ops:events` by kind."""
     kinds = {text for texts in messages().values() for text in texts if KIND.fullmatch(text)}
