@@ -3,9 +3,9 @@
 from chimera_s1_client.cluster_streams import RedisAccess, RedisUnavailableError
 from chimera_s1_client.errors import (
     AccessError,
-    AddressError,
     ClientError,
     ConflictError,
+    InvalidArgumentError,
     NoReplyError,
     NotFoundError,
     Problem,
@@ -36,7 +36,6 @@ from chimera_s1_client.transfer_client import TransferClient
 
 __all__ = [
     "AccessError",
-    "AddressError",
     "ClientError",
     "Condition",
     "ConditionChanged",
@@ -45,6 +44,7 @@ __all__ = [
     "HttpReply",
     "HttpSession",
     "Instrument",
+    "InvalidArgumentError",
     "NoReplyError",
     "NotFoundError",
     "Problem",

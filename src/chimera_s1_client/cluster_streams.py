@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chimera_s1_client.errors import AddressError, ClientError
+from chimera_s1_client.errors import ClientError, InvalidArgumentError
 from chimera_s1_client.stream_cursor import Command, Entry
 
 TIMEOUT_S = 5.0
@@ -51,7 +51,7 @@ class ClusterStreams:
     """One client of the cluster, for one task.
 
     Raises:
-        AddressError: An address is not host:port.
+        InvalidArgumentError: An address is not host:port.
     """
 
     def __init__(self, access: RedisAccess) -> None:
@@ -134,16 +134,18 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
     """Parse `redis-0:7000,[::1]:7000`.
 
     Raises:
-        AddressError: An entry is not host:port, or the list is empty.
+        InvalidArgumentError: An entry is not host:port, or the list is empty.
     """
     found: list[tuple[str, int]] = []
     for entry in (each.strip() for each in text.split(",") if each.strip()):
         host, _, port = entry.rpartition(":")
         if not host or set(host) & set("/@") or not (port.isascii() and port.isdigit()):
-            raise AddressError("Redis addresses are host:port,host:port, without a password")
+            raise InvalidArgumentError(
+                "Redis addresses are host:port,host:port, without a password"
+            )
         found.append((host.strip("[]"), int(port)))
     if not found:
-        raise AddressError("no address of a Redis node; expected host:port,host:port")
+        raise InvalidArgumentError("no address of a Redis node; expected host:port,host:port")
     return found
 
 

@@ -28,8 +28,8 @@ class ClientError(Exception):
     """Base of all errors of this package."""
 
 
-class AddressError(ClientError, ValueError):
-    """An address is not of the expected form. The text does not repeat it: it may hold a secret."""
+class InvalidArgumentError(ClientError, ValueError):
+    """An address, a token or an instrument is malformed. Secrets are not repeated in the text."""
 
 
 class NoReplyError(ClientError):

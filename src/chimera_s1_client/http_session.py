@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 from msgspec import Struct
 
-from chimera_s1_client.errors import AddressError, NoReplyError
+from chimera_s1_client.errors import InvalidArgumentError, NoReplyError
 
 BODY_BYTES_MAX = 64_000_000
 TIMEOUT_S = 20.0
@@ -33,7 +33,7 @@ def parse_base_url(text: str) -> str:
     """An `http` or `https` URL without its trailing slash.
 
     Raises:
-        AddressError: It is something else, or has a user, a query or a fragment.
+        InvalidArgumentError: It is something else, or has a user, a query or a fragment.
     """
     try:
         url = urlsplit(text.strip())
@@ -42,7 +42,7 @@ def parse_base_url(text: str) -> str:
             return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
     except ValueError:
         pass
-    raise AddressError("not of the form http://host:port or https://host")
+    raise InvalidArgumentError("not of the form http://host:port or https://host")
 
 
 class HttpSession:
@@ -51,12 +51,17 @@ class HttpSession:
     Args:
         url: Of the server, without a path of its own.
         token: Sent as a bearer token with each request; empty for none. It is in no error or repr.
+
+    Raises:
+        InvalidArgumentError: The URL or the token is malformed.
     """
 
     def __init__(self, url: str, token: str = "", *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = parse_base_url(url)
         self._timeout_s = timeout_s
         headers = {"Accept": "application/json"}
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise InvalidArgumentError("the token is malformed: printable ASCII without spaces")
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._http = httpx2.AsyncClient(headers=headers, timeout=timeout_s, trust_env=False)

@@ -6,7 +6,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from chimera_s1_client.errors import AddressError
+from chimera_s1_client.errors import InvalidArgumentError
 
 EVENTS_PREFIX = "mkt:events:"
 VENUES = ("spot", "perp")
@@ -66,10 +66,12 @@ class Instrument(Struct, frozen=True, order=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises `AddressError` for anything else than venue/SYMBOL."""
+        """Raises `InvalidArgumentError` for anything else than venue/SYMBOL."""
         venue, _, symbol = text.partition("/")
         if venue not in VENUES or not symbol or set(symbol) & set(" /:{}*"):
-            raise AddressError(f"{text!r} is not an instrument like spot/BTCUSDT or perp/BTCUSDT")
+            raise InvalidArgumentError(
+                f"{text!r} is not an instrument like spot/BTCUSDT or perp/BTCUSDT"
+            )
         return cls(venue, symbol)
 
 

@@ -13,7 +13,12 @@ from typing import Self, TypeAlias
 
 from msgspec import Struct, structs
 
-from chimera_s1_client.cluster_streams import ClusterStreams, RedisAccess, RedisUnavailableError
+from chimera_s1_client.cluster_streams import (
+    ClusterStreams,
+    RedisAccess,
+    RedisUnavailableError,
+    parse_addresses,
+)
 from chimera_s1_client.quote import VENUES, Condition, Instrument, Quote, State, decode_quote
 from chimera_s1_client.status_reader import StatusReader
 from chimera_s1_client.stream_cursor import Batch, Entry, StreamCursor
@@ -252,9 +257,10 @@ async def read_quotes(
             async for update in quotes: ...
 
     Raises:
-        AddressError: An instrument or an address is malformed.
+        InvalidArgumentError: An instrument or an address is malformed.
     """
     named = [Instrument.parse(each) for each in dict.fromkeys(instruments)]
+    parse_addresses(access.addresses)
     reader = QuoteReader(named, options or ReaderOptions(), now_ms)
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:

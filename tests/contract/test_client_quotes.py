@@ -18,6 +18,7 @@ from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1_client import (
     ConditionChanged,
     EntriesMissing,
+    InvalidArgumentError,
     Quote,
     QuoteReader,
     ReaderOptions,
@@ -186,6 +187,27 @@ async def test_each_quote_has_the_condition_that_the_service_reports(redis: Redi
         assert (await next_condition(quotes, "GAP")).condition.cause == GONE
         await redis.report(Liveness.RESUMED, "*", at=5)
         await next_condition(quotes, "LIVE")
+
+
+async def test_a_cluster_that_is_down_is_a_state_and_no_error() -> None:
+    nowhere = RedisAccess(addresses="127.0.0.1:1", password="hunter2")
+    async with read_quotes(nowhere, NAMES, OPTIONS) as quotes:
+        shown = await next_condition(quotes, "UNREADABLE")
+    assert "127.0.0.1:1" in shown.condition.cause
+    assert "hunter2" not in f"{nowhere!r} {shown!r}"
+
+
+async def test_an_error_of_the_block_stays_what_it_is() -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with read_quotes(RedisAccess(addresses="127.0.0.1:1"), NAMES, OPTIONS):
+            raise LookupError("mine")
+
+
+@pytest.mark.parametrize("addresses", ["127.0.0.1", "redis://u:hunter2@a:1", ""])
+async def test_a_malformed_address_is_refused_and_not_shown(addresses: str) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        await read_quotes(RedisAccess(addresses=addresses), NAMES).__aenter__()
+    assert "hunter2" not in str(refused.value)
 
 
 async def test_a_stream_that_cannot_be_read_delays_no_other(redis: Redis) -> None:

@@ -2,7 +2,7 @@
 
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1_client import http_session
-from chimera_s1_client.errors import AddressError
+from chimera_s1_client.errors import InvalidArgumentError
 
 
 def parse_base_url(text: str, label: str) -> str:
@@ -14,5 +14,5 @@ def parse_base_url(text: str, label: str) -> str:
     """
     try:
         return http_session.parse_base_url(text)
-    except AddressError as error:
+    except InvalidArgumentError as error:
         raise ConfigurationError(f"{label} is {error}") from error
