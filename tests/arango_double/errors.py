@@ -11,7 +11,18 @@ _TEXTS: dict[tuple[int, int], str] = {
     (401, 11): _NOT_AUTHORIZED,
     (403, 11): "forbidden",
     (403, 1004): "collection is read-only",
+    (404, 1591): "query ID not found",
+    (404, 1655): "transaction not found",
+    (406, 1489): "a shard leader refuses to perform a replication operation",
+    (406, 1490): (
+        "a shard follower refuses to perform an operation that is not a replication: shard: "
+        "chimera/s1, operation: insert, from: PRMR-1, current leader: PRMR-2"
+    ),
     (409, 1200): "timeout waiting to lock key - in index primary of type primary over '_key'",
+    (409, 1447): "follower transaction intermediate commit already performed",
+    (409, 1601): "cursor is busy",
+    (410, 21): "canceled request",
+    (410, 1500): "query killed",
     (410, 1654): "transaction has already been aborted",
     (412, 21004): "queue time violated",
     (421, 1491): "leader resigned",

@@ -51,6 +51,8 @@ class FaultInjector:
                 return msgspec.structs.replace(response or self._api.respond(request), status=202)
             case FaultKind.HOLD:
                 await asyncio.shield(asyncio.wrap_future(fault.released))
+                if fault.error is not None:
+                    return error_response(fault.error)
                 # A server does not notice that the client has gone: the request takes effect now.
                 return response or self._api.respond(request)
             case FaultKind.REFUSE | FaultKind.READ_ONLY:

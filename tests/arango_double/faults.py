@@ -4,6 +4,7 @@ A fault is armed by one of these names; `apply-then-<name>` lets the request tak
 
     drop      the connection breaks without a response
     hold      the request, or its response, waits until the fault is released
+    hold-then-410/1500  likewise, and the response is this error; the request has no effect
     down      the coordinator that received the request goes down
     503/1496  the response is this error, any of the table in `errors`
     read-only a write is answered with 403/1004; reads pass and do not count
@@ -23,6 +24,7 @@ from tests.arango_double.store import Store
 
 WAIT_LIMIT_S = 20
 _APPLIED = "apply-then-"
+_HELD = "hold-then-"
 
 
 class FaultKind(Enum):
@@ -66,9 +68,12 @@ class Fault:
         past: What reads see while it is stale.
     """
 
-    def __init__(self, name: str, target: Target, times: int | None, past: Store) -> None:
+    def __init__(
+        self, name: str, target: Target, times: int | None, every: int, past: Store
+    ) -> None:
         """Args:
             times: It fires no more often than this; None is without limit.
+            every: It fires on each *every*-th of the requests that it is for.
 
         Raises:
             ValueError: No fault or error has this name.
@@ -78,27 +83,26 @@ class Fault:
         self.released: Future[None] = Future()
         self.past = past
         self.applied = name.startswith(_APPLIED)
-        kind = name.removeprefix(_APPLIED)
-        self.kind = FaultKind.REFUSE if "/" in kind else FaultKind(kind)
-        self.error: ArangoError | None = None
-        if self.kind is FaultKind.REFUSE:
-            self.error = error_named(kind)
-        elif self.kind is FaultKind.READ_ONLY:
-            self.error = error_named("403/1004")
+        self.kind, self.error = _kind_and_error(name.removeprefix(_APPLIED))
         self._target = target
         self._times = times
+        self._every = every
+        self._matched = 0
         self._finished = 0
         self._changed = threading.Condition()
 
     def applies_to(self, request: Request) -> bool:
-        """Whether it can fire for *request* now."""
+        """Whether it fires for *request*, which is counted."""
         if self._times is not None and self.fired >= self._times:
             return False
         if self.kind in {FaultKind.READ_ONLY, FaultKind.UNSYNCED} and not request.writes:
             return False
         if self.kind is FaultKind.STALE and request.writes:
             return False
-        return self._target.matches(request)
+        if not self._target.matches(request):
+            return False
+        self._matched += 1
+        return self._matched % self._every == 0
 
     def fire(self) -> None:
         with self._changed:
@@ -139,6 +143,15 @@ class Fault:
             self.released.set_result(None)
 
 
+def _kind_and_error(name: str) -> tuple[FaultKind, ArangoError | None]:
+    if name.startswith(_HELD):
+        return FaultKind.HOLD, error_named(name.removeprefix(_HELD))
+    if "/" in name:
+        return FaultKind.REFUSE, error_named(name)
+    kind = FaultKind(name)
+    return kind, error_named("403/1004") if kind is FaultKind.READ_ONLY else None
+
+
 class FaultRegistry:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -152,6 +165,7 @@ class FaultRegistry:
         path: str = "/",
         coordinator: int | None = None,
         times: int | None = 1,
+        every: int = 1,
     ) -> Fault:
         """Add a fault; if several apply to a request, the first one armed fires.
 
@@ -159,12 +173,13 @@ class FaultRegistry:
             name: One of those in this module's text.
             path: How the path begins, as `/_api/document/commits`.
             times: None is without limit.
+            every: It fires on each *every*-th request with this method and path.
 
         Raises:
             ValueError: No fault or error has this name.
         """
         past = self._store.snapshot() if name == FaultKind.STALE.value else self._store
-        fault = Fault(name, Target(method, path, coordinator), times, past)
+        fault = Fault(name, Target(method, path, coordinator), times, every, past)
         self._faults.append(fault)
         return fault
 

@@ -32,12 +32,25 @@ from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, Document, commit_key
 from chimera_s1.domain.ports.event_store import AppendResult
 from tests.arango_double import ArangoDouble, arango_double
+from tests.arango_double.faults import Fault
 from tests.contract.ledger_commits import LEDGER
 from tests.contract.ledger_harness import LedgerHarness, StoreSet
 
 DATABASE = "chimera"
 COMMITS_PATH = f"/_api/document/{COMMITS}"
+QUERY_PATH = "/_api/cursor"
+DOCUMENTS_PATH = "/_api/document"
 COORDINATORS = 2
+FAILOVER_REPLIES = (
+    (QUERY_PATH, "410/1500", 5),
+    (QUERY_PATH, "404/1591", 11),
+    (DOCUMENTS_PATH, "apply-then-410/1654", 13),
+    (DOCUMENTS_PATH, "apply-then-406/1489", 17),
+    (DOCUMENTS_PATH, "406/1490", 19),
+    (DOCUMENTS_PATH, "410/21", 23),
+    (DOCUMENTS_PATH, "503/1496", 29),
+)
+"""What one of so many requests meets while leaders change."""
 _LEASE_MARGIN_MS = 30_000
 _ALL_LEASES = "FOR x IN @@leases RETURN x"
 
@@ -99,6 +112,29 @@ class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
             stored.delete(commit_key(LEDGER, seq))
         else:
             stored.put(commit_key(LEDGER, seq), document)
+
+
+class FailoverLedgerHarness(ArangoDoubleLedgerHarness):
+    """The double while its leaders change all the time: many requests fail, applied or not."""
+
+    commits_per_writer = 1
+    loses_replies = True
+
+    def __init__(self, double: ArangoDouble, exit_stack: AsyncExitStack) -> None:
+        super().__init__(double, exit_stack)
+        self._faults: list[Fault] = []
+
+    async def open(self) -> StoreSet:
+        self._double.faults.clear()
+        stores = await super().open()
+        self._faults += [
+            self._double.faults.arm(name, path=path, times=None, every=every)
+            for path, name, every in FAILOVER_REPLIES
+        ]
+        return stores
+
+    def fault_count(self) -> int:
+        return sum(fault.fired for fault in self._faults)
 
 
 class LossyArangoEventStore(ArangoEventStore):
@@ -204,6 +240,14 @@ async def arango_double_ledger_harness(_directory: Path) -> AsyncIterator[Ledger
 
 
 @asynccontextmanager
+async def arango_failover_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness]:
+    with arango_double(COORDINATORS) as double:
+        async with AsyncExitStack() as exit_stack:
+            yield FailoverLedgerHarness(double, exit_stack)
+        assert not double.unknown
+
+
+@asynccontextmanager
 async def arango_server_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness]:
     server = ArangoServerAddress(os.environ)
     name = f"chimera_test_{uuid4().hex}"
@@ -217,6 +261,7 @@ async def arango_server_ledger_harness(_directory: Path) -> AsyncIterator[Ledger
 
 ARANGO_LEDGER_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[LedgerHarness]]] = {
     "arango_double": arango_double_ledger_harness,
+    "arango_failover": arango_failover_ledger_harness,
     **({"arango_server": arango_server_ledger_harness} if "ARANGO_URL" in os.environ else {}),
 }
 """`arango_server` only with ARANGO_URL: `make test-arango` runs it."""

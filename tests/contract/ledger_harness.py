@@ -28,9 +28,11 @@ class LedgerHarness(ABC):
 
     Attributes:
         commits_per_writer: In a test with twenty concurrent writers; lower for a slow adapter.
+        loses_replies: Whether an append may find its own commit after an error.
     """
 
     commits_per_writer = 20
+    loses_replies = False
 
     @abstractmethod
     async def open(self) -> StoreSet:

@@ -60,7 +60,7 @@ async def test_row_38_an_unreachable_store_raises_store_unavailable(double: Aran
     "do",
     [
         *("drop", "down", "503/1465", "503/1478", "500/1457", "421/1491"),
-        *("503/1429", "503/503", "403/1004"),
+        *("503/1429", "503/503", "403/1004", "410/1654", "406/1489"),
     ],
 )
 async def test_row_40_a_write_whose_reply_was_lost_is_found(
@@ -120,6 +120,7 @@ async def test_row_40_a_delayed_write_is_applied_once(double: ArangoDouble) -> N
     [
         *("503/1429", "503/1495", "503/1496", "503/503", "503/30", "503/38", "503/21003"),
         *("403/1004", "412/21004", "500/1457", "500/1302", "421/1491", "drop"),
+        *("410/1654", "406/1490"),
     ],
 )
 async def test_row_41_transient_errors_are_retried(

@@ -22,16 +22,30 @@ _HTTP_SERVER_ERROR = 500
 _HTTP_NOT_IMPLEMENTED = 501
 
 NOT_APPLIED_ERROR_NUMBERS = frozenset(
-    {30, 38, 503, _READ_ONLY, 1429, 1495, 1496, 1600, 21003, 21004}
+    {
+        *(30, 38, 503),  # shutting down, starting, in maintenance
+        *(_READ_ONLY, 1429),  # write concern not fulfilled: refused before the write
+        *(1495, 1496),  # leadership challenge, not a leader
+        *(21003, 21004),  # queue full, queue time too long
+        *(1500, 1591, 1600, 1601),  # query killed or forgotten, cursor gone or busy: we only read
+    }
 )
-"""Shutting down, starting, in maintenance, read-only by write concern, write concern not fulfilled,
-leadership unclear (two numbers), cursor not found, queue full, queue time too long.
-"""
+"""The server numbers that name a request without effect."""
 
-AMBIGUOUS_ERROR_NUMBERS = frozenset({18, 28, 29, 32, 1302, 1457, 1464, 1465, 1478, 1491})
-"""Locks, memory limit, try again, cluster timeout, shard gone, connection or backend lost, leader
-resigned.
-"""
+AMBIGUOUS_ERROR_NUMBERS = frozenset(
+    {
+        *(18, 28, 29, 32, 1302),  # locks, memory limit, try again
+        *(1457, 1464, 1465, 1478),  # cluster timeout, shard gone, connection or backend lost
+        21,  # request cancelled: also while it runs
+        # A transaction that the cluster opened for the request; this program opens none. Replicas
+        # may have applied it before the leader changed.
+        *(1447, 1654, 1655),  # already committed in part, aborted, forgotten by a restarted leader
+        # A leader asks its followers after it has written. If one of them is the new leader, or
+        # follows another one, the old leader's write is undone, or a third replica keeps it.
+        *(1489, 1490, 1491),  # leader refuses replication, follower refuses, leader resigned
+    }
+)
+"""The server numbers after which a write may be stored: it must be read before it is repeated."""
 
 COORDINATOR_UNAVAILABLE_NUMBERS = frozenset({30, 38, 503})
 """This coordinator serves no request at all; the others may."""

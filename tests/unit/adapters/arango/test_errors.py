@@ -21,16 +21,18 @@ REPLIES = {
     FailureClass.NOT_APPLIED: [
         *((403, 1004), (503, 1429), (503, 1495), (503, 1496), (503, 30), (503, 38), (503, 503)),
         *((503, 21003), (412, 21004), (404, 1600), (429, 429)),
+        *((410, 1500), (404, 1591), (409, 1601)),
     ],
     FailureClass.AMBIGUOUS: [
         *((500, 18), (500, 28), (500, 29), (500, 32), (500, 1302), (500, 1457), (500, 1464)),
         *((500, 4), (500, 500), (502, 502), (503, 1465), (503, 1478), (504, 504), (421, 1491)),
+        *((410, 21), (410, 1654), (404, 1655), (406, 1489), (406, 1490), (409, 1447)),
     ],
     FailureClass.PERMANENT: [
         *((301, 301), (400, 10), (400, 400), (400, 600), (400, 1005), (400, 1210), (400, 1221)),
         *((400, 1470), (400, 1501), (400, 1502), (400, 1551), (400, 1552), (400, 1620)),
         *((400, 1652), (400, 1653), (401, 11), (401, 401), (403, 11), (404, 1202), (404, 1203)),
-        *((404, 1228), (404, 1655), (409, 1207), (410, 1654), (501, 9)),
+        *((404, 1228), (406, 406), (409, 1207), (410, 410), (501, 9)),
     ],
 }
 """HTTP status and errorNum, as a server sends them."""
@@ -39,7 +41,7 @@ ELEMENTS = {
     FailureClass.CONFLICT: [1210],
     FailureClass.KEY_BUSY: [1200],
     FailureClass.NOT_APPLIED: [1004, 1429, 1495, 1496],
-    FailureClass.AMBIGUOUS: [18, 1457, 1465],
+    FailureClass.AMBIGUOUS: [18, 1447, 1457, 1465, 1490, 1654],
     FailureClass.PERMANENT: [11, 1202, 1221, 1620],
 }
 """errorNum of one of several documents. It has no status and is classified as with 409."""
@@ -108,6 +110,8 @@ def test_failures_of_one_coordinator_differ_from_failures_of_the_cluster(
         (RequestRejectedError(404, 1203, ""), "restore it"),
         (RequestRejectedError(400, 1501, ""), "log"),
         (RequestRejectedError(503, 1496, ""), "retry"),
+        (RequestRejectedError(410, 1654, ""), "retry"),
+        (RequestRejectedError(406, 1490, ""), "retry"),
         (NotSentError(""), "retry"),
         (NotDurableError(""), "waitForSync"),
         (UnexpectedDocumentError(""), "rebuild"),
