@@ -16,12 +16,15 @@ TransferId = NewType("TransferId", str)
 
 SYMBOL_LENGTH_MAX = 64
 TRANSFER_ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}"
+SYMBOL_PATTERN = r"""[^/@:*,"'\\\s{}\[\]\u0000-\u001f\u007f-\u009f]{1,64}"""
+"""For descriptions; `parse_symbol` decides, and refuses other unprintable characters too."""
+
 _TRANSFER_ID = re.compile(TRANSFER_ID_PATTERN)
 _FORBIDDEN = frozenset("/@:*,\"'\\ {}[]")
 
 
 class Venue(StrEnum):
-    """Market of an instrument; the value is used in stream names and URLs."""
+    """Market of an instrument, in stream names and URLs: `spot`, or `perp` for USD-M futures."""
 
     SPOT = "spot"
     PERP = "perp"

@@ -1,16 +1,18 @@
 """The HTTP application, built from the capabilities' web parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
+from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Tag
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
+from litestar.routes import HTTPRoute
 
 from chimera_s1 import __version__
 from chimera_s1.app.web.access.control_access import ControlAccess
@@ -22,6 +24,8 @@ from chimera_s1.app.web.access.guard import (
     security_components,
 )
 from chimera_s1.app.web.check_request import check_request
+from chimera_s1.app.web.describe_schemas import describe_schemas
+from chimera_s1.app.web.example_calls import add_examples
 from chimera_s1.app.web.http_rules import HttpRules
 from chimera_s1.app.web.problem_kinds import ProblemKind, ProblemTable
 from chimera_s1.app.web.problems import problem_response
@@ -66,8 +70,16 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
         openapi_config=_openapi([tag for part in parts for tag in part.tags], problems.kinds),
         logging_config=None,  # the runtime configures logging
     )
-    _ = app.openapi_schema  # built now: on the first request it would block the event loop
+    # Built now: on the first request it would block the event loop.
+    describe_schemas(app.openapi_schema, _described_handlers(app))
+    add_examples(app.openapi_schema)
     return app
+
+
+def _described_handlers(app: Litestar) -> Iterator[HTTPRouteHandler]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            yield from (each for each in route.route_handlers if each.resolve_include_in_schema())
 
 
 def _dependencies(parts: Sequence[WebPart]) -> dict[str, Provide]:

@@ -7,6 +7,9 @@ from binascii import Error
 from chimera_s1.app.web.json_object import RequestInvalidError
 from chimera_s1.domain.ports.transfer_projection import PageMark
 
+CURSOR_PATTERN = "^[A-Za-z0-9_-]{3,200}$"
+"""For descriptions; `decode_cursor` decides."""
+
 _MARK = re.compile(r"([0-9]{1,15}) (\S{1,128})")
 
 

@@ -15,12 +15,23 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
   color: #1d2733; background: #fff }
 h1, h2, h3 { line-height: 1.2 } h3 { margin: 2rem 0 .5rem } code { font-size: .95em }
+pre { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
 th, td { text-align: left; vertical-align: top; border-top: 1px solid #d5dce3;
   padding: .35rem .75rem .35rem 0 }
 @media (prefers-color-scheme: dark) { body { color: #dbe4ee; background: #12181f }
   a { color: #8cc4ff } th, td { border-color: #33404d } }
 """
+
+
+_RULES = {
+    "minimum": "At least",
+    "exclusiveMinimum": "More than",
+    "maximum": "At most",
+    "minLength": "Characters at least",
+    "maxLength": "Characters at most",
+    "maxItems": "Items at most",
+}
 
 
 class SchemaPage(OpenAPIRenderPlugin):
@@ -48,14 +59,18 @@ class SchemaPage(OpenAPIRenderPlugin):
             f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
             f"<p>{escape(info['summary'])} {_prose(info['description'])}</p>"
             f'<p>For programs: <a href="/schema/openapi.json">openapi.json</a></p>'
-            f"<h2>Paths</h2>{operations}<h2>Bodies</h2>{structs}"
+            f"<h2>Paths</h2>{_tags(openapi_schema['tags'])}{operations}<h2>Bodies</h2>{structs}"
             f"<h2>Problems</h2>{_problems(self._problem_kinds)}</body></html>"
         ).encode()
 
 
+def _tags(tags: Iterable[dict[str, str]]) -> str:
+    return _table([(tag["name"], "", tag["description"]) for tag in tags])
+
+
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = [
-        (row["name"], f"{row['in']}, {_type(row['schema'])}", row.get("description", ""))
+        (row["name"], f"{row['in']}, {_type(row['schema'])}", _about(row["schema"], row))
         for row in operation.get("parameters", ())
     ]
     responses = [
@@ -85,14 +100,17 @@ def _body(operation: dict[str, Any]) -> str:
 
 
 def _struct(name: str, schema: dict[str, Any]) -> str:
-    rows = _fields(schema)
-    return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3>{_table(rows)}'
+    about = _prose(_about(schema, schema))
+    return (
+        f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3><p>{about}</p>'
+        f"{_table(_fields(schema))}"
+    )
 
 
 def _fields(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
     needed = schema.get("required", ())
     return [
-        (field, _type(row) + ("" if field in needed else ", optional"), row.get("description", ""))
+        (field, _type(row) + ("" if field in needed else ", optional"), _about(row, row))
         for field, row in schema.get("properties", {}).items()
     ]
 
@@ -119,8 +137,16 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 
 def _prose(text: str) -> str:
-    """Escape *text*; text in backticks becomes code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    """Escape *text*; text in backticks becomes code, and a fenced line a block of code."""
+    blocks = re.sub(r"```sh\n(.*?)\n```", r"<pre>\1</pre>", escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", blocks)
+
+
+def _about(schema: dict[str, Any], described: dict[str, Any]) -> str:
+    """The description and the rule of a value."""
+    rules = [f"One of {', '.join(map(str, schema['enum']))}."] if "enum" in schema else []
+    rules += [f"{word} {schema[key]}." for key, word in _RULES.items() if key in schema]
+    return " ".join([described.get("description", ""), *rules])
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -130,4 +156,6 @@ def _type(schema: dict[str, Any]) -> str:
         return " or ".join(_type(each) for each in schema["oneOf"])
     if "items" in schema:
         return f"list of {_type(schema['items'])}"
+    if "allOf" in schema:
+        return _type(schema["allOf"][0])
     return str(schema.get("type", "any"))

@@ -15,10 +15,20 @@ class ProblemView(Struct, frozen=True):
             examples=["/schema#quotes.unknown"],
         ),
     ]
-    title: Annotated[str, Meta(description="The kind of problem, for people.")]
+    title: Annotated[
+        str,
+        Meta(
+            description="The kind of problem, for people.", examples=["No quote of this instrument"]
+        ),
+    ]
     status: Annotated[int, Meta(description="The HTTP status.", examples=[404])]
-    detail: Annotated[str, Meta(description="What went wrong, and what to do.")]
-    instance: Annotated[str, Meta(description="The path of the request.")]
+    detail: Annotated[
+        str,
+        Meta(description="What went wrong, and what to do.", examples=["no quote of spot/BTCUSDT"]),
+    ]
+    instance: Annotated[
+        str, Meta(description="The path of the request.", examples=["/xchg/quotes/spot/BTCUSDT"])
+    ]
     code: Annotated[
         str, Meta(description="The kind of problem, for programs.", examples=["quotes.unknown"])
     ]

@@ -14,6 +14,8 @@ OLD_FUT_NAME = "FUTURES"
 
 
 class Wallet(StrEnum):
+    """A wallet of the account at the exchange: `SPOT`, or `FUT` for USD-M futures."""
+
     SPOT = "SPOT"
     FUT = "FUT"
 
@@ -24,6 +26,8 @@ class Wallet(StrEnum):
 
 
 class Direction(StrEnum):
+    """From one wallet to the other; `S1_TREASURY_DIRECTIONS` says which are allowed."""
+
     SPOT_TO_FUT = "SPOT_TO_FUT"
     FUT_TO_SPOT = "FUT_TO_SPOT"
 

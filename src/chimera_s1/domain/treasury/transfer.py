@@ -41,7 +41,9 @@ from chimera_s1.domain.treasury.limits import Direction, LimitRule, TransferLimi
 
 
 class Phase(StrEnum):
-    """Internal state of a transfer."""
+    """Internal state of a transfer. `unknown`: sent, the outcome is not known yet; `rejected`:
+    refused by a rule, nothing was sent.
+    """
 
     REQUESTED = "requested"
     SUBMITTED = "submitted"
@@ -52,7 +54,7 @@ class Phase(StrEnum):
 
 
 class TransferStatus(StrEnum):
-    """State of a transfer in the API."""
+    """State of a transfer. PENDING: not final yet; DONE: moved; FAILED: not moved, final."""
 
     PENDING = "PENDING"
     DONE = "DONE"

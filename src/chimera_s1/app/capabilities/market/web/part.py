@@ -16,7 +16,11 @@ def market_part(board: QuoteBoard, status: CurrentStatus) -> WebPart:
         dependencies={"quote_board": board, "current_status": status},
         kind_by_error=KIND_BY_ERROR,
         tags=(
-            Tag(name="quotes", description="Published quotes, and the states of their streams."),
+            Tag(
+                name="quotes",
+                description="The newest published quotes and their states, at once or as a "
+                "stream; the same values are on `mkt:events:*` and `mkt:status:*`.",
+            ),
         ),
         end_streams=board.close,
     )

@@ -1,16 +1,22 @@
 """`/xchg/quotes`: the newest published quotes, as values and as server-sent events."""
 
-from typing import Annotated
-
 from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.params import PathParameter, QueryParameter
 from litestar.types import ASGIApp
 
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
+from chimera_s1.app.capabilities.market.web.instrument_parameters import (
+    SYMBOLS_MAX,
+    SymbolInPath,
+    SymbolsWanted,
+    VenueInPath,
+    VenueWanted,
+    instrument_in_path,
+    read_symbol,
+)
 from chimera_s1.app.capabilities.market.web.problems import (
     QUOTE_GONE,
     QUOTE_UNKNOWN,
@@ -21,24 +27,13 @@ from chimera_s1.app.capabilities.market.web.problems import (
 )
 from chimera_s1.app.capabilities.market.web.quote_events import EVENT_STREAM, QuoteEvents
 from chimera_s1.app.capabilities.market.web.schemas import QuoteListView, QuoteView
-from chimera_s1.app.web.parameters import parse_value
 from chimera_s1.app.web.problem_kinds import REQUEST_INVALID, VALUE_INVALID
 from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
+from chimera_s1.domain.identifiers import Venue
 
-SYMBOLS_MAX = 200
-"""Symbols one request may name; without any it means all."""
-
-_VenueWanted = Annotated[Venue | None, QueryParameter(description="Quotes of this venue only.")]
-_SymbolsWanted = Annotated[
-    list[str] | None,
-    QueryParameter(
-        description="Quotes of these symbols only, at most 200; repeated, or separated by commas."
-    ),
-]
 _EVENTS_EXAMPLE = """\
 retry: 2000
 
@@ -72,8 +67,8 @@ class QuotesController(Controller):
         self,
         quote_board: NamedDependency[QuoteBoard],
         current_status: NamedDependency[CurrentStatus],
-        venue: _VenueWanted = None,
-        symbol: _SymbolsWanted = None,
+        venue: VenueWanted = None,
+        symbol: SymbolsWanted = None,
     ) -> QuoteListView:
         """The newest published quote of each instrument and source.
 
@@ -107,8 +102,8 @@ class QuotesController(Controller):
         quote_board: NamedDependency[QuoteBoard],
         current_status: NamedDependency[CurrentStatus],
         actor: NamedDependency[Actor],
-        venue: _VenueWanted = None,
-        symbol: _SymbolsWanted = None,
+        venue: VenueWanted = None,
+        symbol: SymbolsWanted = None,
     ) -> ASGIApp:
         """First the newest quote of each instrument, then each as it is published.
 
@@ -137,11 +132,11 @@ class QuotesController(Controller):
         self,
         quote_board: NamedDependency[QuoteBoard],
         current_status: NamedDependency[CurrentStatus],
-        venue: Annotated[Venue, PathParameter(description="`spot` or `perp`.")],
-        symbol: Annotated[str, PathParameter(description="The venue's own code, like BTCUSDT.")],
+        venue: VenueInPath,
+        symbol: SymbolInPath,
     ) -> QuoteView:
         """The newest published quote; of several sources, the one with the latest `ts`."""
-        instrument = InstrumentId(venue, parse_value("symbol", parse_symbol, symbol))
+        instrument = instrument_in_path(venue, symbol)
         quote = quote_board.newest(instrument)
         gone = quote_board.why_withdrawn(instrument)
         if gone is not None:
@@ -161,6 +156,4 @@ def _filter(venue: Venue | None, symbols: list[str] | None) -> QuoteFilter:
         raise InvalidValueError(
             f"{len(names)} symbols are named; name at most {SYMBOLS_MAX}, or none for all"
         )
-    return QuoteFilter(
-        venue, frozenset(parse_value("symbol", parse_symbol, name) for name in names)
-    )
+    return QuoteFilter(venue, frozenset(map(read_symbol, names)))

@@ -132,7 +132,10 @@ class StatusListView(Struct, frozen=True):
 
     publishing: Annotated[
         bool,
-        Meta(description="Whether this instance writes the streams; false: it is a standby."),
+        Meta(
+            description="Whether this instance writes the streams; false: it is a standby.",
+            examples=[True],
+        ),
     ]
     publisher: Annotated[
         str,

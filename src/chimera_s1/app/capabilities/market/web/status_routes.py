@@ -1,18 +1,19 @@
 """`/xchg/status`: what `mkt:status:*` says now, from the memory of the instance that asks."""
 
-from typing import Annotated
-
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import PathParameter
 
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
+from chimera_s1.app.capabilities.market.web.instrument_parameters import (
+    SymbolInPath,
+    VenueInPath,
+    instrument_in_path,
+)
 from chimera_s1.app.capabilities.market.web.problems import STATUS_UNKNOWN, StatusUnknownError
 from chimera_s1.app.capabilities.market.web.schemas import StatusListView, StatusView
-from chimera_s1.app.web.problem_kinds import REQUEST_INVALID
+from chimera_s1.app.web.problem_kinds import REQUEST_INVALID, VALUE_INVALID
 from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.access.scopes import Scope
-from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 
 
 class StatusController(Controller):
@@ -40,17 +41,20 @@ class StatusController(Controller):
         "/{venue:str}/{symbol:str}",
         operation_id="read_status",
         summary="The state of one instrument",
-        responses={400: problem_spec(REQUEST_INVALID), 404: problem_spec(STATUS_UNKNOWN)},
+        responses={
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
+            404: problem_spec(STATUS_UNKNOWN),
+        },
         sync_to_thread=False,
     )
     def read_status(
         self,
         current_status: NamedDependency[CurrentStatus],
-        venue: Annotated[Venue, PathParameter(description="`spot` or `perp`.")],
-        symbol: Annotated[str, PathParameter(description="The venue's own code, like BTCUSDT.")],
+        venue: VenueInPath,
+        symbol: SymbolInPath,
     ) -> StatusView:
         """The state of its quotes; what concerns its whole connection is included."""
-        instrument = InstrumentId(venue, parse_symbol(symbol))
+        instrument = instrument_in_path(venue, symbol)
         status = current_status.of(instrument)
         if status is None:
             raise StatusUnknownError(

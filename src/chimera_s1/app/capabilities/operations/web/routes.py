@@ -103,6 +103,10 @@ def health_part(report_health: ReportHealth, render_metrics: Callable[[], bytes]
         dependencies={"report_health": report_health, "render_metrics": render_metrics},
         other_kinds=(NOT_READY,),
         tags=(
-            Tag(name="operation", description="For orchestrators, Prometheus and people on call."),
+            Tag(
+                name="operation",
+                description="Liveness, readiness and counters, for orchestrators, Prometheus and "
+                "people on call; without a token, and from memory only.",
+            ),
         ),
     )

@@ -63,7 +63,7 @@ from chimera_s1.domain.money import USDT_MAX
 from chimera_s1.domain.treasury.events import OperatorVerdict
 from chimera_s1.domain.treasury.limits import OLD_FUT_NAME, Wallet
 
-_KEY = "7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"
+KEY_EXAMPLE = "7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"
 _WITHOUT_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 _WALLETS = [
     Schema(enum=[wallet.value for wallet in Wallet]),
@@ -198,12 +198,12 @@ class TransferOperation(Operation):
                     type=OpenAPIType.STRING,
                     pattern=f'^({TRANSFER_ID_PATTERN}|"{TRANSFER_ID_PATTERN}")$',
                 ),
-                example=_KEY,
+                example=KEY_EXAMPLE,
             )
         ]
         self.request_body = _json(
             _TRANSFER_BODY,
-            exact={"transfer_id": _KEY, "from": "SPOT", "to": "FUT", "amount_usdt": "250.5"},
+            exact={"transfer_id": KEY_EXAMPLE, "from": "SPOT", "to": "FUT", "amount_usdt": "250.5"},
             short={"from": "FUT", "to": "SPOT", "amount_usdt": 100, "reason": "end of day"},
         )
         for status in ("200", "202", "422"):
@@ -226,7 +226,7 @@ class ResolveOperation(Operation):
             moved={
                 "verdict": "DONE",
                 "tran_id": "13526853623",
-                "evidence": "seen in the exchange's transfer history at 09:14",
+                "evidence": "seen in the transfer history, web page, 09:14 UTC",
             },
             not_moved={
                 "verdict": "FAILED",

@@ -23,6 +23,10 @@ def treasury_part(
         kind_by_error=KIND_BY_ERROR,
         other_kinds=tuple(KIND_BY_RULE.values()),
         tags=(
-            Tag(name="treasury", description="Transfers between the wallets, once for each key."),
+            Tag(
+                name="treasury",
+                description="Transfers of USDT between wallets `SPOT` and `FUT` of the account; "
+                "each key moves money at most once.",
+            ),
         ),
     )

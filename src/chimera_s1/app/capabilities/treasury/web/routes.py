@@ -4,6 +4,7 @@ from typing import Annotated
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
 from litestar.params import PathParameter, QueryParameter, RawBody
 
 from chimera_s1.app.capabilities.ledger.problems import (
@@ -15,6 +16,7 @@ from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfer
 from chimera_s1.app.capabilities.treasury.read_transfers import PAGE_MAX, ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.web.openapi import (
+    KEY_EXAMPLE,
     TRANSFER_RESPONSES,
     ResolveOperation,
     TransferOperation,
@@ -39,7 +41,7 @@ from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     transfer_request_from,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_response import TransferResponse
-from chimera_s1.app.web.page_cursor import decode_cursor, encode_cursor
+from chimera_s1.app.web.page_cursor import CURSOR_PATTERN, decode_cursor, encode_cursor
 from chimera_s1.app.web.parameters import parse_value
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
@@ -51,10 +53,19 @@ from chimera_s1.app.web.problem_kinds import (
 from chimera_s1.app.web.problems import AnyRequest, problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
-from chimera_s1.domain.identifiers import TransferId, parse_transfer_id
+from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN, TransferId, parse_transfer_id
+from chimera_s1.domain.ports.transfer_projection import PageMark
 from chimera_s1.domain.treasury.transfer import TransferStatus
 
-_TransferId = Annotated[str, PathParameter(description="The idempotency key of the transfer.")]
+_CURSOR_EXAMPLE = encode_cursor(PageMark(1_772_514_460_893, KEY_EXAMPLE))
+_TransferId = Annotated[
+    str,
+    PathParameter(
+        description="The idempotency key of the transfer.",
+        examples=[Example(value=KEY_EXAMPLE)],
+        schema_extra={"pattern": f"^{TRANSFER_ID_PATTERN}$"},
+    ),
+]
 
 
 class TreasuryController(Controller):
@@ -128,13 +139,27 @@ class TreasuryController(Controller):
         read_transfers: NamedDependency[ReadTransfers],
         status: Annotated[
             TransferStatus | None,
-            QueryParameter(name="state", description="Only transfers in this state."),
+            QueryParameter(
+                name="state",
+                description="Only transfers in this state.",
+                examples=[Example(value="PENDING")],
+            ),
         ] = None,
         limit: Annotated[
-            int, QueryParameter(description="Transfers per page.", ge=1, le=PAGE_MAX)
+            int,
+            QueryParameter(
+                description="Transfers per page.",
+                ge=1,
+                le=PAGE_MAX,
+                examples=[Example(value=50)],
+            ),
         ] = 50,
         cursor: Annotated[
-            str | None, QueryParameter(description="`next_cursor` of the previous page.")
+            str | None,
+            QueryParameter(
+                description="`next_cursor` of the previous page.",
+                schema_extra={"pattern": CURSOR_PATTERN, "examples": [_CURSOR_EXAMPLE]},
+            ),
         ] = None,
     ) -> TransferListView:
         """One page; a change of the last second may be missing."""

@@ -16,7 +16,14 @@ from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.limits import ASSET, Direction, Wallet
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 
-_Exact = Annotated[str, Meta(description="USDT, exact decimal.", examples=["250.5"])]
+_Exact = Annotated[
+    str,
+    Meta(
+        description="USDT, exact decimal.",
+        pattern=r"^-?[0-9]+(\.[0-9]{1,8})?$",
+        examples=["250.5"],
+    ),
+]
 _Usdt = Annotated[float, Meta(description="The same amount as a float64.", examples=[250.5])]
 
 
@@ -130,7 +137,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
 
 
 class TransferListView(Struct, frozen=True, omit_defaults=True):
-    """Transfers, newest first."""
+    """A page of transfers, newest first."""
 
     transfers: tuple[TransferView, ...]
     next_cursor: Annotated[

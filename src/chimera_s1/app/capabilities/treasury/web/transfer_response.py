@@ -6,11 +6,12 @@ from typing import Annotated, Self, assert_never
 from msgspec import Meta, Struct
 
 from chimera_s1.app.web.schemas import ProblemView
+from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
 
 class Result(StrEnum):
-    """Result of a transfer, for the client."""
+    """Result of a transfer. OK: moved. FAIL: not moved, final. PENDING: not final yet."""
 
     OK = "OK"
     FAIL = "FAIL"
@@ -33,6 +34,7 @@ TransferKey = Annotated[
     str,
     Meta(
         description="The key of the transfer.",
+        pattern=f"^{TRANSFER_ID_PATTERN}$",
         examples=["7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"],
     ),
 ]
