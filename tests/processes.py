@@ -11,9 +11,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import anyio
 import msgspec
@@ -21,7 +21,9 @@ import psutil
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-READY_SECONDS = 30
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
+
+READY_SECONDS = 90
 STOP_SECONDS = 20
 _LINE_BYTES_MAX = 65_536
 
@@ -73,7 +75,7 @@ async def chimera_process(
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
     process = await anyio.open_process(
-        [sys.executable, "-m", "chimera_s1", *arguments],
+        ending_with_parent([sys.executable, "-m", "chimera_s1", *arguments]),
         stdin=subprocess.DEVNULL,
         stderr=stderr,
         env={**kept, **(environment or {})},
@@ -105,7 +107,7 @@ async def finished(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
     with anyio.fail_after(READY_SECONDS):
         done = await anyio.run_process(
-            [sys.executable, "-m", "chimera_s1", *arguments],
+            ending_with_parent([sys.executable, "-m", "chimera_s1", *arguments]),
             check=False,
             env={**kept, **(environment or {})},
         )
@@ -120,6 +122,28 @@ async def _end(running: ChimeraProcess) -> None:
         await running.process.wait()
     finally:
         await running.process.aclose()
+
+
+class ProcessEnds:
+    """Waits for the end of processes that need not be our children; open it while they run."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._descriptors = {pid: os.pidfd_open(pid) for pid in pids}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+
+    def __len__(self) -> int:
+        return len(self._descriptors)
+
+    async def wait(self) -> None:
+        for descriptor in self._descriptors.values():
+            with anyio.fail_after(STOP_SECONDS):
+                await anyio.wait_readable(descriptor)
 
 
 def is_running(pid: int) -> bool:

@@ -17,6 +17,8 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from redis.asyncio import Redis
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
+
 TIMEOUT_S = 60
 """Safety net; nothing here is expected to take a tenth of it."""
 
@@ -144,7 +146,7 @@ async def service_process(
         "S1_HEALTH_GRACE_MAX_MS": "0",
     }
     process = await anyio.open_process(
-        [sys.executable, *interpreter, "serve"],
+        ending_with_parent([sys.executable, *interpreter, "serve"]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -20,8 +20,9 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from redis.asyncio import Redis
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.app.state_files import parse_env_lines
-from tests.processes import ChimeraProcess, chimera_process, finished, is_running
+from tests.processes import ChimeraProcess, ProcessEnds, chimera_process, finished, is_running
 
 TIMEOUT_S = 30
 FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
@@ -143,7 +144,7 @@ async def test_tail_in_a_small_terminal_shows_every_instrument_on_pages(
     command = [sys.executable, "-m", "chimera_s1", "tail", "--state-dir", str(directory)]
     with anyio.fail_after(TIMEOUT_S):
         process = await anyio.open_process(
-            command,
+            ending_with_parent(command),
             stdin=terminal,
             stdout=terminal,
             stderr=subprocess.DEVNULL,
@@ -221,18 +222,40 @@ async def test_the_demo_stops_when_a_child_dies_and_names_it(
     assert error in capfd.readouterr().err
 
 
+def left_in(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
+
+
+async def test_a_killed_demo_takes_its_processes_with_it(tmp_path: Path) -> None:
+    """Simulator, service, and the service's Redis; what it leaves on the disk misleads no one."""
+    async with start(tmp_path) as demo:
+        with ProcessEnds(each.pid for each in descendants(demo.process.pid)) as left:
+            demo.process.kill()
+            await demo.process.wait()
+            await left.wait()
+
+    assert len(left) == 3
+    assert not (tmp_path / "service.env").exists()
+    assert "redis.pid" not in {path.name for path in left_in(tmp_path)}
+    code, _, err = await finished("tail", "--state-dir", str(tmp_path))
+    assert code == 2
+    assert "demo.env was left behind by a demo that was killed" in err
+
+
 async def test_the_next_demo_cleans_up_after_a_killed_one(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """Its service was suspended, so it could not end."""
     async with start(tmp_path) as demo:
         left = descendants(demo.process.pid)
-        demo.process.kill()
-        await demo.process.wait()
+        simulator, service = child(demo, "simulate"), child(demo, "serve")
+        with ProcessEnds([simulator]) as ended:
+            os.kill(service, signal.SIGSTOP)
+            demo.process.kill()
+            await demo.process.wait()
+            await ended.wait()
     try:
-        assert running(left) == left
-        code, _, err = await finished("tail", "--state-dir", str(tmp_path))
-        assert code == 2
-        assert "demo.env was left behind by a demo that was killed" in err
+        assert len(running(left)) == 2, "service, Redis"
         async with start(tmp_path) as again:
             assert not running(left)
             lines = parse_env_lines((tmp_path / "demo.env").read_text())
@@ -240,4 +263,4 @@ async def test_the_next_demo_cleans_up_after_a_killed_one(
     finally:
         for process in running(left):
             os.kill(process.pid, signal.SIGKILL)
-    assert "stopped 2 processes of an earlier demo that was killed" in capfd.readouterr().err
+    assert "stopped what was left of an earlier demo that was killed" in capfd.readouterr().err

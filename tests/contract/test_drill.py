@@ -11,6 +11,7 @@ import aiohttp
 import anyio
 import pytest
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.app.cli.drill.scenarios import DRILLS
 from tests.processes import ChimeraProcess, chimera_process, finished
 
@@ -22,7 +23,7 @@ async def drilled(*arguments: str) -> tuple[int, str, str]:
     """Run a drill: exit code, standard output, standard error."""
     with anyio.fail_after(TIMEOUT_S):
         done = await anyio.run_process(
-            [sys.executable, "-m", "chimera_s1", "drill", *arguments],
+            ending_with_parent([sys.executable, "-m", "chimera_s1", "drill", *arguments]),
             check=False,
             env={name: value for name, value in os.environ.items() if not name.startswith("S1_")},
         )

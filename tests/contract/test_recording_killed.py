@@ -16,6 +16,7 @@ import anyio
 import msgspec
 import pytest
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.market_file import FileCut, read_market_file
 from tests.processes import READY_SECONDS, finished, simulator_process
 
@@ -83,7 +84,7 @@ async def recorder(target: Path, environment: dict[str, str]) -> AsyncIterator[a
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
     command = [sys.executable, "-m", "chimera_s1", "record", str(target), "--overwrite"]
     async with await anyio.open_process(
-        [*command, "--symbols", "BTCUSDT"],
+        ending_with_parent([*command, "--symbols", "BTCUSDT"]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=None,

@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from tests.contract.ledger_commits import LEDGER, append_commits, verify_links
@@ -48,7 +49,9 @@ class Writer:
 async def ledger_writer(mode: str, path: Path) -> AsyncIterator[Writer]:
     command = [sys.executable, "-m", "tests.contract.ledger_writer", mode, str(path)]
     with anyio.fail_after(60):
-        async with await anyio.open_process(command, cwd=ROOT, stderr=None) as process:
+        async with await anyio.open_process(
+            ending_with_parent(command), cwd=ROOT, stderr=None
+        ) as process:
             try:
                 yield Writer(process)
             finally:

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from tests.contract.treasury_api_client import TRADER, TRADER_TOKEN, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, serving
@@ -158,7 +159,8 @@ async def test_a_killed_command_is_resumed_and_moves_money_once(setup: Setup) ->
     """Killed after the money moved and before the reply."""
     setup.proxy.to_hold = 1
     process = await anyio.open_process(
-        [sys.executable, "-m", "chimera_s1", "transfer", *MOVE], env=setup.environment
+        ending_with_parent([sys.executable, "-m", "chimera_s1", "transfer", *MOVE]),
+        env=setup.environment,
     )
     async with process:
         with anyio.fail_after(60):

@@ -18,6 +18,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from msgspec import Struct
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from tests.load.machine import Cores, cpu_s, on_core, rss_mib
 
 READY_S = 30
@@ -69,7 +70,7 @@ async def child(
     try:
         with on_core(core):
             process = await anyio.open_process(
-                [sys.executable, "-m", *arguments],
+                ending_with_parent([sys.executable, "-m", *arguments]),
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
                 env={**_base_environment(), **(environment or {})},

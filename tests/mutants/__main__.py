@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from tests.mutants.catalog import ROOT, Mutant, load, problems
 
 WORKERS = 2
@@ -71,7 +72,7 @@ def pytest(root: Path, tests: Tests, limit_s: float | None = None) -> Run:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     begun = time.monotonic()
     process = subprocess.Popen(
-        command,
+        ending_with_parent(command),
         cwd=root,
         env=environment,
         stdout=subprocess.PIPE,

@@ -27,6 +27,7 @@ def embedded_redis(settings: Settings) -> EmbeddedRedis:
         settings.state_dir.absolute() / "redis",
         binary=find_redis_server(str(settings.redis_server or "")),
         port=settings.redis_embedded_port,
+        options=_memory_bound(settings),
     )
 
 
@@ -51,7 +52,14 @@ def replay_redis(settings: Settings) -> EmbeddedRedis:
     return EmbeddedRedis(
         settings.state_dir.absolute() / "replay-redis",
         binary=find_redis_server(str(settings.redis_server or "")),
+        options=_memory_bound(settings),
     )
+
+
+def _memory_bound(settings: CoreSettings) -> tuple[str, ...]:
+    """A full server refuses writes in its own words; it never drops a stream in silence."""
+    bound = f"{settings.redis_embedded_memory_mb}mb"
+    return ("--maxmemory", bound, "--maxmemory-policy", "noeviction")
 
 
 def node_addresses(redis: EmbeddedRedis) -> tuple[RedisAddress, ...]:

@@ -128,6 +128,12 @@ class CoreSettings(BaseSettings):
     redis_embedded_port: WholeNumber = number_setting(
         "Redis", 0, (0, PORT_MAX), "port of the embedded one, 0 picks a free one"
     )
+    redis_embedded_memory_mb: WholeNumber = number_setting(
+        "Redis",
+        512,
+        (32, 1_000_000),
+        "MiB that the embedded one may use; at the bound it refuses writes, and /health says so",
+    )
     ops_maxlen: WholeNumber = number_setting(
         "Redis", 100_000, (1, 10_000_000), "entries an operational stream keeps, about"
     )

@@ -99,6 +99,7 @@ def test_a_demo_inherits_no_address_or_secret_of_a_real_exchange_or_redis() -> N
         "S1_REDIS_ADDRESSES": "prod:6379",
         "S1_REDIS_PASS": "secret",
         "S1_REDIS_EMBEDDED_PORT": "7000",
+        "S1_REDIS_EMBEDDED_MAXLEN": "50",
         "S1_BINANCE_ENV": "live",
         "S1_BINANCE_SPOT_WS_URL": "wss://stream.binance.com:9443",
     }
@@ -106,4 +107,5 @@ def test_a_demo_inherits_no_address_or_secret_of_a_real_exchange_or_redis() -> N
         "PATH": "/bin",
         "S1_CONFLATION_MS": "250",
         "S1_REDIS_SERVER": "/opt/redis-server",
+        "S1_REDIS_EMBEDDED_MAXLEN": "50",
     }

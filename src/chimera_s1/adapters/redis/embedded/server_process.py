@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.domain.errors import PublisherUnavailableError
 
@@ -27,7 +28,9 @@ _POLL_INTERVAL_S = 0.01
 
 
 class ServerProcess:
-    """Keeps data in memory only; `nodes.conf`, its role in the cluster, survives a restart."""
+    """Keeps data in memory only; `nodes.conf`, its role in the cluster, survives a restart. It ends
+    with the thread that started it.
+    """
 
     def __init__(self, binary: Path, directory: Path, port: int, options: tuple[str, ...]) -> None:
         """The cluster bus listens on *port* + 10000."""
@@ -55,7 +58,7 @@ class ServerProcess:
         with self.log.open("ab") as log:
             # Its own session: Ctrl-C must reach only the service, which then stops the server.
             self._process = await anyio.open_process(
-                self._command_line(),
+                ending_with_parent(self._command_line(), signal.SIGKILL),  # it has no data to save
                 stdin=None,
                 stdout=log,
                 stderr=log,

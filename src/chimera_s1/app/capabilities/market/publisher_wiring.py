@@ -38,14 +38,14 @@ def make_publisher(
         case RedisWriter.NODE:
             return NodeQuotePublisher(
                 client,
-                maxlen=settings.stream_maxlen,
+                maxlen=settings.market_maxlen,
                 window=settings.conflation_ms,
                 clock=clock,
                 draw=random.random,
             )
         case RedisWriter.OFFICIAL:
             return OfficialQuotePublisher(
-                client, maxlen=settings.stream_maxlen, window=settings.conflation_ms
+                client, maxlen=settings.market_maxlen, window=settings.conflation_ms
             )
         case _:
             assert_never(settings.redis_writer)
@@ -91,7 +91,7 @@ def make_admission(
 def make_status(
     settings: MarketSettings, client: ClusterClient, lease: HoldPublisherLease, clock: Clock
 ) -> PublishStatus:
-    return PublishStatus(RedisMarketStatus(client, maxlen=settings.stream_maxlen), lease, clock)
+    return PublishStatus(RedisMarketStatus(client, maxlen=settings.market_maxlen), lease, clock)
 
 
 def lease_workers(

@@ -75,6 +75,12 @@ class MarketSettings(CoreSettings):
     stream_maxlen: WholeNumber = number_setting(
         "Redis", 10_000, (1, 10_000_000), "entries a market stream keeps, about"
     )
+    redis_embedded_maxlen: WholeNumber = number_setting(
+        "Redis",
+        1_000,
+        (1, 10_000_000),
+        "the same of the embedded one, where S1_STREAM_MAXLEN is more; 1,000 entries use 150 kB",
+    )
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -112,6 +118,15 @@ class MarketSettings(CoreSettings):
             str(self.shard),
         )
         return ":".join(parts)
+
+    @property
+    def market_maxlen(self) -> int:
+        """Entries a market stream keeps, about: fewer in the embedded Redis, whose memory is that
+        of this machine.
+        """
+        if self.redis_addresses:
+            return self.stream_maxlen
+        return min(self.stream_maxlen, self.redis_embedded_maxlen)
 
     @property
     def reconnect_policy(self) -> ReconnectPolicy:

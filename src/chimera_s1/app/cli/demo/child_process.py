@@ -14,6 +14,7 @@ import psutil
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.domain.errors import ChimeraError
 
 STOP_TIMEOUT_S = 20.0
@@ -54,7 +55,7 @@ class ChildProcess:
         with self.log.open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches the parent only.
             self._process = await anyio.open_process(
-                [sys.executable, "-m", "chimera_s1", *self._arguments],
+                ending_with_parent([sys.executable, "-m", "chimera_s1", *self._arguments]),
                 stdin=None,
                 stdout=PIPE,
                 stderr=log,
@@ -116,15 +117,17 @@ class ChildProcess:
 
 
 async def end_orphans(directory: Path) -> int:
-    """Stop the children of a killed parent; how many there were.
+    """Stop the children of a killed parent that have not ended with it; how many there were.
 
-    They are recognised by a variable in their environment that names *directory*.
+    One that is suspended or still stops. They are recognised by a variable in their environment
+    that names *directory*.
     """
     found = _find_orphans(directory)
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in _find_orphans(directory):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+                os.kill(pid, signal.SIGCONT)
         with anyio.move_on_after(STOP_TIMEOUT_S):
             while _find_orphans(directory):  # noqa: ASYNC110 (only a parent is notified)
                 await anyio.sleep(_POLL_INTERVAL_S)

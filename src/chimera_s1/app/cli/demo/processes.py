@@ -39,7 +39,7 @@ START_TIMEOUT_S = 60.0
 REPLY_TIMEOUT_S = 5.0
 _POLL_INTERVAL_S = 0.1
 _REAL_PREFIXES = ("S1_BINANCE_", "S1_REDIS_")
-_KEPT_VARIABLE = "S1_REDIS_SERVER"
+_KEPT_VARIABLES = ("S1_REDIS_SERVER", "S1_REDIS_EMBEDDED_MAXLEN", "S1_REDIS_EMBEDDED_MEMORY_MB")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 ProgressCallback: TypeAlias = Callable[[str], None]
@@ -87,7 +87,7 @@ def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name == _KEPT_VARIABLE or not name.startswith(_REAL_PREFIXES)
+        if name in _KEPT_VARIABLES or not name.startswith(_REAL_PREFIXES)
     }
 
 
@@ -255,7 +255,7 @@ async def _clean_up(state_dir: Path, progress: ProgressCallback) -> None:
         progress("an earlier demo was killed; cleaning up")
     ended = await end_orphans(state_dir)
     if ended:
-        progress(f"stopped {ended} processes of an earlier demo that was killed")
+        progress(f"stopped what was left of an earlier demo that was killed ({ended} processes)")
     await _clear_service(state_dir)
     remove_demo_state(state_dir)
 

@@ -5,30 +5,27 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
+from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess, kill_orphan
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
-from tests.processes import is_running
+from tests.processes import ProcessEnds, is_running
 
-OWNER = """
-import sys, anyio
+ROOT = Path(__file__).parents[5]
+TEST_RUN = """
+import sys, signal
 from pathlib import Path
-from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
+from tests.contract.redis_cluster import running
 
-async def main():
-    directory, binary, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    server = ServerProcess(binary, directory / "node-0", port, ())
-    await server.start()
-    print(server.pid, flush=True)
-    await anyio.sleep_forever()
-
-anyio.run(main)
+with running(Path(sys.argv[1]), Path(sys.argv[2]), masters=3, replicas=0):
+    print("ready", flush=True)
+    signal.pause()
 """
 
 
@@ -176,35 +173,63 @@ async def test_a_hanging_server_is_stopped(redis_binary: Path, tmp_path: Path) -
     assert not is_running(pid)
 
 
-async def start_orphan(binary: Path, directory: Path) -> int:
-    """Process id of a server whose owner was killed by SIGKILL."""
-    owner = [sys.executable, "-c", OWNER, str(directory), str(binary), str(free_port())]
-    async with await anyio.open_process(owner, stderr=None) as process:
-        assert process.stdout is not None
-        with anyio.fail_after(20):
-            orphan_pid = int(await process.stdout.receive())
-        process.kill()
-    assert is_running(orphan_pid)
-    return orphan_pid
+def pids_in(directory: Path) -> list[int]:
+    return [int(file.read_text()) for file in directory.glob("node-*/redis.pid")]
 
 
-async def test_the_server_of_a_killed_owner_is_killed_by_the_next_owner(
+async def test_the_servers_of_a_killed_test_run_end_with_it(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    orphan_pid = await start_orphan(redis_binary, tmp_path)
+    """Started by the fixture's own code, in a thread, as pytest does; one hangs."""
+    run = ending_with_parent([sys.executable, "-c", TEST_RUN, str(redis_binary), str(tmp_path)])
+    async with await anyio.open_process(run, cwd=ROOT, stderr=None) as process:
+        assert process.stdout is not None
+        with anyio.fail_after(30):
+            await process.stdout.receive()
+        pids = pids_in(tmp_path)
+        os.kill(pids[0], signal.SIGSTOP)
+        with ProcessEnds(pids) as servers:
+            process.kill()
+            await servers.wait()
 
-    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
+    assert len(pids) == 3
+
+
+@asynccontextmanager
+async def orphan(binary: Path, directory: Path) -> AsyncIterator[int]:
+    """Process id of a server that did not end with its owner, in the place of the first node; a
+    system other than Linux does not end it.
+    """
+    node = directory / "node-0"
+    node.mkdir()
+    command = [str(binary), "--port", str(free_port()), "--save", ""]
+    async with await anyio.open_process(command, cwd=node) as process:
+        (node / "redis.pid").write_text(f"{process.pid}\n")
+        try:
+            yield process.pid
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+
+async def test_an_orphaned_server_is_killed_by_the_next_owner(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    async with (
+        orphan(redis_binary, tmp_path) as orphan_pid,
+        EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
+    ):
         assert not is_running(orphan_pid)
         assert await embedded.nodes[0].execute("PING")
 
 
 async def test_a_hanging_orphan_is_killed(redis_binary: Path, tmp_path: Path) -> None:
     """Under SIGSTOP."""
-    orphan_pid = await start_orphan(redis_binary, tmp_path)
-    os.kill(orphan_pid, signal.SIGSTOP)
+    async with orphan(redis_binary, tmp_path) as orphan_pid:
+        os.kill(orphan_pid, signal.SIGSTOP)
 
-    assert await kill_orphan(tmp_path / "node-0") == orphan_pid
-    assert not is_running(orphan_pid)
+        assert await kill_orphan(tmp_path / "node-0") == orphan_pid
+        assert not is_running(orphan_pid)
 
 
 async def test_an_unrelated_process_with_a_reused_process_id_is_not_killed(tmp_path: Path) -> None:
