@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from dependency_injector import containers, providers
 from litestar import Litestar
+from msgspec import Struct
 
 from chimera_s1 import __version__
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
@@ -30,15 +31,35 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
+from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.ports.clock import Clock
 
 
-def build_access(settings: Settings, clock: Clock, operations: Operations) -> ControlAccess:
-    """Access control of the HTTP API; an unreadable token file stops the start."""
+class ConfiguredTokens(Struct, frozen=True):
+    """The token file, None without one."""
+
+    store: FileTokenStore | None
+
+    @property
+    def health(self) -> tuple[HealthSource, ...]:
+        if self.store is None:
+            return ()
+        return (HealthSource("http.tokens", self.store.report, required=False),)
+
+
+def open_tokens(settings: Settings, clock: Clock) -> ConfiguredTokens:
+    """An unreadable token file, or one that others can change, stops the start."""
     file = settings.api_tokens_file
+    return ConfiguredTokens(FileTokenStore(file, clock) if file else None)
+
+
+def build_access(
+    settings: Settings, clock: Clock, operations: Operations, tokens: ConfiguredTokens
+) -> ControlAccess:
+    """Access control of the HTTP API."""
     return ControlAccess(
-        FileTokenStore(file, clock) if file else None,
+        tokens.store,
         limit=settings.rate_limit,
         clock=clock,
         record=operations.outbox.record,
@@ -49,6 +70,7 @@ def build_health(
     settings: Settings,
     clock: Clock,
     operations: Operations,
+    tokens: ConfiguredTokens,
     capabilities: tuple[Capability, ...],
 ) -> ReportHealth:
     health = ReportHealth(
@@ -61,6 +83,8 @@ def build_health(
     for capability in capabilities:
         for source in capability.health:
             health.register(source)
+    for source in tokens.health:
+        health.register(source)
     return health
 
 
@@ -118,7 +142,8 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(open_treasury, settings, foundation, operations),
     )
 
-    access = providers.Singleton(build_access, settings, clock, operations)
-    health = providers.Singleton(build_health, settings, clock, operations, capabilities)
+    tokens = providers.Singleton(open_tokens, settings, clock)
+    access = providers.Singleton(build_access, settings, clock, operations, tokens)
+    health = providers.Singleton(build_health, settings, clock, operations, tokens, capabilities)
     metrics = providers.Singleton(build_metrics, settings, access, health, capabilities)
     web = providers.Singleton(build_web, access, health, metrics, capabilities)

@@ -14,7 +14,9 @@ BY_UMASK = 0o666
 def replacing(path: Path, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
     """Yields a draft; when the block ends it is synced to disk and replaces *path*. If the block
     raises, *path* stays unchanged. Of several processes that replace one file, the last one wins.
+    A symbolic link is followed and kept.
     """
+    path = Path(os.path.realpath(path))
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     try:
         draft.unlink(missing_ok=True)  # left by a killed writer of the same number

@@ -15,17 +15,39 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from chimera_s1.adapters.regular_file import open_regular, read_bounded
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.access.tokens import TokenRecord
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.clock import Clock
 
 RECHECK_INTERVAL_MS = 1_000
+TOKEN_FILE_BYTES_MAX = 4 << 20
+
 _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 _log = logging.getLogger(__name__)
 
-_Fingerprint = tuple[int, int, int] | None
+_Fingerprint = tuple[int, int, int, int] | None
+
+
+class TokenFileReport(Struct, frozen=True):
+    """Attributes: problem: Why the file of now is not used; empty where it is."""
+
+    tokens: int
+    problem: str
+
+    @property
+    def level(self) -> Level:
+        return Level.ORANGE if self.problem else Level.GREEN
+
+    @property
+    def sentence(self) -> str:
+        if self.problem:
+            return f"{self.problem}; the tokens loaded before stay in use ({self.tokens})"
+        return f"tokens loaded: {self.tokens}"
 
 
 class _TokenFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,8 +57,8 @@ class _TokenFile(Struct, frozen=True, forbid_unknown_fields=True):
 class FileTokenStore:
     """Implements `domain.ports.token_store.TokenStore`; reloads the file when it changes.
 
-    If the new version cannot be read, the loaded tokens stay valid: half a file must neither lock
-    all users out nor restore a revoked token.
+    If the new version cannot be read, or others may have written it, the loaded tokens stay valid:
+    half a file must neither lock all users out nor restore a revoked token.
     """
 
     def __init__(self, path: Path, clock: Clock, *, allow_missing: bool = False) -> None:
@@ -44,8 +66,9 @@ class FileTokenStore:
             allow_missing: Treat a missing file as empty; `put` creates it.
 
         Raises:
-            ConfigurationError: The file cannot be read.
+            ConfigurationError: The file cannot be read, or others can change it.
         """
+        self._problem = ""
         self._path = path
         self._clock = clock
         self._allow_missing = allow_missing
@@ -55,11 +78,13 @@ class FileTokenStore:
 
     def find(self, kid: str) -> TokenRecord | None:
         """At most one second behind the file."""
-        now_ms = self._clock.monotonic_ms()
-        if now_ms - self._checked_ms >= RECHECK_INTERVAL_MS:
-            self._checked_ms = now_ms
-            self._reload_if_changed()
+        self._reload_when_due()
         return self._records.get(kid)
+
+    def report(self) -> TokenFileReport:
+        """For `/health`."""
+        self._reload_when_due()
+        return TokenFileReport(len(self._records), self._problem)
 
     def records(self) -> tuple[TokenRecord, ...]:
         """Read from the file now; raises `ConfigurationError` if that fails."""
@@ -73,6 +98,12 @@ class FileTokenStore:
             write_token_file(self._path, tuple(kept.values()))
         self._records, self._loaded_fingerprint = kept, None
 
+    def _reload_when_due(self) -> None:
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._checked_ms >= RECHECK_INTERVAL_MS:
+            self._checked_ms = now_ms
+            self._reload_if_changed()
+
     def _reload_if_changed(self) -> None:
         seen = _fingerprint(self._path)
         if seen == self._loaded_fingerprint:
@@ -81,8 +112,10 @@ class FileTokenStore:
         try:
             self._records = {record.kid: record for record in self._read()}
         except ConfigurationError as error:
+            self._problem = str(error)
             _log.error("%s; keeping the previously loaded tokens", error)
         else:
+            self._problem = ""
             _log.info("reloaded %s: %d tokens", self._path, len(self._records))
 
     def _read(self) -> tuple[TokenRecord, ...]:
@@ -92,20 +125,51 @@ class FileTokenStore:
 
 
 def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
-    """Raises `ConfigurationError` if the file cannot be read or is damaged, without quoting it."""
+    """Raises `ConfigurationError` if the file cannot be read, is damaged, or others can change it,
+    without quoting it.
+    """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read()
+        with open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            content = read_bounded(file, path, TOKEN_FILE_BYTES_MAX)
+        directory = Path(os.path.realpath(path)).parent
+        _require_owners_only(path, directory, status, directory.stat())
     except FileNotFoundError:
         raise ConfigurationError(
             f"token file {path} does not exist; create it with chimera-s1 tokens create"
         ) from None
     except OSError as error:
         raise ConfigurationError(f"token file {path} cannot be read: {error.strerror}") from error
-    if mode & _GROUP_AND_OTHERS:
-        _log.warning("token file %s is accessible to other users; run chmod 600 %s", path, path)
+    if stat.S_IMODE(status.st_mode) & _GROUP_AND_OTHERS:
+        _log.warning("token file %s is readable by other users; run chmod 600 %s", path, path)
     return _decode(path, content)
+
+
+def _require_owners_only(
+    path: Path, directory: Path, file: os.stat_result, parent: os.stat_result
+) -> None:
+    """As sshd judges `authorized_keys`: a token that somebody else put there is not ours.
+
+    In a directory with the sticky bit, as of temporary files, others cannot replace the file. The
+    process's own group counts as its user's own in a directory: many systems set it up so.
+    """
+    mode = stat.S_IMODE(file.st_mode)
+    if mode & _WRITABLE_BY_OTHERS:
+        raise ConfigurationError(
+            f"token file {path} can be changed by other users (mode {mode:04o}), who could add "
+            f"tokens; run chmod 600 {path}, then check chimera-s1 tokens list for unknown ones"
+        )
+    if file.st_uid not in {0, os.geteuid()}:
+        raise ConfigurationError(
+            f"token file {path} belongs to another user (uid {file.st_uid}), who can change it; "
+            f"run chown {os.geteuid()} {path}"
+        )
+    others = stat.S_IWOTH if parent.st_gid == os.getegid() else _WRITABLE_BY_OTHERS
+    if parent.st_mode & others and not parent.st_mode & stat.S_ISVTX:
+        raise ConfigurationError(
+            f"token file {path}: other users can replace it, because they can write {directory} "
+            f"(mode {stat.S_IMODE(parent.st_mode):04o}); run chmod go-w {directory}"
+        )
 
 
 def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
@@ -143,7 +207,7 @@ def _decode(path: Path, content: bytes) -> tuple[TokenRecord, ...]:
 def _lock_directory(path: Path) -> Iterator[None]:
     """Serialises commands, so that none loses another's token. The file itself is replaced."""
     try:
-        directory = os.open(path.absolute().parent, os.O_RDONLY)
+        directory = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY)
     except OSError as error:
         raise ConfigurationError(
             f"token file {path} cannot be created: {error.strerror}; "
@@ -161,4 +225,5 @@ def _fingerprint(path: Path) -> _Fingerprint:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # The last change of the status, too: of owner and mode.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

@@ -1,14 +1,17 @@
 """The token file: reloading, damage, permissions and concurrent commands."""
 
 import logging
+import os
 import stat
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from chimera_s1.adapters.system.file_token_store import (
+    TOKEN_FILE_BYTES_MAX,
     FileTokenStore,
     read_token_file,
     write_token_file,
@@ -16,6 +19,7 @@ from chimera_s1.adapters.system.file_token_store import (
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import TokenRecord, make_token
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.operations.health import Level
 from tests.fakes.manual_clock import ManualClock
 
 
@@ -146,6 +150,102 @@ def test_a_damaged_file_is_never_overwritten(path: Path) -> None:
         store.put(NEW)
 
     assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666, 0o660])
+def test_a_file_that_others_can_change_is_refused(path: Path, mode: int) -> None:
+    path.chmod(mode)
+
+    with pytest.raises(ConfigurationError, match=rf"mode {mode:04o}.*chmod 600 {path}"):
+        FileTokenStore(path, ManualClock())
+    with pytest.raises(ConfigurationError, match="can be changed by other users"):
+        FileTokenStore(path, ManualClock(), allow_missing=True)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o757])
+def test_a_file_that_others_can_replace_is_refused(path: Path, mode: int) -> None:
+    path.parent.chmod(mode)
+
+    with pytest.raises(ConfigurationError, match=f"other users can replace it.* {path.parent} "):
+        FileTokenStore(path, ManualClock())
+    path.parent.chmod(mode | stat.S_ISVTX)
+    assert FileTokenStore(path, ManualClock()).records() == (OLD,)
+
+
+def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give a file away, so the process is another user here."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    owner = path.stat().st_uid
+    refused = pytest.raises(ConfigurationError, match=f"uid {owner}.*chown 12345 {path}")
+
+    with refused if owner else nullcontext():
+        FileTokenStore(path, ManualClock())
+
+
+def allow(path: Path, mode: int) -> None:
+    path.chmod(mode)
+
+
+async def test_a_file_that_others_can_change_while_running_keeps_the_old_tokens(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where only its mode changes; health says so, and that it is over."""
+    clock = ManualClock()
+    store = FileTokenStore(path, clock)
+    assert (store.report().level, store.report().sentence) == (Level.GREEN, "tokens loaded: 1")
+
+    allow(path, 0o666)
+    await clock.advance(1_000)
+    report = store.report()
+    assert report.level is Level.ORANGE
+    assert "can be changed by other users (mode 0666)" in report.sentence
+    assert "the tokens loaded before stay in use (1)" in report.sentence
+
+    write_token_file(path, [NEW])
+    allow(path, 0o666)
+    await clock.advance(1_000)
+    assert store.find("newtoken") is None
+    assert store.find("oldtoken") == OLD
+
+    allow(path, 0o600)
+    await clock.advance(1_000)
+    assert store.report().level is Level.GREEN
+    assert store.find("newtoken") == NEW
+    assert "keeping the previously loaded tokens" in caplog.text
+
+
+def test_a_link_is_followed_and_kept(path: Path, tmp_path: Path) -> None:
+    """As a deployment links the file of a mounted directory."""
+    (tmp_path / "etc").mkdir()
+    link = tmp_path / "etc" / "link.json"
+    link.symlink_to("../tokens.json")
+
+    FileTokenStore(link, ManualClock()).put(NEW)
+
+    assert link.is_symlink()
+    assert read_token_file(path) == (OLD, NEW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in link.parent.iterdir()] == ["link.json"]
+
+
+def test_a_dangling_link_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to("later.json")
+
+    FileTokenStore(link, ManualClock(), allow_missing=True).put(NEW)
+
+    assert link.is_symlink()
+    assert read_token_file(tmp_path / "later.json") == (NEW,)
+
+
+def test_what_is_no_regular_file_or_too_large_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="a device, not a regular file"):
+        FileTokenStore(Path("/dev/zero"), ManualClock())
+    large = tmp_path / "large"
+    large.touch(0o600)
+    os.truncate(large, TOKEN_FILE_BYTES_MAX + 1)
+    with pytest.raises(ConfigurationError, match="larger than"):
+        FileTokenStore(large, ManualClock())
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
