@@ -44,6 +44,10 @@ class TokenFileReport(Struct, frozen=True):
         return Level.ORANGE if self.problem else Level.GREEN
 
     @property
+    def grace_ms(self) -> float:
+        return 0
+
+    @property
     def sentence(self) -> str:
         if self.problem:
             return f"{self.problem}; the tokens loaded before stay in use ({self.tokens})"
