@@ -291,7 +291,7 @@ async def test_the_page_for_people_names_the_scope_of_each_route() -> None:
         page = (await client.get("/schema")).text
 
     assert "Needs a token with the scope <code>treasury:transfer</code>." in page
-    assert page.count("Needs a token with the scope <code>read</code>.") == 6
+    assert page.count("Needs a token with the scope <code>read</code>.") == 8
 
 
 def test_an_actor_of_a_token_and_the_token_show_no_secret() -> None:
