@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
 import httpx2
@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
 from chimera_s1.app.capabilities.market.web.quote_events import QuoteEvents
+from chimera_s1.app.web.access.public_budget import OF_A_CONNECTION
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -59,6 +60,52 @@ async def test_every_response_has_cache_and_sniffing_headers() -> None:
         assert reply.headers["cache-control"] == "no-store"
         assert reply.headers["x-content-type-options"] == "nosniff"
         assert "server" not in reply.headers
+
+
+async def pipeline(url: str, requests: bytes) -> bytes:
+    """Send *requests* on one connection; all that is answered until the server ends it."""
+    received = b""
+    ended = (anyio.EndOfStream, anyio.BrokenResourceError)
+
+    async def send() -> None:
+        with suppress(*ended):
+            await greedy.send(requests)
+
+    async with (
+        await anyio.connect_tcp("127.0.0.1", port_of(url)) as greedy,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(send)
+        with suppress(*ended):
+            while True:
+                received += await greedy.receive()
+        tasks.cancel_scope.cancel()
+    return received
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/metrics", 200), ("/schema", 200), ("/nothing", 404), ("/health", 200)]
+)
+async def test_pipelined_requests_are_answered_up_to_the_budget(path: str, status: int) -> None:
+    """Then the connection ends: what it has sent already costs nothing. Others are served."""
+    parts = WebParts()
+    request = f"GET {path} HTTP/1.1\r\nHost: s1\r\n\r\n".encode()
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(parts) as server:
+            received = await pipeline(server.url, request * 5_000)
+            async with httpx2.AsyncClient(base_url=server.url) as client:
+                check = await client.get("/health")
+
+    answers = [int(each[:3]) for each in received.split(b"HTTP/1.1 ")[1:]]
+    assert set(answers[: OF_A_CONNECTION.burst]) == {status}
+    if status == 404:
+        assert answers[OF_A_CONNECTION.burst :] == [404]
+    else:
+        assert answers[OF_A_CONNECTION.burst :] == [429]
+        assert b'"code":"http.rate"' in received
+        assert b"retry-after: 1" in received
+    assert check.status_code == 200
 
 
 async def test_a_stream_follows_what_is_published() -> None:
@@ -150,12 +197,16 @@ async def test_new_stream_is_refused_while_stopping() -> None:
     assert reply.json()["code"] == "service.stopping"
 
 
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
 @contextmanager
 def stuck_reader(url: str) -> Iterator[None]:
     """A connection that asks for the stream and takes nothing of it: no loop reads this socket."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        raw.connect(("127.0.0.1", port_of(url)))
         raw.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: s1\r\n\r\n".encode())
         yield
 

@@ -31,6 +31,7 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
+from chimera_s1.app.web.page_cache import PageCache
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.ports.clock import Clock
@@ -106,12 +107,16 @@ def build_metrics(
 
 
 def build_web(
+    clock: Clock,
     access: ControlAccess,
     health: ReportHealth,
     metrics: MetricsPage,
     capabilities: tuple[Capability, ...],
 ) -> Litestar:
-    parts = [*(each.web for each in capabilities), health_part(health, metrics.render)]
+    parts = [
+        *(each.web for each in capabilities),
+        health_part(health, PageCache(metrics.render, clock)),
+    ]
     return create_web_app(parts, access)
 
 
@@ -146,4 +151,4 @@ class Container(containers.DeclarativeContainer):
     access = providers.Singleton(build_access, settings, clock, operations, tokens)
     health = providers.Singleton(build_health, settings, clock, operations, tokens, capabilities)
     metrics = providers.Singleton(build_metrics, settings, access, health, capabilities)
-    web = providers.Singleton(build_web, access, health, metrics, capabilities)
+    web = providers.Singleton(build_web, clock, access, health, metrics, capabilities)

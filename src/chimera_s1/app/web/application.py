@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Tag
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
@@ -27,6 +28,7 @@ from chimera_s1.app.web.check_request import check_request
 from chimera_s1.app.web.describe_schemas import describe_schemas
 from chimera_s1.app.web.example_calls import add_examples
 from chimera_s1.app.web.http_rules import HttpRules
+from chimera_s1.app.web.page_cache import RenderedOnce
 from chimera_s1.app.web.problem_kinds import ProblemKind, ProblemTable
 from chimera_s1.app.web.problems import problem_response
 from chimera_s1.app.web.schema_page import SchemaPage
@@ -66,7 +68,7 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
         plugins=[AccessDescription()],
         request_max_body_size=BODY_BYTES_MAX,
         exception_handlers={Exception: problem_response},
-        state=State({"problem_table": problems}),
+        state=State({"problem_table": problems, "public_budget": access.public}),
         openapi_config=_openapi([tag for part in parts for tag in part.tags], problems.kinds),
         logging_config=None,  # the runtime configures logging
     )
@@ -111,7 +113,10 @@ def _openapi(tags: list[Tag], problem_kinds: Sequence[ProblemKind]) -> OpenAPICo
         tags=tags,
         components=security_components(),
         use_handler_docstrings=True,
-        render_plugins=[SchemaPage("/", problem_kinds)],
+        render_plugins=[
+            RenderedOnce(SchemaPage("/", problem_kinds)),
+            RenderedOnce(JsonRenderPlugin()),
+        ],
         openapi_router=Router(
             SCHEMA_PATH,
             route_handlers=[],

@@ -12,6 +12,7 @@ from chimera_s1.app.web.access.control_access import (
     ScopeMissingError,
     TokenRefusedError,
 )
+from chimera_s1.app.web.access.public_budget import PublicRateError
 from chimera_s1.app.web.json_object import ContentCodingError, MediaTypeError, RequestInvalidError
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
 
@@ -87,6 +88,9 @@ SCOPE_MISSING = ProblemKind(
 RATE_EXCEEDED = ProblemKind(
     RateExceededError.code, HTTPStatus.TOO_MANY_REQUESTS, "The actor exceeds its rate limit"
 )
+PUBLIC_RATE = ProblemKind(
+    PublicRateError.code, HTTPStatus.TOO_MANY_REQUESTS, "Too many requests without a token"
+)
 ACCESS_DISABLED = ProblemKind(
     AccessDisabledError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -103,6 +107,7 @@ KIND_BY_ERROR: KindByError = {
     TokenRefusedError: TOKEN_REFUSED,
     ScopeMissingError: SCOPE_MISSING,
     RateExceededError: RATE_EXCEEDED,
+    PublicRateError: PUBLIC_RATE,
     AccessDisabledError: ACCESS_DISABLED,
 }
 

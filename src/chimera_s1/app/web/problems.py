@@ -20,6 +20,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import HTTPScope
 
 from chimera_s1.app.web.access.control_access import RateExceededError, TokenRefusedError
+from chimera_s1.app.web.access.public_budget import PublicBudget, PublicRateError, peer_of
 from chimera_s1.app.web.json_object import ContentCodingError
 from chimera_s1.app.web.parameters import what_to_send, written_name
 from chimera_s1.app.web.problem_kinds import (
@@ -29,6 +30,7 @@ from chimera_s1.app.web.problem_kinds import (
     NOT_FOUND,
     REQUEST_INVALID,
     REQUEST_TOO_LARGE,
+    TOKEN_REFUSED,
     ProblemKind,
     ProblemTable,
 )
@@ -40,6 +42,10 @@ PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 5
 
 _DISCONNECTED = "client_disconnected"
+_CLOSE = {"Connection": "close"}
+_WITHOUT_TOKEN = frozenset({NOT_FOUND, METHOD_NOT_ALLOWED, TOKEN_REFUSED})
+"""Refusals that anybody can cause; past the budget each ends its connection."""
+
 _View = TypeVar("_View", bound=ProblemView)
 AnyRequest = Request[Any, Any, State]
 
@@ -53,7 +59,10 @@ _logger = logging.getLogger(__name__)
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[ProblemView]:
     kind, view = classify_error(request, error)
-    return problem_reply(kind, view, error_headers(error))
+    headers = error_headers(error)
+    if kind in _WITHOUT_TOKEN and _budget_is_spent(request):
+        headers = {**headers, **_CLOSE}
+    return problem_reply(kind, view, headers)
 
 
 def classify_error(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemView]:
@@ -119,10 +128,18 @@ def error_headers(error: Exception) -> Mapping[str, str]:
             return {"Accept-Encoding": "identity"}
         case RateExceededError(retry_after_s=wait_s):
             return {"Retry-After": str(wait_s)}
+        case PublicRateError(retry_after_s=wait_s):
+            # What the connection has sent already is not answered either.
+            return {"Retry-After": str(wait_s), **_CLOSE}
         case HTTPException(headers=dict(headers)):
             return headers
         case _:
             return {}
+
+
+def _budget_is_spent(request: AnyRequest) -> bool:
+    budget: PublicBudget = request.app.state.public_budget
+    return budget.is_spent(peer_of(request))
 
 
 def _kind(request: AnyRequest, error: Exception) -> ProblemKind:

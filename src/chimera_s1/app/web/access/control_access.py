@@ -6,6 +6,7 @@ from enum import StrEnum
 from math import ceil
 from typing import assert_never
 
+from chimera_s1.app.web.access.public_budget import PublicBudget
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import AccessDenied, AccessGranted, Actor, verify_token
 from chimera_s1.domain.errors import ChimeraError
@@ -65,6 +66,9 @@ class ControlAccess:
             money.
         limit: For each actor, on routes that move money.
         record: Takes an operational event, `OperationsOutbox.record`.
+
+    Attributes:
+        public: Limits the requests that need no token.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class ControlAccess:
         self._allowances: dict[str, Allowance] = {}
         self._recorded_ms: dict[tuple[str | None, str], float] = {}
         self.refusals: Counter[str] = Counter()
+        self.public = PublicBudget(clock)
 
     def authorize(self, bearer: str | None, scope: Scope, path: str) -> Actor:
         """The actor of a request; *bearer* is None if no token was sent.

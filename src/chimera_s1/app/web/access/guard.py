@@ -26,10 +26,12 @@ from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from chimera_s1.app.web.access.control_access import ControlAccess
+from chimera_s1.app.web.access.public_budget import peer_of
 from chimera_s1.app.web.parameters import is_options, takes_body
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
     CONTENT_CODING,
+    PUBLIC_RATE,
     RATE_EXCEEDED,
     REQUEST_INVALID,
     REQUEST_TOO_LARGE,
@@ -64,10 +66,13 @@ class AccessGuard:
 
         Raises:
             ChimeraError: See `ControlAccess.authorize`.
+            PublicRateError: Too many requests of public routes.
             UndeclaredScopeError: The route declares neither its scope nor that it is public.
         """
         scope = needed_scope(handler)
-        if scope is not None:
+        if scope is None:
+            self._access.public.take(peer_of(connection))
+        else:
             path = quote(connection.scope["path"])
             connection.scope["user"] = self._access.authorize(_bearer(connection), scope, path)
 
@@ -131,7 +136,9 @@ def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 def _add_responses(handler: HTTPRouteHandler) -> None:
     refusals = {int(REQUEST_INVALID.status): problem_spec(REQUEST_INVALID)}
     scope = needed_scope(handler)
-    if scope is not None:
+    if scope is None:
+        refusals[int(PUBLIC_RATE.status)] = problem_spec(PUBLIC_RATE)
+    else:
         handler.security = [{SCHEME: [scope.value]}]
         refusals |= _refusal_responses(handler, scope)
     handler.responses = {**refusals, **(handler.responses or {})}

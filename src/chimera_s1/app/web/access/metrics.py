@@ -9,5 +9,6 @@ def access_source(access: ControlAccess) -> MetricSource:
     about = "HTTP requests refused by access control: token, scope or rate limit."
     return lambda: [
         counter("s1_http_refused_total", about, count, reason=reason)
-        for reason, count in access.refusals.items()
+        for reason, count in (*access.refusals.items(), ("public_rate", access.public.refused))
+        if count
     ]
