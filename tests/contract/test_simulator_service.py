@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
 
 from chimera_s1.adapters.market_file import MarketFileWriter
@@ -247,6 +248,23 @@ async def test_a_slow_reader_misses_frames_and_delays_no_other_client() -> None:
         _, status = await sim.control("GET", "/sim/status")
         assert status["venues"]["spot"]["connections"] == 2
         assert 0 < status["venues"]["spot"]["bytes_unread"] < 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "header", [{"Host": "attacker.example"}, {"Origin": "https://attacker.example"}]
+)
+async def test_a_web_page_cannot_use_the_control_plane(
+    header: dict[str, str], urls: dict[str, str], sim: SimulatorClient
+) -> None:
+    """By DNS rebinding, or by a form of another site."""
+    form = {"Content-Type": "text/plain", **header}
+    async with httpx2.AsyncClient(base_url=urls["control_url"]) as page:
+        reply = await page.post("/sim/clock", content='{"rate": 9}', headers=form)
+
+    assert reply.status_code == 403
+    assert "attacker.example" in reply.json()["error"]
+    _, status = await sim.control("GET", "/sim/status")
+    assert status["clock"]["rate"] == 1
 
 
 async def test_a_recorded_file_is_played_in_order(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
+from chimera_s1.adapters.simulator.control.local_requests import refuse_foreign_requests
 from chimera_s1.adapters.simulator.control.requests import (
     CLOCK_HELP,
     FAULT_HELP,
@@ -64,7 +65,7 @@ class ControlPlane:
         self._not_simulated = not_simulated
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[_errors_as_json])
+        application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
         application.add_routes(
             [
