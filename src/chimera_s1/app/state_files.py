@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
+from chimera_s1.adapters.regular_file import SMALL_FILE_BYTES_MAX, read_regular
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -62,7 +63,12 @@ def remove_demo_state(state_dir: Path) -> None:
 
 def read_demo_settings(state_dir: Path) -> dict[str, str]:
     """The `S1_*` variables of the running demo's service."""
-    return parse_env_lines(_settings_file(state_dir).read_text(encoding="utf-8"))
+    return read_env_file(_settings_file(state_dir))
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`KEY=VALUE` lines; raises `OSError`, also for what is no small regular file."""
+    return parse_env_lines(read_regular(path, SMALL_FILE_BYTES_MAX).decode(errors="replace"))
 
 
 def parse_env_lines(text: str) -> dict[str, str]:
@@ -78,7 +84,7 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
     """
     path = demo_file(state_dir)
     try:
-        text = path.read_text(encoding="utf-8")
+        values = read_env_file(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -88,7 +94,6 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
             f"{path} was left behind by a demo that was killed; start chimera-s1 demo again, "
             "or remove the file"
         )
-    values = parse_env_lines(text)
     try:
         return DemoState(
             url=values["S1_URL"],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from chimera_s1.adapters.regular_file import SMALL_FILE_BYTES_MAX, read_regular
 from chimera_s1.domain.errors import ConfigurationError
 
 
@@ -44,7 +45,7 @@ def _readable(setting: str, file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        content = file.read_bytes()
+        content = read_regular(file, SMALL_FILE_BYTES_MAX)
     except OSError as error:
         raise ConfigurationError(
             f"{setting}={file} cannot be read: {error.strerror}; correct the path, or let this "

@@ -54,7 +54,7 @@ def test_a_missing_file_is_named(setting: str, ca: Authority, pair: Pair, tmp_pa
 def test_a_directory_is_named(setting: str, ca: Authority, pair: Pair, tmp_path: Path) -> None:
     files = {"CA": ca.file, "CERT": pair.certificate, "KEY": pair.key, setting: tmp_path}
     text = problem(TlsFiles(files["CA"], files["CERT"], files["KEY"]))
-    assert f"S1_REDIS_TLS_{setting}_FILE={tmp_path} cannot be read: Is a directory" in text
+    assert f"S1_REDIS_TLS_{setting}_FILE={tmp_path} cannot be read: a directory, not" in text
 
 
 @pytest.mark.parametrize("content", ["", "not PEM", "-----BEGIN CERTIFICATE-----\nx\n"])

@@ -17,7 +17,7 @@ from chimera_s1.app.cli.shared.options import (
 from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
-from chimera_s1.app.state_files import SERVICE_FILE, demo_file, parse_env_lines, read_demo_state
+from chimera_s1.app.state_files import SERVICE_FILE, demo_file, read_demo_state, read_env_file
 from chimera_s1.domain.errors import ConfigurationError
 
 
@@ -60,7 +60,7 @@ def find_stream_store(
         return demo
     service = state_dir / SERVICE_FILE
     try:
-        addresses = parse_env_lines(service.read_text(encoding="utf-8"))["S1_REDIS_ADDRESSES"]
+        addresses = read_env_file(service)["S1_REDIS_ADDRESSES"]
     except (OSError, KeyError):
         return None
     return StreamStoreLocation(parse_addresses(addresses), str(service))

@@ -4,6 +4,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from chimera_s1.adapters.regular_file import SMALL_FILE_BYTES_MAX, read_regular
 from chimera_s1.adapters.simulator.config import ApiKey
 from chimera_s1.adapters.simulator.faults.scenario import Scenario, parse_scenario
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
@@ -37,7 +38,7 @@ def read_scenario(path: Path) -> Scenario:
         ConfigurationError: The file cannot be read, or is not a scenario.
     """
     try:
-        return parse_scenario(path.read_bytes())
+        return parse_scenario(read_regular(path, SMALL_FILE_BYTES_MAX))
     except OSError as error:
         raise ConfigurationError(f"--scenario: {path}: {error.strerror}") from error
     except InvalidValueError as error:

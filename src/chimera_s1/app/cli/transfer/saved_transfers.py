@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from chimera_s1.adapters.regular_file import SMALL_FILE_BYTES_MAX, read_regular
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
@@ -95,7 +96,7 @@ class SavedTransfers:
 
 def _read(path: Path) -> SavedTransfer:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SavedTransfer)
+        return msgspec.json.decode(read_regular(path, SMALL_FILE_BYTES_MAX), type=SavedTransfer)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"cannot read {path} ({error}); look the transfer up with chimera-s1 ledger show, then "
