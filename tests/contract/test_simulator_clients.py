@@ -74,6 +74,7 @@ async def test_spot_sdk_reads_rest(spot: Spot) -> None:
     ticker = await called(api.ticker_book_ticker, symbol="BTCUSDT")
     price = await called(api.ticker_price, symbol="BTCUSDT")
     day = await called(api.ticker24hr, symbol="BTCUSDT")
+    average = await called(api.avg_price, symbol="BTCUSDT")
 
     assert time.server_time > 1_700_000_000_000
     assert [symbol.symbol for symbol in listed.symbols] == ["BTCUSDT", "ETHUSDT"]
@@ -82,6 +83,7 @@ async def test_spot_sdk_reads_rest(spot: Spot) -> None:
     assert float(depth.bids[0][0]) < float(depth.asks[0][0])
     assert float(ticker.bid_price) < float(ticker.ask_price)
     assert float(day.low_price) <= float(price.price) <= float(day.high_price)
+    assert average.price == day.weighted_avg_price
     assert day.close_time - day.open_time == 86_400_000
 
 

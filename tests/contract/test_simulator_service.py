@@ -91,6 +91,7 @@ async def test_invalid_parameters_have_their_code(
         ("spot", "/api/v3/ticker/24hr?symbols=[" + ",".join(['"BTCUSDT"'] * 21) + "]", 40),
         ("spot", "/api/v3/ticker/24hr?symbols=[" + ",".join(['"BTCUSDT"'] * 101) + "]", 80),
         ("spot", "/api/v3/ticker/24hr", 80),
+        ("spot", "/api/v3/avgPrice?symbol=BTCUSDT", 2),
         ("perp", "/fapi/v1/ticker/price?symbol=BTCUSDT", 1),
         ("perp", "/fapi/v2/ticker/price", 2),
         ("perp", "/fapi/v1/ticker/24hr?symbol=BTCUSDT", 1),

@@ -87,8 +87,11 @@ async def test_a_timestamp_may_be_in_microseconds_under_api_only(account: Accoun
     spot = await account.get("/api/v3/account", timestamp=now_us)
     late = await account.get("/api/v3/account", timestamp=now_us - 10_000_000)
     sapi = await account.get("/sapi/v1/account/apiRestrictions", timestamp=now_us)
+    decimals = await account.get("/api/v3/account", recvWindow="5000.125")
+    whole_only = await account.get("/sapi/v1/account/apiRestrictions", recvWindow="5000.125")
 
-    assert spot[0] == 200
+    assert spot[0] == decimals[0] == 200
+    assert whole_only[1]["code"] == -1100
     assert (late[1]["code"], sapi[1]["code"]) == (-1021, -1021)
 
 

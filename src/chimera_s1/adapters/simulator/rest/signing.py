@@ -6,21 +6,23 @@ followed by the body, both as sent, without the signature itself.
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.config import ApiKey
-from chimera_s1.adapters.simulator.rest.parameters import integer, required
+from chimera_s1.adapters.simulator.rest.parameters import required
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 
 RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
 AHEAD_MS = 1_000
-_TIME_MAX_MS = 10**16
+_WHOLE, _DECIMAL = r"[0-9]{1,16}", r"[0-9]{1,16}(\.[0-9]{1,3})?"
 _MICROSECONDS_FROM = 10**15
 """As milliseconds, the year 33658."""
 
@@ -36,7 +38,8 @@ class RawRequest(Struct, frozen=True):
         api_key: Header `X-MBX-APIKEY`; empty without it.
         query: After the question mark, not decoded.
         arrived_ms: Exchange time.
-        microseconds_allowed: The timestamp may be in microseconds, as under `/api`.
+        microseconds_allowed: The timestamp may be in microseconds, and recvWindow have three
+            decimals, as under `/api`.
     """
 
     api_key: str
@@ -83,14 +86,22 @@ def verify(raw: RawRequest, api_key: ApiKey) -> SignedRequest:
     timestamp_ms = int(required(parameters, "timestamp", r"[0-9]{1,16}"))
     if raw.microseconds_allowed and timestamp_ms >= _MICROSECONDS_FROM:
         timestamp_ms //= 1000
-    recv_window_ms = integer(parameters, "recvWindow", RECV_WINDOW_MS, highest=_TIME_MAX_MS)
-    if recv_window_ms > RECV_WINDOW_MAX_MS:
-        raise BinanceError(-1131, "recvWindow must be less than 60000")
+    recv_window_ms = _recv_window(parameters, _DECIMAL if raw.microseconds_allowed else _WHOLE)
     signature = required(parameters, "signature", r".*")
     _check_signature(signature, _signed_bytes(raw.query, raw.body), api_key)
     signed = SignedRequest(parameters, timestamp_ms, recv_window_ms)
     signed.check_time(raw.arrived_ms)
     return signed
+
+
+def _recv_window(parameters: Mapping[str, str], form: str) -> int:
+    """In milliseconds, rounded up: clocks here do not know parts of one."""
+    if "recvWindow" not in parameters:
+        return RECV_WINDOW_MS
+    recv_window_ms = math.ceil(Decimal(required(parameters, "recvWindow", form)))
+    if recv_window_ms > RECV_WINDOW_MAX_MS:
+        raise BinanceError(-1131, "recvWindow must be less than 60000")
+    return recv_window_ms
 
 
 def permission_denied() -> BinanceError:

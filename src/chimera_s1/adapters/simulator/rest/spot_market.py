@@ -19,6 +19,7 @@ from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
 from chimera_s1.adapters.simulator.rest.tickers import (
     Row,
+    average_price,
     book_row,
     mini_day_row,
     price_row,
@@ -31,6 +32,7 @@ _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 _DEPTH_WEIGHT_MAX = 250
 _DAY_WEIGHTS = ((20, 2), (100, 40))
 _DAY_WEIGHT_ALL = 80
+_AVERAGE_MINUTES = 5
 _DAY_ROWS = {"FULL": spot_day_row, "MINI": mini_day_row}
 
 
@@ -48,6 +50,7 @@ class SpotMarketRoutes:
             Route("GET", "/api/v3/ticker/bookTicker", self._book_ticker, weight_by_symbol(2, 4)),
             Route("GET", "/api/v3/ticker/price", self._price, weight_by_symbol(2, 4)),
             Route("GET", "/api/v3/ticker/24hr", self._day, _day_weight),
+            Route("GET", "/api/v3/avgPrice", self._average_price, fixed_weight(2)),
         ]
 
     async def _ping(self, _: web.Request) -> object:
@@ -84,6 +87,11 @@ class SpotMarketRoutes:
         kind = one_of({"type": "FULL", **request.query}, "type", _DAY_ROWS)
         now_ms = self._clock.now_ms()
         return self._one_or_all(request, lambda market: _DAY_ROWS[kind](market, now_ms))
+
+    async def _average_price(self, request: web.Request) -> object:
+        market = required_symbol(request, self._market, Venue.SPOT)
+        now_ms = self._clock.now_ms()
+        return {"mins": _AVERAGE_MINUTES, "price": average_price(market), "closeTime": now_ms}
 
     def _one_or_all(self, request: web.Request, describe: Callable[[SymbolMarket], Row]) -> object:
         """An object for `symbol`, else an array."""

@@ -55,14 +55,19 @@ def day_row(market: SymbolMarket, now_ms: int) -> Row:
     change = ticks - day.first
     thousandths = abs(change) * 100 * 10**_PERCENT_DECIMALS // day.first
     percent = format_fixed(thousandths, _PERCENT_DECIMALS)
-    average = day.value * spec.tick // day.steps
     return {
         **mini_day_row(market, now_ms),
         "priceChange": _signed(change, spec.price(abs(change))),
         "priceChangePercent": _signed(change, percent),
-        "weightedAvgPrice": format_fixed(average, spec.price_decimals),
+        "weightedAvgPrice": average_price(market),
         "lastQty": spec.quantity(steps),
     }
+
+
+def average_price(market: SymbolMarket) -> str:
+    """Of the day, weighted by quantity."""
+    spec, day = market.spec, market.day
+    return format_fixed(day.value * spec.tick // day.steps, spec.price_decimals)
 
 
 def spot_day_row(market: SymbolMarket, now_ms: int) -> Row:
