@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
 from chimera_s1.app.capabilities.market.web.quote_events import QuoteEvents
 from chimera_s1.app.web.access.public_budget import OF_A_CONNECTION
+from chimera_s1.app.web.connection_protocol import ConnectionLimits
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -90,9 +91,10 @@ async def test_pipelined_requests_are_answered_up_to_the_budget(path: str, statu
     """Then the connection ends: what it has sent already costs nothing. Others are served."""
     parts = WebParts()
     request = f"GET {path} HTTP/1.1\r\nHost: s1\r\n\r\n".encode()
+    limits = ConnectionLimits(pipelined=5_000)
 
     with anyio.fail_after(SAFETY_S):
-        async with serving(parts) as server:
+        async with serving(parts, limits=limits) as server:
             received = await pipeline(server.url, request * 5_000)
             async with httpx2.AsyncClient(base_url=server.url) as client:
                 check = await client.get("/health")
@@ -218,7 +220,7 @@ async def publish_until_stuck(board: WatchedBoard, instruments: int) -> int:
     names = [f"spot/S{number}USDT" for number in range(instruments)]
     most = number = untaken = 0
     assert board.reader is not None
-    while untaken < 100 and not board.left.is_set():
+    while untaken < 100 and not board.left.is_set():  # a dropped reader takes nothing either
         replaced = board.reader.replaced
         number += 1
         board.post([quote(name, bid=float(number)) for name in names])

@@ -31,6 +31,8 @@ from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransf
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.application import create_web_app
+from chimera_s1.app.web.connection_protocol import LIMITS, ConnectionLimits
+from chimera_s1.app.web.connections import Connections
 from chimera_s1.app.web.server import (
     GRACEFUL_STOP_TIMEOUT_S,
     STUCK_READER_TIMEOUT_MS,
@@ -184,10 +186,19 @@ async def serving(
     *,
     stuck_reader_ms: int = STUCK_READER_TIMEOUT_MS,
     graceful_stop_s: int = GRACEFUL_STOP_TIMEOUT_S,
+    connections: Connections | None = None,
+    limits: ConnectionLimits = LIMITS,
 ) -> AsyncIterator[HttpServer]:
     """The application on a real socket, stopped as the runtime stops it."""
     listener = bind("127.0.0.1", 0, stuck_reader_ms=stuck_reader_ms)
-    server = HttpServer(parts.app, listener, parts.board.close, graceful_stop_s=graceful_stop_s)
+    server = HttpServer(
+        parts.app,
+        listener,
+        parts.board.close,
+        connections=connections,
+        limits=limits,
+        graceful_stop_s=graceful_stop_s,
+    )
     async with anyio.create_task_group() as tasks:
         await tasks.start(server.serve)
         try:

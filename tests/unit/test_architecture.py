@@ -44,7 +44,7 @@ CONFINED = {
     "rich": {"app.cli"},
     "typer": {"app.cli"},
     "urllib3": {"adapters.arango"},
-    "uvicorn": {"app.web.server"},
+    "uvicorn": {"app.web.server", "app.web.connection_protocol"},
     "zstandard": {"adapters.compressed_lines", "adapters.market_file"},
 }
 """Library -> the packages that may import it. Elsewhere its types and errors are unknown, so they

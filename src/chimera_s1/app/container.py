@@ -31,6 +31,7 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
+from chimera_s1.app.web.connections import Connections, connections_source
 from chimera_s1.app.web.page_cache import PageCache
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
@@ -92,6 +93,7 @@ def build_health(
 def build_metrics(
     settings: Settings,
     access: ControlAccess,
+    connections: Connections,
     health: ReportHealth,
     capabilities: tuple[Capability, ...],
 ) -> MetricsPage:
@@ -99,6 +101,7 @@ def build_metrics(
         [
             *(source for capability in capabilities for source in capability.metrics),
             access_source(access),
+            connections_source(connections),
             health_source(lambda: health.snapshot().components),
             build_source(__version__, str(settings.shard)),
         ],
@@ -126,6 +129,7 @@ class Container(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     connect_redis: providers.Dependency[ConnectRedis] = providers.Dependency()
     pulse_watchdog: providers.Dependency[Callable[[], None]] = providers.Dependency()
+    connections = providers.Dependency(instance_of=Connections)
     operations = providers.Dependency(instance_of=Operations)
     capabilities = providers.Dependency(instance_of=tuple)
 
@@ -150,5 +154,7 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(open_tokens, settings, clock)
     access = providers.Singleton(build_access, settings, clock, operations, tokens)
     health = providers.Singleton(build_health, settings, clock, operations, tokens, capabilities)
-    metrics = providers.Singleton(build_metrics, settings, access, health, capabilities)
+    metrics = providers.Singleton(
+        build_metrics, settings, access, connections, health, capabilities
+    )
     web = providers.Singleton(build_web, clock, access, health, metrics, capabilities)

@@ -26,6 +26,7 @@ from msgspec import Struct
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
+from chimera_s1.adapters.system.open_files import raise_open_files_limit
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
 from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
@@ -38,6 +39,7 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import LogFormat
 from chimera_s1.app.state_files import SERVICE_FILE
 from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
+from chimera_s1.app.web.connections import Connections, connections_max
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ChimeraError, ConfigurationError
 from chimera_s1.domain.ports.clock import Clock
@@ -116,14 +118,17 @@ async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitSta
             loopback_only=settings.api_tokens_file is None,
         )
     )
+    connections = Connections(connections_max(raise_open_files_limit()))
     redis, addresses = await _redis(settings, stack)
     container = Container(
         settings=settings,
         connect_redis=partial(redis_client, settings, addresses),
         pulse_watchdog=watchdog.pulse,
+        connections=connections,
     )
     capabilities = await open_capabilities(container, stack)
-    http = HttpServer(container.web(), listener, partial(_end_streams, capabilities))
+    end_streams = partial(_end_streams, capabilities)
+    http = HttpServer(container.web(), listener, end_streams, connections=connections)
     stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
     _log.info("serving on %s", http.url)
     return _Service(

@@ -16,6 +16,7 @@ from chimera_s1.app.container import Container
 from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.runtime import open_capabilities
 from chimera_s1.app.service_settings import load_settings
+from chimera_s1.app.web.connections import Connections
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource, Level
 from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode
@@ -45,6 +46,7 @@ async def opened(
         settings=load_settings({"S1_STATE_DIR": str(directory), **environ}),
         connect_redis=unconnected,
         pulse_watchdog=lambda: None,
+        connections=Connections(),
     )
     async with AsyncExitStack() as stack:
         yield container, await open_capabilities(container, stack)

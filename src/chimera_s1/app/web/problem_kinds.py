@@ -66,6 +66,17 @@ METHOD_NOT_ALLOWED = ProblemKind(
 REQUEST_TOO_LARGE = ProblemKind(
     "request.too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"
 )
+HEAD_TOO_LARGE = ProblemKind(
+    "request.head_too_large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "The headers are too large or too many",
+)
+URL_TOO_LONG = ProblemKind(
+    "request.url_too_long", HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is too long"
+)
+REQUEST_TIMEOUT = ProblemKind(
+    "request.timeout", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time"
+)
 MEDIA_TYPE = ProblemKind(
     MediaTypeError.code, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON"
 )
@@ -99,6 +110,9 @@ ACCESS_DISABLED = ProblemKind(
 STOPPING = ProblemKind(
     "service.stopping", HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"
 )
+BUSY = ProblemKind(
+    "service.busy", HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections or requests"
+)
 KIND_BY_ERROR: KindByError = {
     InvalidValueError: VALUE_INVALID,
     RequestInvalidError: REQUEST_INVALID,
@@ -117,6 +131,10 @@ _WITHOUT_ERROR = (
     METHOD_NOT_ALLOWED,
     REQUEST_TOO_LARGE,
     INCOMPLETE,
+    HEAD_TOO_LARGE,
+    URL_TOO_LONG,
+    REQUEST_TIMEOUT,
+    BUSY,
     INTERNAL,
 )
 

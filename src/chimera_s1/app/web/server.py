@@ -1,9 +1,11 @@
 """The HTTP server: uvicorn on a socket of its own, as one task of the runtime."""
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,15 +14,19 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from litestar.types import ASGIApp
 
+from chimera_s1.app.web.connection_protocol import LIMITS, ConnectionLimits, LimitedProtocol
+from chimera_s1.app.web.connections import Connections
+from chimera_s1.app.web.limit_requests import LimitRequests
 from chimera_s1.domain.errors import ConfigurationError
 
 GRACEFUL_STOP_TIMEOUT_S = 5
-CONNECTIONS_MAX = 512
 BACKLOG = 256
 STUCK_READER_TIMEOUT_MS = 30_000
 """How long sent data may stay unacknowledged before the connection is dropped."""
 
 _PORT_MAX = 65_535
+_TICKS_PER_S = 10
+"""Uvicorn calls `on_tick` that often."""
 
 
 def bind(
@@ -71,6 +77,8 @@ class HttpServer:
     Args:
         listener: Closed when serving ends.
         end_streams: Ends every response that would not end by itself.
+        connections: Those that are open, at most as many as it says.
+        limits: Of each connection.
         graceful_stop_s: How long a stop waits for requests in progress.
     """
 
@@ -80,16 +88,20 @@ class HttpServer:
         listener: socket.socket,
         end_streams: Callable[[], None],
         *,
+        connections: Connections | None = None,
+        limits: ConnectionLimits = LIMITS,
         graceful_stop_s: int = GRACEFUL_STOP_TIMEOUT_S,
     ) -> None:
         self._listener = listener
         self._end_streams = end_streams
         self.url = _url(listener)
         """Like `http://127.0.0.1:8080`."""
+        connections = connections or Connections()
+        protocol: Any = partial(LimitedProtocol, connections=connections, limits=limits)
         self._server = _Uvicorn(
             uvicorn.Config(
-                app,
-                http="httptools",
+                LimitRequests(app, connections),
+                http=protocol,
                 ws="none",
                 lifespan="off",
                 loop="none",
@@ -98,16 +110,19 @@ class HttpServer:
                 server_header=False,
                 headers=[("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")],
                 proxy_headers=False,
-                limit_concurrency=CONNECTIONS_MAX,
                 timeout_graceful_shutdown=graceful_stop_s,
-            )
+            ),
+            connections,
         )
 
     async def serve(self, *, task_status: TaskStatus[str] = TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`; report the URL when serving has started."""
         self._server.on_started = lambda: task_status.started(self.url)
         with self._listener:
-            await self._server.serve(sockets=[self._listener])
+            try:
+                await self._server.serve(sockets=[self._listener])
+            finally:
+                self._server.stop_accepting()
 
     def stop(self) -> None:
         """Accept no more connections, end the streams and finish requests in progress."""
@@ -118,9 +133,24 @@ class HttpServer:
 class _Uvicorn(uvicorn.Server):
     on_started: Callable[[], None]
 
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self.servers = []
+        self._connections = connections
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_started()
+
+    def stop_accepting(self) -> None:
+        """Uvicorn does it at an orderly end only; a loop with an open listener does not close."""
+        for server in self.servers:
+            server.close()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_PER_S == 0:
+            self._connections.end_overdue(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.cluster_report import ClusterReport, describe_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
+from chimera_s1.adapters.system.open_files import raise_open_files_limit
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.processes import unready_components
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
@@ -30,6 +31,7 @@ from chimera_s1.app.embedded_redis import check_redis_is_named, node_addresses
 from chimera_s1.app.foundation import exchange_limits, served_endpoints
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
+from chimera_s1.app.web.connections import CONNECTIONS_MAX, OTHER_FILES, connections_max
 from chimera_s1.app.web.server import bind
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -60,6 +62,7 @@ async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list
     results += await check_treasury(settings, limits)
     results += [
         await run_check("http", _http(settings), ""),
+        check_open_files(raise_open_files_limit()),
         _state_directory(settings.state_dir),
     ]
     return results
@@ -145,6 +148,23 @@ async def _http(settings: Settings) -> CheckResult:
         return CheckResult("http", CheckGrade.FAIL, str(error))
     free = "picks a free port" if settings.http_port == 0 else "free"
     return CheckResult("http", CheckGrade.OK, f"{where}: {free}")
+
+
+def check_open_files(limit: int) -> CheckResult:
+    """Whether *limit*, that `serve` will have too, leaves enough HTTP connections."""
+    name = "open files"
+    try:
+        connections = connections_max(limit)
+    except ConfigurationError as error:
+        return CheckResult(name, CheckGrade.FAIL, str(error))
+    detail = f"at most {limit}, so {connections} HTTP connections"
+    if connections == CONNECTIONS_MAX:
+        return CheckResult(name, CheckGrade.OK, detail)
+    remedy = (
+        f"{CONNECTIONS_MAX} need {CONNECTIONS_MAX + OTHER_FILES} files: raise the hard limit "
+        "(ulimit -Hn, LimitNOFILE= of a systemd unit, --ulimit nofile= of docker run)"
+    )
+    return CheckResult(name, CheckGrade.WARN, detail, remedy)
 
 
 def _state_directory(directory: Path) -> CheckResult:
