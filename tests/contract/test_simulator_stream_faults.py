@@ -10,10 +10,11 @@ import pytest
 from aiohttp import WSMsgType
 
 from chimera_s1.adapters.simulator.streams.malformed import HUGE_BYTES
+from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.processes import simulator_process
 from tests.simulator_client import TIMEOUT_S, SimulatorClient, StreamConnection, simulator_client
 
-TIME = "/fapi/v1/time"
+CLOCK = SystemClock()
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"
 
 
@@ -120,14 +121,14 @@ async def test_a_slow_link_delays_everything_including_pongs(sim: SimulatorClien
         await wire.receive_message()
         await sim.arm("ws:perp", "slow:300")
         with anyio.fail_after(TIMEOUT_S):
-            while not late(await wire.receive_message(), (await sim.rest("perp", TIME))[1]):
+            while not late(await wire.receive_message()):
                 pass
         await wire.socket.ping(b"x")
         while (frame := await wire.receive_frame()).type is not WSMsgType.PONG:
             pass
         await sim.control("DELETE", "/sim/faults")
         with anyio.fail_after(TIMEOUT_S):
-            while late(await wire.receive_message(), (await sim.rest("perp", TIME))[1]):
+            while late(await wire.receive_message()):
                 pass
 
     assert frame.data == b"x"
@@ -141,20 +142,21 @@ async def test_late_pongs_come_after_data_that_was_sent_later(sim: SimulatorClie
         with anyio.fail_after(TIMEOUT_S):
             while await sim.fired() != [1]:
                 await wire.receive_message()
-        started = (await sim.rest("perp", TIME))[1]["serverTime"]
+        started = CLOCK.now_ms()
         await wire.socket.ping(b"x")
         overtook = 0
         while (frame := await wire.receive_frame()).type is not WSMsgType.PONG:
             overtook += 1
-        passed_ms = (await sim.rest("perp", TIME))[1]["serverTime"] - started
+        passed_ms = CLOCK.now_ms() - started
 
     assert frame.data == b"x"
     assert overtook > 0
     assert passed_ms >= 300
 
 
-def late(event: Any, time: Any) -> bool:
-    return bool(time["serverTime"] - event["E"] > 250)
+def late(event: Any) -> bool:
+    """By the local clock, which the simulator follows: a request for each frame falls behind."""
+    return bool(CLOCK.now_ms() - event["E"] > 250)
 
 
 async def test_a_throttled_link_delivers_whole_frames_in_order(sim: SimulatorClient) -> None:
