@@ -9,8 +9,11 @@ with 501 instead of guessing.
         ...
         assert fault.fired == 1
 
-It cannot show failover, how long locks last, how far coordinators lag, or loss below the write
-concern. Only a cluster can.
+It has no clock: the clocks of a cluster's servers differ, so the adapter asks none of them, and a
+query that does is answered with 501.
+
+It shows what a client meets in a failover, and not the failover itself; nor how long locks last,
+how far coordinators lag, or loss below the write concern. Only a cluster can.
 """
 
 from tests.arango_double.double import ArangoDouble, arango_double

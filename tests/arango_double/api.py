@@ -67,20 +67,20 @@ class Api:
         _refuse_unknown_headers(request)
         database = store[request.database]
         if area == "cursor":
-            return self._answer_cursors(store, database, request)
+            return self._answer_cursors(database, request)
         return _AREAS[area](store, database, request)
 
-    def _answer_cursors(self, store: Store, database: Database, request: Request) -> Response:
+    def _answer_cursors(self, database: Database, request: Request) -> Response:
         request.allow_parameters()
         match request.method, request.segments[2:]:
             case "POST", []:
-                return self._query(store, database, request)
+                return self._query(database, request)
             case "POST", [cursor_id]:
                 return self.cursors.next_batch(cursor_id)
             case _:
                 raise UnknownRequestError(f"{request.method} {request.path}")
 
-    def _query(self, store: Store, database: Database, request: Request) -> Response:
+    def _query(self, database: Database, request: Request) -> Response:
         body = request.json_object()
         options: dict[str, Any] = {**body, **(body.get("options") or {})}
         used = {name: value for name, value in options.items() if value not in _OFF}
@@ -90,7 +90,7 @@ class Api:
             Cursor(
                 id=str(self._store.next_number()),
                 coordinator=request.coordinator,
-                rows=run_query(query, binds, database, store.now_ms),
+                rows=run_query(query, binds, database),
                 batch_size=options.get("batchSize") or BATCH_SIZE,
             )
         )

@@ -3,7 +3,6 @@
 It replies while a test blocks in a synchronous driver; sync and async tests can use it.
 """
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -23,7 +22,7 @@ class ArangoDouble:
     """Attributes: unknown: Messages of all 501 responses so far."""
 
     def __init__(self, coordinators: int, portal: BlockingPortal) -> None:
-        self.store = Store(_wall_ms)
+        self.store = Store()
         self.access = Access()
         self.faults = FaultRegistry(self.store)
         self.requests = RequestCounter()
@@ -88,7 +87,3 @@ def arango_double(coordinators: int = 1) -> Iterator[ArangoDouble]:
         double = ArangoDouble(coordinators, portal)
         with portal.wrap_async_context_manager(double.listening()):
             yield double
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -15,8 +15,6 @@ from tests.arango_double.indexes import Document
 from tests.arango_double.store import Database
 from tests.arango_double.value_order import order_of
 
-SERVER_TIME = "RETURN DATE_NOW()"
-
 HEAD_COMMIT = """
     FOR c IN @@commits
       FILTER c._key >= @first AND c._key <= @last
@@ -75,7 +73,6 @@ class _Run(Struct, frozen=True):
 
     binds: dict[str, Any]
     database: Database
-    now_ms: Callable[[], int]
 
     def documents(self, bind: str) -> Iterable[Document]:
         name = self.binds[bind]
@@ -92,10 +89,6 @@ class _Run(Struct, frozen=True):
     def equal(self, document: Document, *names: str) -> bool:
         """Whether each attribute equals the bind variable of the same name."""
         return all(order_of(document.get(each)) == order_of(self.binds[each]) for each in names)
-
-
-def _server_time(run: _Run) -> list[Any]:
-    return [run.now_ms()]
 
 
 def _head_commit(run: _Run) -> list[Any]:
@@ -153,7 +146,6 @@ def one_line(query: str) -> str:
 
 
 KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
-    one_line(SERVER_TIME): _server_time,
     one_line(HEAD_COMMIT): _head_commit,
     one_line(NEXT_COMMIT_KEY): _next_commit_key,
     one_line(COMMIT_BY_ID): _commit_by_id,
@@ -163,9 +155,7 @@ KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
 }
 
 
-def run_query(
-    query: str, binds: dict[str, Any], database: Database, now_ms: Callable[[], int]
-) -> list[Any]:
+def run_query(query: str, binds: dict[str, Any], database: Database) -> list[Any]:
     """All rows of *query*.
 
     Raises:
@@ -180,7 +170,7 @@ def run_query(
     if answer is None:
         raise UnknownRequestError(f"the AQL query {query!r}")
     _check_binds(set(_BIND_VARIABLE.findall(text)), set(binds))
-    return answer(_Run(binds, database, now_ms))
+    return answer(_Run(binds, database))
 
 
 def _check_binds(used: set[str], given: set[str]) -> None:

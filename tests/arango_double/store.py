@@ -1,7 +1,6 @@
 """All databases, shared by all coordinators."""
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from tests.arango_double.collection import Collection
@@ -39,12 +38,10 @@ class Store:
     locked_keys: (database, collection, key); a write to one of them is answered with 409/1200.
     """
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.clock_offset_ms = 0
         self.databases: dict[str, Database] = {}
         self.locked_keys: set[tuple[str, str, str]] = set()
-        self._now_ms = now_ms
         self._last_number = 100
         self._last_revision = _REVISION_START
 
@@ -53,10 +50,6 @@ class Store:
         if found is None:
             raise ArangoError(404, 1228, "database not found")
         return found
-
-    def now_ms(self) -> int:
-        """The servers' clock, epoch ms."""
-        return self._now_ms() + self.clock_offset_ms
 
     def next_number(self) -> int:
         """An unused number, for ids and generated keys."""
@@ -75,6 +68,6 @@ class Store:
     def snapshot(self) -> "Store":
         """A copy for stale reads."""
         with self.lock:
-            copied = Store(self.now_ms)
+            copied = Store()
             copied.databases = {name: each.copy() for name, each in self.databases.items()}
         return copied

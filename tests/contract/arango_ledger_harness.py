@@ -25,7 +25,7 @@ from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
 from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.installation_store import ArangoInstallationStore
-from chimera_s1.adapters.arango.layout import COMMITS, LEASES
+from chimera_s1.adapters.arango.layout import COMMITS
 from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore
 from chimera_s1.adapters.arango.transfer_projection import ArangoTransferProjection
 from chimera_s1.domain.errors import StoreUnavailableError
@@ -35,6 +35,7 @@ from tests.arango_double import ArangoDouble, arango_double
 from tests.arango_double.faults import Fault
 from tests.contract.ledger_commits import LEDGER
 from tests.contract.ledger_harness import LedgerHarness, StoreSet
+from tests.fakes.manual_clock import ManualClock
 
 DATABASE = "chimera"
 COMMITS_PATH = f"/_api/document/{COMMITS}"
@@ -51,8 +52,6 @@ FAILOVER_REPLIES = (
     (DOCUMENTS_PATH, "503/1496", 29),
 )
 """What one of so many requests meets while leaders change."""
-_LEASE_MARGIN_MS = 30_000
-_ALL_LEASES = "FOR x IN @@leases RETURN x"
 
 
 class ArangoLedgerHarness(LedgerHarness):
@@ -62,6 +61,7 @@ class ArangoLedgerHarness(LedgerHarness):
 
     def __init__(self, exit_stack: AsyncExitStack) -> None:
         self._exit_stack = exit_stack
+        self._clock = ManualClock()
 
     async def open(self) -> StoreSet:
         await self._exit_stack.aclose()
@@ -69,10 +69,13 @@ class ArangoLedgerHarness(LedgerHarness):
         return StoreSet(
             self._event_store(arango),
             ArangoCursorStore(arango),
-            ArangoLeaseStore(arango),
+            ArangoLeaseStore(arango, self._clock),
             ArangoTransferProjection(arango),
             ArangoInstallationStore(arango),
         )
+
+    async def pass_time(self, duration_ms: int) -> None:
+        await self._clock.advance(duration_ms)
 
     @abstractmethod
     def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]: ...
@@ -82,19 +85,14 @@ class ArangoLedgerHarness(LedgerHarness):
 
 
 class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
-    """The double, whose clock moves only by `pass_time`."""
+    """The double."""
 
     def __init__(self, double: ArangoDouble, exit_stack: AsyncExitStack) -> None:
         super().__init__(exit_stack)
         self._double = double
-        now_ms = double.store.now_ms()
-        double.store._now_ms = lambda: now_ms
 
     def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
         return connect_arango(self._double.urls, user="root", read_password=str, database=DATABASE)
-
-    async def pass_time(self, duration_ms: int) -> None:
-        self._double.store.clock_offset_ms += duration_ms
 
     def lose_next_reply(self) -> None:
         # The read that would resolve the outcome fails too.
@@ -159,7 +157,6 @@ class ArangoServerLedgerHarness(ArangoLedgerHarness):
         super().__init__(exit_stack)
         self._server = server
         self._name = database
-        self._carried_ms = 0
         self._events: LossyArangoEventStore | None = None
 
     def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
@@ -174,18 +171,6 @@ class ArangoServerLedgerHarness(ArangoLedgerHarness):
     def _event_store(self, arango: ArangoDatabase) -> ArangoEventStore:
         self._events = LossyArangoEventStore(arango, LEDGER)
         return self._events
-
-    async def pass_time(self, duration_ms: int) -> None:
-        # Leases are moved, since the server's clock cannot be. It also runs on meanwhile: a long
-        # time is passed without its last half minute, which is added to the next short one.
-        short = duration_ms < _LEASE_MARGIN_MS
-        moved_ms = duration_ms + (self._carried_ms if short else -_LEASE_MARGIN_MS)
-        self._carried_ms = 0 if short else _LEASE_MARGIN_MS
-        with self._server.database(self._name) as database:
-            leases: Any = database.collection(LEASES)
-            cursor: Any = database.aql.execute(_ALL_LEASES, bind_vars={"@leases": LEASES})
-            for lease in list(cursor):
-                leases.update({"_key": lease["_key"], "until_ms": lease["until_ms"] - moved_ms})
 
     def lose_next_reply(self) -> None:
         assert self._events is not None

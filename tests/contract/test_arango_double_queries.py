@@ -18,7 +18,6 @@ from tests.arango_double.queries import (
     NEWEST_TRANSFERS,
     NEWEST_TRANSFERS_OF_STATUS,
     NEXT_COMMIT_KEY,
-    SERVER_TIME,
     one_line,
 )
 from tests.arango_double.value_order import order_of
@@ -80,7 +79,7 @@ def test_white_space_may_differ(filled: Rig) -> None:
     [
         f"{HEAD_COMMIT} // newest",
         HEAD_COMMIT.replace("DESC", "ASC"),
-        SERVER_TIME.lower(),
+        "RETURN DATE_NOW()",
         "FOR c IN @@commits RETURN c",
         "SELECT 1",
     ],
@@ -157,20 +156,12 @@ def test_values_compare_by_type_and_texts_by_language() -> None:
         order_of([])
 
 
-def test_the_store_has_a_clock(rig: Rig) -> None:
-    (before,) = rig.query(SERVER_TIME, {})
-    rig.double.store.clock_offset_ms = 60_000
-    (after,) = rig.query(SERVER_TIME, {})
-
-    assert after - before >= 60_000
-
-
 @pytest.mark.parametrize(
     ("query", "binds", "status", "number"),
     [
         pytest.param("  ", {}, 400, 1502, id="empty"),
         pytest.param(HEAD_COMMIT, {"@commits": LOG, "first": "a"}, 400, 1551, id="value missing"),
-        pytest.param(SERVER_TIME, {"x": 1}, 400, 1552, id="value without a bind variable"),
+        pytest.param(HEAD_COMMIT, {**HEAD_BINDS, "x": 1}, 400, 1552, id="value without a variable"),
         pytest.param(
             HEAD_COMMIT, {**HEAD_BINDS, "@commits": 1}, 400, 1553, id="collection is a number"
         ),

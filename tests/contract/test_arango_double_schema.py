@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from arango.exceptions import ArangoServerError, JWTAuthError
 
-from tests.arango_double.queries import SERVER_TIME
+from tests.arango_double.queries import HEAD_COMMIT
 from tests.contract.arango_double_rig import DATABASE, LOG, Rig, arango_rig
 from tests.contract.python_arango import connected
 
@@ -130,9 +130,9 @@ def test_anything_unknown_is_answered_with_501(rig: Rig) -> None:
         (rig.log.add_index, {"data": {"type": "persistent", "fields": ["x"], "sparse": True}}),
         (rig.database.create_collection, {"name": "x", "schema": {"rule": {}}}),
         (rig.database.create_collection, {"name": "x", "edge": True}),
-        (rig.database.aql.execute, {"query": SERVER_TIME, "profile": True}),
-        (rig.database.aql.execute, {"query": SERVER_TIME, "count": True}),
-        (rig.database.aql.execute, {"query": SERVER_TIME, "allow_dirty_read": True}),
+        (rig.database.aql.execute, {"query": HEAD_COMMIT, "profile": True}),
+        (rig.database.aql.execute, {"query": HEAD_COMMIT, "count": True}),
+        (rig.database.aql.execute, {"query": HEAD_COMMIT, "allow_dirty_read": True}),
     ]
     for call, arguments in unknown:
         with rig.refused(501, 9):

@@ -23,6 +23,7 @@ from tests.contract.ledger_commits import append_commits, verify_links
 from tests.contract.ledger_harnesses import LedgerHarness, StoreSet, ledger_harness, ledger_stores
 from tests.contract.test_arango_faults import LONG_TIMEOUTS
 from tests.contract.test_transfer_projection import row_of
+from tests.fakes.manual_clock import ManualClock
 
 __all__ = ["double", "ledger_harness", "ledger_stores"]
 
@@ -54,7 +55,7 @@ async def test_row_41_reads_and_writes_survive_a_leader_that_hangs_and_changes(
 ) -> None:
     """Of the requests that hang, some have been applied; none is applied twice."""
     async with connected_store(double, LONG_TIMEOUTS, commands_max=16) as harness:
-        leases = ArangoLeaseStore(harness.arango)
+        leases = ArangoLeaseStore(harness.arango, ManualClock())
         transfers = ArangoTransferProjection(harness.arango)
         (first,) = await append_commits(harness.events, 1)
         assert await leases.acquire("executor", "a", 60_000)

@@ -26,6 +26,7 @@ from tests.contract.arango_store_harness import (
 )
 from tests.contract.ledger_commits import LEDGER, append_commits
 from tests.contract.test_transfer_projection import row_of
+from tests.fakes.manual_clock import ManualClock
 
 __all__ = ["double", "store_harness"]
 
@@ -141,7 +142,7 @@ async def test_a_lease_is_held_although_the_reply_was_lost(
     store_harness: ArangoStoreHarness, do: str
 ) -> None:
     """Acquired, renewed and released by its owner, and by no other instance."""
-    leases = ArangoLeaseStore(store_harness.arango)
+    leases = ArangoLeaseStore(store_harness.arango, ManualClock())
     path = f"/_api/document/{LEASES}"
     faults = [
         store_harness.double.faults.arm(do, method=each, path=path) for each in ("POST", "PUT")
@@ -161,9 +162,10 @@ async def test_of_two_instances_that_see_an_expired_lease_one_acquires_it(
     store_harness: ArangoStoreHarness,
 ) -> None:
     """The delayed write does not overwrite the other instance's lease."""
-    leases = ArangoLeaseStore(store_harness.arango)
+    clock = ManualClock()
+    leases = ArangoLeaseStore(store_harness.arango, clock)
     assert await leases.acquire("executor", "a", 1_000)
-    store_harness.double.store.clock_offset_ms += 1_000
+    await clock.advance(1_000)
     late = store_harness.double.faults.arm("hold", method="PUT", path=f"/_api/document/{LEASES}")
     acquired: list[bool] = []
 
@@ -178,6 +180,45 @@ async def test_of_two_instances_that_see_an_expired_lease_one_acquires_it(
 
     assert (late.fired, acquired) == (1, [False])
     assert await leases.acquire("executor", "c", 60_000)
+
+
+@pytest.mark.parametrize("ahead_ms", [-3_600_000, 3_600_000])
+async def test_a_lease_is_exclusive_whatever_the_clocks_of_its_instances_say(
+    store_harness: ArangoStoreHarness, ahead_ms: int
+) -> None:
+    """It is taken over when it was not renewed for its duration, and not before."""
+    clock = ManualClock()
+    other_clock = ManualClock(clock.now_ms() + ahead_ms)
+    leases = ArangoLeaseStore(store_harness.arango, clock)
+    others = ArangoLeaseStore(store_harness.arango, other_clock)
+    for _ in range(6):
+        assert await leases.acquire("executor", "a", 10_000)
+        await clock.advance(3_000)
+        await other_clock.advance(3_000)
+        assert not await others.acquire("executor", "b", 10_000)
+
+    await other_clock.advance(9_999)
+    assert not await others.acquire("executor", "b", 10_000)
+    await other_clock.advance(1)
+
+    assert await others.acquire("executor", "b", 10_000)
+    assert not await leases.acquire("executor", "a", 10_000)
+
+
+async def test_a_lease_of_an_earlier_version_is_honoured(
+    store_harness: ArangoStoreHarness,
+) -> None:
+    """It has no duration; the one that is asked for is used."""
+    clock = ManualClock()
+    leases = ArangoLeaseStore(store_harness.arango, clock)
+    stored = store_harness.double.documents(DATABASE, LEASES)
+    stored.put(document_key("executor"), {"name": "executor", "owner": "old", "until_ms": 0})
+
+    assert not await leases.acquire("executor", "b", 10_000)
+    await clock.advance(10_000)
+
+    assert await leases.acquire("executor", "b", 10_000)
+    assert stored.get(document_key("executor"))["until_ms"] == clock.now_ms() + 10_000
 
 
 @pytest.mark.parametrize("do", LOST_REPLIES)

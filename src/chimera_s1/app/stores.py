@@ -50,7 +50,7 @@ async def open_stores(
         LedgerDamagedError: The stored data is damaged.
     """
     if settings.db_arango_uri:
-        opening = _arango_stores(settings, read_only=read_only)
+        opening = _arango_stores(settings, clock, read_only=read_only)
     else:
         opening = _sqlite_stores(settings, clock, read_only=read_only)
     async with opening as stores:
@@ -84,7 +84,9 @@ async def _sqlite_stores(
 
 
 @asynccontextmanager
-async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIterator[Stores]:
+async def _arango_stores(
+    settings: CoreSettings, clock: Clock, *, read_only: bool
+) -> AsyncIterator[Stores]:
     # Imported here: 10 MiB that an instance on SQLite does not need.
     from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
@@ -108,7 +110,7 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
         yield Stores(
             cache(partial(ArangoEventStore, arango)),
             ArangoCursorStore(arango),
-            ArangoLeaseStore(arango),
+            ArangoLeaseStore(arango, clock),
             ArangoTransferProjection(arango),
             ArangoInstallationStore(arango),
         )

@@ -2,9 +2,6 @@
 
 from typing import Final
 
-SERVER_TIME: Final = "RETURN DATE_NOW()"
-"""The store's clock, epoch ms."""
-
 HEAD_COMMIT: Final = """
     FOR c IN @@commits
       FILTER c._key >= @first AND c._key <= @last

@@ -150,17 +150,16 @@ class RetryingRequests:
         """
         return self.retry(partial(self._write_documents, request, count))
 
-    def try_write(self, request: Request) -> bool:
-        """Send a conditional write. False after a conflict or an unknown outcome: read again."""
+    def try_write(self, request: Request) -> CoordinatorReply | None:
+        """Send a conditional write. None after a conflict or an unknown outcome: read again."""
         try:
-            self.send_once(request)
+            return self.send_once(request)
         except ArangoRequestError as error:
             document_missing = isinstance(error, RequestRejectedError) and error.document_missing
             if classify_failure(error) is FailureClass.PERMANENT and not document_missing:
                 raise
             self.back_off(error)
-            return False
-        return True
+            return None
 
     def query(
         self,

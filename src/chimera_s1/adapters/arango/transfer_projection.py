@@ -70,7 +70,8 @@ def _replace_same_seq(document: Document, requests: RetryingRequests) -> None:
             return
         revision = if_match(str(stored["_rev"]))
         path = f"/_api/document/{TRANSFERS}/{key}"
-        if requests.try_write(Request("put", path, body=document, headers=revision)):
+        write = Request("put", path, body=document, headers=revision)
+        if requests.try_write(write) is not None:
             return
 
 
