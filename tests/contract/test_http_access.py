@@ -36,7 +36,15 @@ from tests.contract.web_with_tokens import (
 )
 
 SAFETY_S = 30
-PUBLIC = {"/health", "/ready", "/metrics", "/schema", "/schema/openapi.json", "/schema/{path:str}"}
+PUBLIC = {
+    "/",
+    "/health",
+    "/ready",
+    "/metrics",
+    "/schema",
+    "/schema/openapi.json",
+    "/schema/{path:str}",
+}
 SLOW = RateLimit(per_s=1, burst=2)
 
 

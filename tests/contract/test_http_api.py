@@ -4,6 +4,7 @@ from.
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -401,3 +402,13 @@ def test_every_operation_is_fuzzed() -> None:
         *WITH_PARAMETERS,
         "/xchg/quotes/stream",
     }
+
+
+async def test_every_link_of_the_start_page_leads_somewhere(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/")
+    paths = re.findall(r'href="([^"]+)"', page.text)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert len(paths) == 4
+    for path in paths:
+        assert (await client.get(path)).status_code in {200, 503}, path

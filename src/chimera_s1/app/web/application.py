@@ -31,12 +31,11 @@ from chimera_s1.app.web.http_rules import HttpRules
 from chimera_s1.app.web.page_cache import RenderedOnce
 from chimera_s1.app.web.problem_kinds import ProblemKind, ProblemTable
 from chimera_s1.app.web.problems import problem_response
-from chimera_s1.app.web.schema_page import SchemaPage
+from chimera_s1.app.web.schema_page import NO_SCRIPTS, SchemaPage
+from chimera_s1.app.web.start_page import read_start_page
 from chimera_s1.app.web.web_part import WebPart
 
 SCHEMA_PATH = "/schema"
-
-_NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class _Application(Litestar):
@@ -62,7 +61,7 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
         [kind for part in parts for kind in part.other_kinds],
     )
     app = _Application(
-        route_handlers=[route for part in parts for route in part.routes],
+        route_handlers=[read_start_page, *(route for part in parts for route in part.routes)],
         dependencies=_dependencies(parts),
         guards=[AccessGuard(access), check_request],
         plugins=[AccessDescription()],
@@ -122,7 +121,7 @@ def _openapi(tags: list[Tag], problem_kinds: Sequence[ProblemKind]) -> OpenAPICo
             route_handlers=[],
             include_in_schema=False,
             opt={"public": True},
-            response_headers={"Content-Security-Policy": _NO_SCRIPTS},
+            response_headers={"Content-Security-Policy": NO_SCRIPTS},
             after_request=_refuse_html_not_found,
         ),
     )

@@ -11,7 +11,7 @@ from chimera_s1.app.web.access.guard import SCHEME
 from chimera_s1.app.web.problem_kinds import ProblemKind
 from chimera_s1.app.web.problems import AnyRequest
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
   color: #1d2733; background: #fff }
 h1, h2, h3 { line-height: 1.2 } h3 { margin: 2rem 0 .5rem } code { font-size: .95em }
@@ -32,6 +32,9 @@ _RULES = {
     "maxLength": "Characters at most",
     "maxItems": "Items at most",
 }
+
+NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
+"""Content-Security-Policy of the pages."""
 
 
 class SchemaPage(OpenAPIRenderPlugin):
@@ -56,7 +59,7 @@ class SchemaPage(OpenAPIRenderPlugin):
         return (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+            f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
             f"<p>{escape(info['summary'])} {_prose(info['description'])}</p>"
             f'<p>For programs: <a href="/schema/openapi.json">openapi.json</a></p>'
             f"<h2>Paths</h2>{_tags(openapi_schema['tags'])}{operations}<h2>Bodies</h2>{structs}"
