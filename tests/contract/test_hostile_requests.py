@@ -24,6 +24,14 @@ ANSWERED = {
     "invalid value": (b"GET /xchg/quotes/spot/%00%ff HTTP/1.1\r\n" + CLOSE, 400),
     "long value": (b"GET /xchg/quotes/spot/" + b"A" * 4_000 + b" HTTP/1.1\r\n" + CLOSE, 400),
     "refused": (b"POST /xchg/treasury/transfer HTTP/1.1\r\nContent-Length: 2\r\n" + CLOSE, 503),
+    "no HTTP": (b"\x16\x03\x01\x02\x00 hello\r\n\r\n", 400),
+    "a length that is none": (b"POST /health HTTP/1.1\r\nContent-Length: x\r\n" + CLOSE, 400),
+    "an upgrade": (
+        b"GET /health HTTP/1.1\r\nHost: s1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        200,
+    ),
+    "a large head": (b"GET /health HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n" + CLOSE, 431),
+    "many headers": (b"GET /health HTTP/1.1\r\n" + b"X: x\r\n" * 200 + CLOSE, 431),
     "garbage headers": (b"GET /health HTTP/1.1\r\nAuthorization: \xff\xfe\r\n" + CLOSE, 200),
 }
 ABANDONED = {

@@ -15,9 +15,11 @@ from chimera_s1_client.transfer import RetryNeeded, interpret_reply
 from tests.contract.treasury_api_client import TRANSFER
 from tests.contract.web_parts import WebParts, description
 
-HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+DOCS = Path(__file__).parents[2] / "docs"
+HOW_TO = DOCS / "how-to"
 ID = "one"
 ACCEPTED = {200, 202}
+CODE = re.compile(r"\b([45][0-9]{2})(?: \| | )`([a-z_.]+)`")
 ROW = re.compile(r"^\| ([0-9][^|]*) \| (.*) \|$", re.MULTILINE)
 
 
@@ -58,6 +60,20 @@ def test_page_gives_the_advice_of_the_service(page: str) -> None:
     assert not {
         (status, text) for status, text in found.items() if advice(status).value not in text
     }
+
+
+def test_pages_give_each_code_the_status_of_the_service(kinds: tuple[ProblemKind, ...]) -> None:
+    """`503 code` in a sentence and `| 503 | code |` in a table, in the runbook and the how-tos."""
+    status_by_code = {kind.code: int(kind.status) for kind in kinds}
+    pages = [DOCS / "runbook.md", *HOW_TO.glob("*.md")]
+    named = {
+        (page.name, code, int(status))
+        for page in pages
+        for status, code in CODE.findall(page.read_text(encoding="utf-8"))
+    }
+
+    assert {page for page, _, _ in named} >= {"runbook.md", "move-money.md", "give-access.md"}
+    assert not {row for row in named if status_by_code.get(row[1]) != row[2]}
 
 
 def test_page_of_transfers_has_every_status_of_its_routes() -> None:

@@ -147,5 +147,5 @@ def assert_problem(
     assert (body["result"], body["message"]) == (expected, body["detail"])
     assert body.get("transfer_id") == key
     assert not [said for said in says if said not in body["message"]], body["message"]
-    assert ("retry-after" in reply.headers) == (status in {429, 503})
+    assert ("retry-after" in reply.headers) == (status in {429, 500, 503})
     return body
