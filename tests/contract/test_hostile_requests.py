@@ -11,7 +11,7 @@ from anyio.abc import SocketStream
 from tests.contract.service_process import TIMEOUT_S, service_process, simulated
 from tests.processes import simulator_process
 
-TIMES = 100
+TIMES = 30
 HOST = b"Host: s1\r\n"
 CLOSE = HOST + b"Connection: close\r\n\r\n"
 ANSWERED = {
