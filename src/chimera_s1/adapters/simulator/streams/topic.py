@@ -111,10 +111,10 @@ class Topic:
 
     def emit(self, payload: bytes) -> int:
         """Queue *payload* for every listener; the number of frames queued."""
-        return sum(
-            _queue(listeners, self._pieces(shape, payload))
-            for shape, listeners in self._listeners.items()
-        )
+        queued = 0
+        for shape, listeners in self._listeners.items():
+            queued += _queue(listeners, self._pieces(shape, payload))
+        return queued
 
     def _pieces(self, shape: FrameShape, payload: bytes) -> tuple[bytes, ...]:
         if shape.microseconds:
