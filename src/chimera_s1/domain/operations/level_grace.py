@@ -47,14 +47,18 @@ class _Spell(Struct, frozen=True):
     """A time for which the state was at least as bad as *level*.
 
     Attributes:
+        due_ms: When its level counts.
         last_ms: When it was last seen to be so.
-        counts: It has outlasted its grace.
     """
 
     level: Level
     began_ms: float
+    due_ms: float
     last_ms: float
-    counts: bool
+
+    @property
+    def counts(self) -> bool:
+        return self.last_ms >= self.due_ms
 
 
 class SettledLevel(Struct, frozen=True):
@@ -81,7 +85,10 @@ class SettledLevel(Struct, frozen=True):
         return max((spell.last_ms - spell.began_ms for spell in behind), default=0.0)
 
     def after(self, seen: SeenState, limit: GraceLimit) -> "SettledLevel":
-        known = {spell.level: spell for spell in self.spells}
+        started = not self.worked and seen.level is not Level.RED
+        # A start that succeeded is no loss: the next one has its whole grace.
+        kept = (spell for spell in self.spells if spell.counts or not started)
+        known = {spell.level: spell for spell in kept}
         spells = tuple(
             spell
             for level in (Level.ORANGE, Level.RED)
@@ -111,8 +118,8 @@ def _continued(
     if seen.level < level:
         over = spell is None or seen.at_ms - spell.last_ms >= limit.settle_ms
         return None if over else spell
-    began_ms = seen.at_ms if spell is None else spell.began_ms
-    lasted = seen.at_ms - began_ms >= limit.grace_ms(seen.grace_ms)
-    return _Spell(
-        level, began_ms, seen.at_ms, counts=lasted or (spell is not None and spell.counts)
-    )
+    due_ms = seen.at_ms + limit.grace_ms(seen.grace_ms)
+    if spell is None:
+        return _Spell(level, began_ms=seen.at_ms, due_ms=due_ms, last_ms=seen.at_ms)
+    # Another cause may shorten the grace, and never extends it.
+    return _Spell(level, spell.began_ms, min(spell.due_ms, due_ms), seen.at_ms)

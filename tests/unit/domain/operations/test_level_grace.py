@@ -134,7 +134,9 @@ def test_a_level_counts_at_the_end_of_its_grace() -> None:
 
 def test_a_good_moment_does_not_grant_the_grace_again() -> None:
     """A connection that comes back for less than the settle time is still the same loss."""
-    assert levels((0, RED), (4, GREEN), (8, RED), (10, RED)) == [YELLOW, GREEN, YELLOW, RED]
+    comes_and_goes = levels((0, GREEN), (1, RED), (5, GREEN), (9, RED), (11, RED))
+
+    assert comes_and_goes == [GREEN, YELLOW, GREEN, YELLOW, RED]
 
 
 def test_a_level_is_lowered_when_the_state_has_been_better_for_the_settle_time() -> None:
@@ -145,10 +147,10 @@ def test_a_level_is_lowered_when_the_state_has_been_better_for_the_settle_time()
 
 def test_a_level_does_not_flap() -> None:
     """Lost for 3 s, back for 3 s, for a minute: one change to RED, none back."""
-    shown_each_second = levels(*((s, RED if s % 6 < 3 else GREEN) for s in range(60)))
+    shown_each_second = levels(*((s, RED if s % 6 >= 3 else GREEN) for s in range(60)))
 
-    assert RED not in shown_each_second[:12]
-    assert set(shown_each_second[12:]) == {RED}
+    assert RED not in shown_each_second[:15]
+    assert set(shown_each_second[15:]) == {RED}
 
 
 def test_red_after_a_long_orange_has_a_grace_of_its_own() -> None:
@@ -156,7 +158,9 @@ def test_red_after_a_long_orange_has_a_grace_of_its_own() -> None:
 
 
 def test_orange_counts_from_when_the_state_was_at_least_so_bad() -> None:
-    assert levels((0, RED), (5, ORANGE), (10, ORANGE)) == [YELLOW, YELLOW, ORANGE]
+    worse = levels((0, GREEN), (1, RED), (6, ORANGE), (11, ORANGE))
+
+    assert worse == [GREEN, YELLOW, YELLOW, ORANGE]
 
 
 def test_a_cause_without_grace_counts_at_once() -> None:
@@ -165,6 +169,25 @@ def test_a_cause_without_grace_counts_at_once() -> None:
 
     assert lost.level is YELLOW
     assert lost.after(SeenState(RED, 0, 1_000), AS_STATED).level is RED
+
+
+def test_another_cause_has_its_own_grace_and_does_not_extend_the_first() -> None:
+    """A start that reads its listing after 12 s is RED after 10 s more, not at once."""
+    steps = [(0, 30_000), (12, 10_000), (21, 10_000), (22, 10_000)]
+    settled, start = SettledLevel(), []
+    for at_s, grace_ms in steps:
+        settled = settled.after(SeenState(RED, grace_ms, at_s * 1000), AS_STATED)
+        start.append(settled.level)
+    lost = SettledLevel().after(SeenState(RED, 10_000, 0), AS_STATED)
+
+    assert start == [YELLOW, YELLOW, YELLOW, RED]
+    assert lost.after(SeenState(RED, 30_000, 10_000), AS_STATED).level is RED
+
+
+def test_a_start_that_succeeded_is_no_part_of_the_next_loss() -> None:
+    assert levels((0, RED), (9, GREEN), (11, RED), (20, RED), (21, RED)) == [
+        *(YELLOW, GREEN, YELLOW, YELLOW, RED)
+    ]
 
 
 def test_ready_waits_for_the_first_success_and_for_red() -> None:
