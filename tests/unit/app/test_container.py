@@ -152,8 +152,9 @@ async def test_before_anything_runs_the_service_is_not_ready(tmp_path: Path) -> 
         snapshot = container.health().snapshot()
 
     assert not snapshot.ready
-    red = {each.name for each in snapshot.components if each.level is Level.RED}
-    assert {"feed.spot", "feed.perp", "redis"} <= red
+    waiting = {each.name: each.level for each in snapshot.components if not each.ready}
+    assert {"feed.spot", "feed.perp", "redis"} <= waiting.keys()
+    assert Level.RED not in waiting.values(), "a start is not RED before its grace"
 
 
 async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -> None:
