@@ -65,7 +65,8 @@ class Connections:
         self.requests_max = maximum - PROBE_RESERVE
         self.closed: Counter[CloseReason] = Counter()
         self.requests_refused = 0
-        self._open: set[OpenConnection] = set()
+        # In the order of arrival, which decides where loop time (whole ms) does not.
+        self._open: dict[OpenConnection, None] = {}
 
     @property
     def count(self) -> int:
@@ -82,13 +83,13 @@ class Connections:
                 self.closed[CloseReason.FULL] += 1
                 return False
             # Removed now: the socket closes in this turn of the loop, its callback comes later.
-            self._open.discard(victim)
+            del self._open[victim]
             victim.end(CloseReason.DISPLACED)
-        self._open.add(connection)
+        self._open[connection] = None
         return True
 
     def remove(self, connection: OpenConnection) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
 
     def end_overdue(self, now: float) -> None:
         """End each connection whose deadline has passed; called once a second."""
