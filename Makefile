@@ -53,6 +53,10 @@ test-arango: $(INSTALLED) ## run the ledger store tests against a real ArangoDB 
 bench: $(INSTALLED) ## print CPU cost, latency and memory of a message, and the cost of a transfer (ARGS="--quick")
 	@exec $(BIN)/python -m tests.load.bench $(ARGS)
 
+.PHONY: bench-door
+bench-door: $(INSTALLED) ## attack the HTTP server and print how late quotes are meanwhile (ARGS="--quick")
+	@exec $(BIN)/python -m tests.load.bench --only door $(ARGS)
+
 .PHONY: soak
 soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the two targets below (SECONDS=60 ARGS="--only stop")
 	@$(BIN)/python -m tests.load.fuzz_frames --seconds $(or $(SECONDS),60)

@@ -18,6 +18,7 @@ from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from tests.load.bench_consumers import bench_consumers
 from tests.load.bench_context import BenchContext
+from tests.load.bench_door import bench_door
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage
 from tests.load.bench_scaling import bench_shards, bench_symbols
@@ -51,6 +52,7 @@ BENCHES: dict[str, Callable[[BenchContext], Awaitable[None]]] = {
     "consumers": bench_consumers,
     "takeover": bench_takeover,
     "treasury": bench_treasury,
+    "door": bench_door,
 }
 
 

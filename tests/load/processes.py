@@ -120,6 +120,10 @@ class Service:
     def url(self) -> str:
         return self._url
 
+    @property
+    def running(self) -> bool:
+        return self._process.returncode is None
+
     async def ended(self) -> None:
         """Wait for the end of its process."""
         await self._process.wait()
