@@ -24,6 +24,7 @@ from chimera_s1.app.service_settings import Settings, read_settings
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting
 from chimera_s1.app.settings.types import WholeNumber
+from chimera_s1.app.web.connections import Connections
 from chimera_s1.app.web.problem_kinds import ProblemKind
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.access.scopes import Scope
@@ -153,6 +154,7 @@ async def opened(directory: Path) -> AsyncIterator[tuple[Container, tuple[Capabi
         settings=read_settings(environ, SettingsWithHeartbeat),
         connect_redis=unconnected,
         pulse_watchdog=lambda: None,
+        connections=Connections(),
     )
     async with AsyncExitStack() as stack:
         yield container, await open_capabilities(container, stack)
