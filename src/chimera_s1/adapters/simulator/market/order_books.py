@@ -6,7 +6,7 @@ from enum import Enum, auto
 from itertools import accumulate
 from typing import assert_never
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from chimera_s1.adapters.simulator.market.symbols import Level, SymbolSpec
 
@@ -62,11 +62,13 @@ def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
                 bid = max(BOOK_LEVELS + 1, next(tops))
                 books.append(Book(bid, bid + generator.choice(_SPREADS), bid_steps, ask_steps))
             case _Side.BIDS:
-                steps = _other(books[-1].bid_steps, bid_steps)
-                books.append(structs.replace(books[-1], bid_steps=steps))
+                last = books[-1]
+                steps = _other(last.bid_steps, bid_steps)
+                books.append(Book(last.bid, last.ask, steps, last.ask_steps))
             case _Side.ASKS:
-                steps = _other(books[-1].ask_steps, ask_steps)
-                books.append(structs.replace(books[-1], ask_steps=steps))
+                last = books[-1]
+                steps = _other(last.ask_steps, ask_steps)
+                books.append(Book(last.bid, last.ask, last.bid_steps, steps))
             case _:
                 assert_never(side)
     return tuple(books)
