@@ -81,11 +81,15 @@ class Api:
                 raise UnknownRequestError(f"{request.method} {request.path}")
 
     def _query(self, database: Database, request: Request) -> Response:
+        if not request.body:
+            raise UnknownRequestError("a query without a body")
         body = request.json_object()
+        if not isinstance(body.get("query"), str):
+            raise UnknownRequestError("a query without a text")
         options: dict[str, Any] = {**body, **(body.get("options") or {})}
         used = {name: value for name, value in options.items() if value not in _OFF}
         refuse_unknown("query option", used, _QUERY_OPTIONS)
-        query, binds = options.get("query", ""), options.get("bindVars") or {}
+        query, binds = body["query"], options.get("bindVars") or {}
         return self.cursors.start(
             Cursor(
                 id=str(self._store.next_number()),

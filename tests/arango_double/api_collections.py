@@ -90,7 +90,9 @@ def _create_index(store: Store, collection: Collection, wanted: dict[str, Any]) 
     present = next((each for each in collection.indexes.values() if each.same_as(index)), None)
     if present is not None:
         return object_response(200, {**present.view(collection.name), "isNewlyCreated": False})
-    if index.name in collection.indexes or index.name == "primary":
+    if index.name == "primary":
+        raise UnknownRequestError("an index that is named like the primary one")
+    if index.name in collection.indexes:
         raise ArangoError(400, 1005, f"duplicate value for index name '{index.name}'")
     shards, shard_keys = collection.properties["numberOfShards"], collection.properties["shardKeys"]
     if index.unique and shards > 1 and not set(shard_keys) <= set(index.fields):

@@ -38,6 +38,8 @@ def answer_documents(store: Store, database: Database, request: Request) -> Resp
             return _read_many(database[name], request)
         case "POST", [name]:
             return _insert(_writer(store, database, name, request), request)
+        case "DELETE", [name]:
+            return _remove_many(_writer(store, database, name, request), request)
         case (("PUT" | "PATCH" | "DELETE"), [name, key]):
             return _change(_writer(store, database, name, request), key, request)
         case _:
@@ -62,6 +64,16 @@ def _insert(writer: DocumentWriter, request: Request) -> Response:
         return _response(writer, request, writer.insert(body))
     elements, headers = _each(body, writer.insert)
     return Response(_status(writer, request), elements, headers)
+
+
+def _remove_many(writer: DocumentWriter, request: Request) -> Response:
+    keys = request.json()
+    if not isinstance(keys, list):
+        raise UnknownRequestError("a multi-delete whose body is not an array")
+    elements, headers = _each(keys, lambda key: writer.remove(_plain_key(key), None))
+    removed = any("_rev" in each for each in elements)
+    # Where nothing is written there is nothing to wait for.
+    return Response(_status(writer, request) if removed else _NOT_SYNCED, elements, headers)
 
 
 def _change(writer: DocumentWriter, key: str, request: Request) -> Response:
@@ -116,8 +128,8 @@ def _read_many(collection: Collection, request: Request) -> Response:
 
 
 def _plain_key(element: Any) -> str:
-    if isinstance(element, dict) or "/" in str(element):
-        raise UnknownRequestError("documents named by id or by a document")
+    if not isinstance(element, str) or "/" in element:
+        raise UnknownRequestError("documents named by id, by a number or by a document")
     return legal_key(element)
 
 

@@ -75,6 +75,9 @@ class DocumentWriter:
         return _identity(stored)
 
     def _key_of_new(self, body: Document) -> str:
+        generator = self._collection.properties["keyOptions"]["type"]
+        if generator != "traditional":
+            raise UnknownRequestError(f"the key generator {generator!r}")
         if "_key" not in body:
             return str(self._store.next_number())
         if not self._collection.properties["keyOptions"]["allowUserKeys"]:

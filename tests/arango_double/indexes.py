@@ -64,6 +64,8 @@ def parse_index(wanted: dict[str, Any], index_id: str) -> Index:
     refuse_unknown("index option", wanted, ("type", "name", "fields", "unique", "sparse"))
     if wanted.get("type") != "persistent" or wanted.get("sparse"):
         raise UnknownRequestError(f"the index {wanted}")
+    if any(field in {"_id", "_rev"} or "." in field for field in wanted.get("fields") or ()):
+        raise UnknownRequestError(f"an index on {wanted['fields']}")
     if not wanted.get("fields"):
         raise ArangoError(400, 10, "bad parameter: fields")
     return Index(

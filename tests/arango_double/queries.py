@@ -83,7 +83,7 @@ class _Run(Struct, frozen=True):
     def count(self, bind: str) -> int:
         value = self.binds[bind]
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise _wrong_type(bind)
+            raise UnknownRequestError(f"LIMIT {value!r}")
         return value
 
     def equal(self, document: Document, *names: str) -> bool:

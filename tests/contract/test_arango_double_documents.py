@@ -250,3 +250,17 @@ def test_documents_can_be_changed_without_the_api(rig: Rig) -> None:
     stored.delete("a")
     stored.put("z", {"commit_id": "one"})
     assert [each["_key"] for each in stored.all()] == ["z"]
+
+
+@pytest.mark.parametrize(("keys", "status"), [(["a", "none"], 200), (["none"], 202), ([], 202)])
+def test_a_multi_delete_that_writes_nothing_waits_for_nothing(
+    rig: Rig, keys: list[str], status: int
+) -> None:
+    rig.log.insert({"_key": "a"})
+
+    rig.log.delete_many(keys, sync=True)
+
+    assert rig.status == status
+    assert [each.get("errorNum") for each in rig.body] == [
+        None if key == "a" else 1202 for key in keys
+    ]

@@ -146,3 +146,15 @@ def test_anything_unknown_is_answered_with_501(rig: Rig) -> None:
 
     assert len(rig.double.unknown) == len(unknown) + 1
     assert "POST /_api/transaction/begin" in rig.double.unknown[0]
+
+
+def test_what_is_not_known_of_keys_and_indexes_is_answered_with_501(rig: Rig) -> None:
+    index = {"type": "persistent", "fields": ["x"], "unique": True}
+    counted: Any = rig.database.create_collection("counted", key_generator="autoincrement")
+    with rig.refused(501, 9):
+        counted.insert({})
+    for unknown in ({"name": "primary"}, {"fields": ["_id"]}, {"fields": ["x.y"]}):
+        with rig.refused(501, 9):
+            rig.log.add_index({**index, **unknown})
+    with rig.refused(501, 9):
+        rig.log.get_many([7])

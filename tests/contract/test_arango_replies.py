@@ -129,7 +129,7 @@ async def test_an_error_for_one_of_many_documents_is_not_read_as_missing(
     store_harness: ArangoStoreHarness,
 ) -> None:
     await append_commits(store_harness.events, 1)
-    keys: list[Any] = [f"{LEDGER}-{1:016d}", 7, f"{LEDGER}-{2:016d}"]
+    keys: list[Any] = [f"{LEDGER}-{1:016d}", "a b", f"{LEDGER}-{2:016d}"]
 
     with pytest.raises(StoreUnavailableError, match="rejected one of several documents: 1221"):
         await store_harness.arango.run_command(
