@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from chimera_s1.adapters.regular_file import open_regular, read_bounded
 from chimera_s1.domain.errors import InvalidValueError
 
 SECRET_BYTES_MAX = 65_536
@@ -63,19 +64,15 @@ def read_secret(path: Path) -> str:
         InvalidValueError: The file cannot be read, others may write it, or it is not one line.
     """
     try:
-        # Not blocking: opening a FIFO would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            _check_mode(path, os.fstat(descriptor).st_mode)
-            content = file.read(SECRET_BYTES_MAX + 1)
+        with open_regular(path) as file:
+            _check_mode(path, os.fstat(file.fileno()).st_mode)
+            content = read_bounded(file, path, SECRET_BYTES_MAX)
     except OSError as error:
         raise InvalidValueError(f"{path} cannot be read: {error.strerror}") from error
     return _one_line(path, content)
 
 
 def _check_mode(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        raise InvalidValueError(f"{path} is not a regular file")
     if mode & _WRITABLE_BY_OTHERS:
         raise InvalidValueError(
             f"{path} can be changed by other users (mode {stat.S_IMODE(mode):04o}); "
@@ -84,8 +81,6 @@ def _check_mode(path: Path, mode: int) -> None:
 
 
 def _one_line(path: Path, content: bytes) -> str:
-    if len(content) > SECRET_BYTES_MAX:
-        raise InvalidValueError(f"{path} is larger than {SECRET_BYTES_MAX} bytes")
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

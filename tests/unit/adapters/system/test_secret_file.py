@@ -65,14 +65,14 @@ def test_a_link_is_followed(path: Path) -> None:
     ("spoil", "reason"),
     [
         (Path.unlink, "cannot be read: No such file"),
-        (make_directory, "cannot be read|is not a regular file"),
-        (make_fifo, "is not a regular file"),
+        (make_directory, "cannot be read: a directory, not a regular file"),
+        (make_fifo, "cannot be read: a FIFO .named pipe., not a regular file"),
         (make_writable, "can be changed by other users .mode 0620.; run chmod go-w"),
         (containing(b"\n"), "is empty"),
         (containing(b"hunter2\nnever"), "has more than one line"),
         (containing(b"hunter2\0"), "has more than one line, or control"),
         (containing(b"hunter2\xff"), "is not UTF-8 text"),
-        (containing(b"x" * (SECRET_BYTES_MAX + 1)), "is larger than 65536 bytes"),
+        (containing(b"x" * (SECRET_BYTES_MAX + 1)), "cannot be read: larger than 65536 bytes"),
     ],
 )
 def test_a_file_that_cannot_be_the_secret_is_refused_and_not_quoted(
