@@ -32,7 +32,7 @@ async def main(source: str, target: str, amount: str) -> None:
         try:
             result = await client.transfer(request, wait_s=60)
         except ProblemError as error:
-            raise SystemExit(f"refused, nothing was moved: {error}") from error
+            raise SystemExit(f"refused, this request moves nothing: {error}") from error
     match result:
         case TransferOk():
             print("moved")

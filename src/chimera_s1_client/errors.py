@@ -60,9 +60,17 @@ class ConflictError(ProblemError):
     """409: the state of the service forbids it, not the request itself."""
 
 
+class KeyReusedError(ProblemError):
+    """422 `key_reused`: the id belongs to another transfer, which may have moved money. Look at it
+    with `find` before anything is requested under a new id.
+    """
+
+
 class UnavailableError(ProblemError):
     """429, 5xx: the same request may succeed later. Whether it was accepted is not known."""
 
+
+KEY_REUSED_CODE = "key_reused"
 
 _KINDS: dict[int, type[ProblemError]] = {
     HTTPStatus.UNAUTHORIZED: AccessError,
@@ -77,4 +85,6 @@ def problem_error(problem: Problem) -> ProblemError:
     """The error for *problem*, of the type that its status has."""
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnavailableError(problem)
+    if problem.code == KEY_REUSED_CODE:
+        return KeyReusedError(problem)
     return _KINDS.get(problem.status, RequestInvalidError)(problem)

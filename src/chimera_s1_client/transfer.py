@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from chimera_s1_client.errors import Problem, ProblemError, problem_error
+from chimera_s1_client.errors import KEY_REUSED_CODE, Problem, ProblemError, problem_error
 from chimera_s1_client.http_session import HttpReply
 
 NOT_FOUND_CODE = "treasury.not_found"
@@ -20,6 +20,7 @@ _REJECTED_STATUSES = {
     HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 
@@ -115,11 +116,19 @@ def interpret_reply(reply: HttpReply, transfer_id: str) -> ReplyMeaning:
     if reply.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
         return _interpret_result(reply, transfer_id)
     problem = read_problem(reply)
-    if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+    if _refused_by_rule(problem):
         return TransferFailed(transfer_id, str(problem), problem.code)
     if reply.status in _REJECTED_STATUSES:
         return Rejected(problem_error(problem))
     return RetryNeeded(str(problem), problem.retry_after_ms)
+
+
+def _refused_by_rule(problem: Problem) -> bool:
+    """A rule's answer is stored under the id. `key_reused` says nothing about the transfer that has
+    the id, and a 422 without a code is not from the service.
+    """
+    by_rule = problem.code not in {"", KEY_REUSED_CODE}
+    return problem.status == HTTPStatus.UNPROCESSABLE_ENTITY and by_rule
 
 
 def read_problem(reply: HttpReply) -> Problem:

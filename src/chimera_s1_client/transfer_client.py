@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from chimera_s1_client.errors import AccessError, NoReplyError
+from chimera_s1_client.errors import AccessError, KeyReusedError, NoReplyError
 from chimera_s1_client.http_session import HttpReply, HttpSession
 from chimera_s1_client.transfer import (
     Rejected,
@@ -73,6 +73,7 @@ class TransferClient:
         another process too, continues: it never moves money twice.
 
         Raises:
+            KeyReusedError: The id belongs to another transfer.
             ProblemError: The service refuses the request, and no earlier request of this call can
                 have been accepted.
         """
@@ -116,6 +117,8 @@ class _Call:
                 return meaning
             case TransferPending():
                 return await self._poll_until_finished(meaning)
+            case Rejected(error=KeyReusedError() as error):
+                raise error  # earlier requests of this call had the same id
             case Rejected(error=error):
                 if self._body is None or self._requests == 1:
                     raise error

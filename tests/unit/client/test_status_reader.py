@@ -1,7 +1,5 @@
 """A venue is SILENT when the service has written nothing about it for long."""
 
-import anyio
-
 from chimera_s1_client.quote import VENUES, Instrument
 from chimera_s1_client.status_reader import StatusReader
 from tests.virtual_time import EPOCH_MS, LoopClock, on_virtual_time
@@ -24,9 +22,9 @@ async def test_a_venue_is_silent_until_something_is_written_and_when_nothing_is(
 
     status.hear("spot", f"{EPOCH_MS}-0", first=False)
     assert states(status) == ["UNKNOWN", "SILENT"]
-    await anyio.sleep(9.9)
+    await LoopClock().sleep_ms(9_900)
     assert states(status) == ["UNKNOWN", "SILENT"]
-    await anyio.sleep(0.2)
+    await LoopClock().sleep_ms(200)
     assert states(status) == ["SILENT", "SILENT"]
 
 

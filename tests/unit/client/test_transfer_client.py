@@ -10,6 +10,7 @@ from chimera_s1_client import (
     AccessError,
     ConflictError,
     HttpReply,
+    KeyReusedError,
     NoReplyError,
     NotFoundError,
     ProblemError,
@@ -85,6 +86,8 @@ def test_only_some_replies_are_definite(given: HttpReply, meaning: ReplyMeaning)
         (reply(409, code="halted"), ConflictError, "status 409 halted"),
         (reply(413), RequestInvalidError, "status 413"),
         (reply(415), RequestInvalidError, "status 415"),
+        (reply(422, code="key_reused"), KeyReusedError, "status 422 key_reused"),
+        (HttpReply(422, b"<html>"), RequestInvalidError, "status 422"),
     ],
     ids=repr,
 )
@@ -176,6 +179,19 @@ def test_a_refusal_is_an_error_only_without_an_earlier_request() -> None:
     assert isinstance(unknown, TransferPending)
     assert not unknown.accepted
     assert isinstance(unknown.refused, AccessError)
+
+
+@pytest.mark.parametrize("earlier", [(), (LOST,)], ids=["first", "after a lost reply"])
+def test_an_id_of_another_transfer_is_no_failure(earlier: tuple[NoReplyError, ...]) -> None:
+    """That one may have moved the money: "failed, use a new id" would move it again."""
+    assert isinstance(request(*earlier, reply(422, code="key_reused")).result, KeyReusedError)
+
+
+def test_a_422_of_a_proxy_says_nothing_about_an_earlier_request() -> None:
+    unknown = request(LOST, HttpReply(422, b"<html>")).result
+
+    assert isinstance(unknown, TransferPending)
+    assert not unknown.accepted
 
 
 def test_an_accepted_transfer_is_polled_until_it_is_finished() -> None:

@@ -155,6 +155,8 @@ def test_a_rejection_is_final_only_after_a_single_request(files: SavedTransfers)
         (OK, 0, "OK transfer t-1: 12.5 USDT from SPOT to FUT, moved"),
         (answer("FAIL", message="-5013"), 1, "FAIL transfer t-1: 12.5 USDT from SPOT to FUT"),
         (reply(422, code="above_max"), 1, "FAIL "),
+        (reply(422, code="key_reused"), 1, "FAIL "),
+        (HttpReply(422, b"<html>"), 2, "FAIL "),
         (reply(409, code="halted"), 1, "FAIL "),
         (reply(400), 2, "FAIL "),
         (PENDING, 3, "PENDING "),

@@ -129,7 +129,7 @@ class AcceptTransfers:
         )
         raise KeyReusedError(
             f"this key was used for a transfer with a different {', '.join(differing)}; "
-            "use a new key"
+            "check that one before you use a new key"
         )
 
     async def _wait_for_result(self, outcome: TransferOutcome, version: int) -> TransferOutcome:

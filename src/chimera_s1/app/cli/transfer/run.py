@@ -26,6 +26,7 @@ from chimera_s1.domain.treasury.limits import Wallet, direction_between
 from chimera_s1_client import (
     ConflictError,
     HttpSession,
+    KeyReusedError,
     NotFoundError,
     ProblemError,
     TransferFailed,
@@ -190,7 +191,7 @@ def exit_code_and_message(ended: SavedCallOutcome) -> tuple[int, str]:
                 f"FAIL {name}, not moved: {url} never accepted it, and it is too old to be sent "
                 "now; request a new transfer"
             )
-        case ConflictError() as error:
+        case ConflictError() | KeyReusedError() as error:
             return FAIL, f"FAIL {name}, refused by {url}: {error}"
         case ProblemError() as error:
             return USAGE_ERROR, f"FAIL {name}, refused by {url}: {error}"

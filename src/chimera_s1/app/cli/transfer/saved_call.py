@@ -10,6 +10,7 @@ from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTran
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1_client import (
     HttpReply,
+    KeyReusedError,
     NotFoundError,
     ProblemError,
     TransferClient,
@@ -114,7 +115,7 @@ class SavedTransferCall:
 
     def _refused(self, error: ProblemError) -> CallResult:
         """Final only where no earlier request can be accepted later."""
-        if self._saved.attempts == 1:
+        if self._saved.attempts == 1 or isinstance(error, KeyReusedError):
             return error
         return _unknown(self._saved.transfer_id, error)
 
