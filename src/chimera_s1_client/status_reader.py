@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from chimera_s1_client.cluster_streams import ClusterStreams, RedisUnavailableError
+from chimera_s1_client.cluster_streams import RedisUnavailableError
 from chimera_s1_client.quote import Condition, Instrument, State
-from chimera_s1_client.stream_cursor import BEFORE_ALL, Entry, StreamCursor
+from chimera_s1_client.stream_cursor import BEFORE_ALL, Command, Entry, StreamCursor
 from chimera_s1_client.venue_conditions import VenueConditions, status_stream
 
 ROUND_TRIPS = "metrics:events:s1.ws_rtt"
@@ -16,6 +17,14 @@ HISTORY_MAX = 10_000
 """Entries of a status stream that are read at the start; the oldest are left out."""
 
 _COUNT = 500
+
+
+class Streams(Protocol):
+    """`ClusterStreams`, or another client of the cluster."""
+
+    async def read(self, commands: Sequence[Command]) -> list[list[Entry] | RedisUnavailableError]:
+        """As `ClusterStreams.read`."""
+        ...
 
 
 class StatusReader:
@@ -34,7 +43,7 @@ class StatusReader:
         self._now_ms = now_ms
         self._heard_s: dict[str, float] = {}
 
-    async def begin(self, streams: ClusterStreams) -> None:
+    async def begin(self, streams: Streams) -> None:
         """Read the history of all venues.
 
         Raises:
@@ -44,7 +53,7 @@ class StatusReader:
             await self._read_history(streams, venue)
         await self.read(streams)
 
-    async def read(self, streams: ClusterStreams) -> None:
+    async def read(self, streams: Streams) -> None:
         """Read what is new.
 
         Raises:
@@ -81,7 +90,7 @@ class StatusReader:
         heard_s = _now_s() - max(0, age_ms) / 1000
         self._heard_s[venue] = max(heard_s, self._heard_s.get(venue, heard_s))
 
-    async def _read_history(self, streams: ClusterStreams, venue: str) -> None:
+    async def _read_history(self, streams: Streams, venue: str) -> None:
         name = status_stream(venue)
         [reply] = await streams.read([("XREVRANGE", name, "+", "-", "COUNT", HISTORY_MAX)])
         if isinstance(reply, RedisUnavailableError):

@@ -43,7 +43,7 @@ def test_a_row_shows_the_entry_and_its_age(mid: str, shown: str) -> None:
             ("src", "binance.spot.bookTicker"),
         ),
     )
-    row = row_of(quote, now_ms=1772514460893)
+    row = row_of(quote, "STALE", now_ms=1772514460893)
     assert row.instrument == "spot/BTCUSDT"
     assert row.cells == {
         "bid": "28.314",
@@ -52,6 +52,7 @@ def test_a_row_shows_the_entry_and_its_age(mid: str, shown: str) -> None:
         "spread": "0.35",
         "top1": "1,197,930",
         "age": "893",
+        "state": "STALE",
         "source": "binance.spot.bookTicker",
     }
 
@@ -59,6 +60,7 @@ def test_a_row_shows_the_entry_and_its_age(mid: str, shown: str) -> None:
 ROWS = [
     Row(
         f"spot/1000PEPE{number}USDT",
+        "1772514460893-0",
         {
             "bid": "0.00002514523",
             "ask": "0.00002514524",
@@ -66,6 +68,7 @@ ROWS = [
             "spread": "0.35",
             "top1": "1,197,930",
             "age": "893",
+            "state": "LIVE" if number else "STALE",
             "source": "binance.spot.bookTicker",
         },
     )
@@ -87,9 +90,19 @@ def test_a_column_is_left_out_whole_and_no_figure_is_cut(width: int) -> None:
         assert len(lines) == len(ROWS) + 4  # no cell is folded
 
 
-def test_80_columns_have_room_for_bid_ask_and_age() -> None:
-    assert columns_that_fit(ROWS, ALL_COLUMNS, 80) == ("bid", "ask", "top1", "age")
+def test_80_columns_have_room_for_bid_ask_age_and_state() -> None:
+    assert columns_that_fit(ROWS, ALL_COLUMNS, 80) == ("bid", "ask", "age", "state")
+    assert columns_that_fit(ROWS, ALL_COLUMNS, 50) == ("bid", "state")
     assert columns_that_fit(ROWS, ALL_COLUMNS, 200) == ALL_COLUMNS
+
+
+def test_a_quote_that_is_not_to_be_trusted_has_a_colour() -> None:
+    output = StringIO()
+    console = Console(file=output, width=200, force_terminal=True, color_system="standard")
+    console.print(quote_table(ROWS, ALL_COLUMNS))
+    coloured = [line for line in output.getvalue().splitlines() if "\x1b[33m" in line]
+    assert len(coloured) == 1
+    assert "STALE" in coloured[0]
 
 
 def test_pages_show_every_row_and_turn_around() -> None:

@@ -33,7 +33,7 @@ def tail(  # noqa: PLR0917  # typer passes options by name
             metavar="NAME,...",
             help="Which to show. Where the terminal has no room for all, the last are left out.",
         ),
-    ] = "bid,ask,mid,spread,top1,age,source",
+    ] = "bid,ask,mid,spread,top1,age,state,source",
     once: Annotated[bool, typer.Option("--once", help="Print one table and exit.")] = False,
     count: Annotated[
         int,
@@ -45,7 +45,8 @@ def tail(  # noqa: PLR0917  # typer passes options by name
     """Show the newest quote of each instrument, read from the Redis Streams every second.
 
     A live table in a terminal, where n and p turn the pages; elsewhere one line
-    for each new quote. Age is this machine's clock minus the quote's ts.
+    for each new quote and each change of its state. Age is this machine's clock
+    minus the quote's ts; state is what mkt:status:* says now, as in the client.
 
         chimera-s1 tail BTCUSDT perp/ETHUSDT
     """

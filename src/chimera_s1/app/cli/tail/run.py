@@ -1,6 +1,6 @@
 """Runs `tail`: reads the newest quotes from their streams into a live table or lines."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -9,7 +9,6 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.output import (
     StatusLine,
@@ -23,23 +22,18 @@ from chimera_s1.app.cli.shared.stream_store_location import (
     settings_with_stream_store,
 )
 from chimera_s1.app.cli.tail.keys import next_key, single_keys
-from chimera_s1.app.cli.tail.table import (
-    HEADINGS,
-    Pages,
-    Row,
-    columns_that_fit,
-    quote_table,
-    row_of,
-)
+from chimera_s1.app.cli.tail.quote_rows import QuoteRows
+from chimera_s1.app.cli.tail.table import HEADINGS, Pages, Row, columns_that_fit, quote_table
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.market.instrument_selection import SymbolFilter
-from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
 
 REFRESH_MS = 1000
 _FRAME_LINES = 7  # the table's own lines, two captions, the line above it
 _TURNS = {"n": 1, " ": 1, "\x1b[B": 1, "\x1b[6~": 1, "p": -1, "\x1b[A": -1, "\x1b[5~": -1}
 """Pages to turn by key; the last two of each are the arrow and Page Up or Down."""
-_WIDTHS = {"bid": 14, "ask": 14, "mid": 16, "spread": 10, "top1": 14, "age": 8, "source": 0}
+_WIDTHS = {
+    "bid": 14, "ask": 14, "mid": 16, "spread": 10, "top1": 14, "age": 8, "state": 10, "source": 22,
+}  # fmt: skip
 _INSTRUMENT_WIDTH = 22
 
 
@@ -65,25 +59,21 @@ async def tail_streams(options: TailOptions) -> None:
     settings, location = settings_with_stream_store(options.redis, options.state_dir)
     print_status(f"reading {location}")
     async with connected(location, settings) as client:
-        reader = RedisQuoteReader(client)
+        rows = QuoteRows(client, options.symbol_filter, clock)
         if options.once:
-            _print_once(await _newest(reader, options.symbol_filter), options, clock.now_ms())
+            _print_once(await rows.read(), options)
+            if rows.trouble:
+                print_status(rows.trouble)
         elif stdout_console().is_terminal:
-            await _redraw(reader, options, clock)
+            await _redraw(rows, options, clock)
         else:
-            await _print_lines(reader, options, clock)
+            await _print_lines(rows, options, clock)
 
 
-async def _newest(reader: QuoteReader, symbol_filter: SymbolFilter) -> tuple[PublishedQuote, ...]:
-    named = tuple(sorted(symbol_filter.named))
-    return await reader.newest(await reader.instruments() if symbol_filter.every else named)
-
-
-def _print_once(quotes: Sequence[PublishedQuote], options: TailOptions, now_ms: int) -> None:
-    if not quotes:
+def _print_once(rows: Sequence[Row], options: TailOptions) -> None:
+    if not rows:
         raise PublisherUnavailableError("this Redis has no quote of these instruments yet")
     console = stdout_console()
-    rows = [row_of(quote, now_ms) for quote in quotes]
     if console.is_terminal:
         columns = columns_that_fit(rows, options.columns, console.width)
         console.print(quote_table(rows, columns))
@@ -95,7 +85,7 @@ def _print_once(quotes: Sequence[PublishedQuote], options: TailOptions, now_ms: 
         print_line(_line(row, options.columns))
 
 
-async def _redraw(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
+async def _redraw(rows: QuoteRows, options: TailOptions, clock: SystemClock) -> None:
     pages = Pages()
     console = stdout_console()
     with single_keys() as keys, Live(console=console, auto_refresh=False, screen=False) as live:
@@ -103,8 +93,9 @@ async def _redraw(reader: QuoteReader, options: TailOptions, clock: SystemClock)
             view = _View(live, pages, options.columns, has_keys=keys)
             if keys:
                 tasks.start_soon(_follow_keys, view, tasks.cancel_scope)
-            async for quotes, last_error in _each_second(reader, options.symbol_filter, clock):
-                view.update([row_of(quote, clock.now_ms()) for quote in quotes], last_error)
+            while True:
+                view.update(await rows.read_or_explain(), rows.trouble)
+                await clock.sleep_ms(REFRESH_MS)
 
 
 class _View:
@@ -118,10 +109,10 @@ class _View:
         self._columns = columns
         self._has_keys = has_keys
         self._rows: Sequence[Row] = ()
-        self._error = ""
+        self._trouble = ""
 
-    def update(self, rows: Sequence[Row], error: str) -> None:
-        self._rows, self._error = rows, error
+    def update(self, rows: Sequence[Row], trouble: str) -> None:
+        self._rows, self._trouble = rows, trouble
         self._draw()
 
     def turn(self, by: int) -> None:
@@ -131,12 +122,15 @@ class _View:
     def _draw(self) -> None:
         console = self._live.console
         if not self._rows:
-            self._live.update(Text(self._error or "no quote yet"), refresh=True)
+            self._live.update(Text(self._trouble or "no quote yet"), refresh=True)
             return
         shown, page = self._pages.of(self._rows, max(1, console.height - _FRAME_LINES))
         columns = columns_that_fit(self._rows, self._columns, console.width)
         how = "n: next, p: previous, q: quit" if self._has_keys else "name the ones to show"
-        parts = [f"{page} ({how})" if page else "", _left_out(self._columns, columns)]
+        parts = [
+            f"{page} ({how})" if page else "",
+            self._trouble or _left_out(self._columns, columns),
+        ]
         captions = [Text(part) for part in parts if part]
         self._live.update(Group(quote_table(shown, columns), *captions), refresh=True)
 
@@ -154,34 +148,23 @@ def _left_out(wanted: Sequence[str], shown: Sequence[str]) -> str:
     return f"no room for {', '.join(left_out)}: choose with --columns" if left_out else ""
 
 
-async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
+async def _print_lines(rows: QuoteRows, options: TailOptions, clock: SystemClock) -> None:
     progress = StatusLine()
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, str]] = {}
     lines = 0
     print_line(_heading(options.columns))
-    async for quotes, last_error in _each_second(reader, options.symbol_filter, clock):
-        if last_error:
-            progress.show(last_error)
-        for quote in quotes:
-            name = str(quote.instrument)
-            if seen.get(name) == quote.entry_id:
+    while True:
+        found = await rows.read_or_explain()
+        if rows.trouble:
+            progress.show(rows.trouble)
+        for row in found:
+            if seen.get(row.instrument) == (shown := (row.entry_id, row.cells["state"])):
                 continue
-            seen[name] = quote.entry_id
-            print_line(_line(row_of(quote, clock.now_ms()), options.columns))
+            seen[row.instrument] = shown
+            print_line(_line(row, options.columns))
             lines += 1
             if lines == options.count:
                 return
-
-
-async def _each_second(
-    reader: QuoteReader, symbol_filter: SymbolFilter, clock: SystemClock
-) -> AsyncIterator[tuple[Sequence[PublishedQuote], str]]:
-    """The newest quotes and no error, or no quotes and the error: Redis may come back."""
-    while True:
-        try:
-            yield await _newest(reader, symbol_filter), ""
-        except PublisherUnavailableError as error:
-            yield (), f"{error}; retrying"
         await clock.sleep_ms(REFRESH_MS)
 
 

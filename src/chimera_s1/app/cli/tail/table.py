@@ -8,6 +8,7 @@ from rich.table import Table
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
+from chimera_s1_client.quote import Condition
 
 HEADINGS = {
     "bid": "bid",
@@ -16,12 +17,14 @@ HEADINGS = {
     "spread": "spread bps",
     "top1": "top1 USDT",
     "age": "age ms",
+    "state": "state",
     "source": "source",
 }
 """By the name of the column in `--columns`; the instrument is always shown."""
 
 ALL_COLUMNS = tuple(HEADINGS)
-_LEFT_OUT_FIRST = ("source", "mid", "spread", "top1", "age", "ask")
+UNTRUSTED_STYLE = "yellow"
+_LEFT_OUT_FIRST = ("source", "mid", "spread", "top1", "age", "ask", "state")
 _INSTRUMENT = "instrument"
 _BORDER, _PER_COLUMN = 1, 3
 """Width of the table's own characters: at its edge, and for each column."""
@@ -31,14 +34,16 @@ class Row(Struct, frozen=True):
     """A quote as text; *cells* by name of the column."""
 
     instrument: str
+    entry_id: str
     cells: dict[str, str]
 
 
-def row_of(quote: PublishedQuote, now_ms: int) -> Row:
+def row_of(quote: PublishedQuote, state: str, now_ms: int) -> Row:
     """Age is *now_ms* minus the quote's ts."""
     fields = dict(quote.fields)
     return Row(
         str(quote.instrument),
+        quote.entry_id,
         {
             "bid": fields["bid1"],
             "ask": fields["ask1"],
@@ -46,6 +51,7 @@ def row_of(quote: PublishedQuote, now_ms: int) -> Row:
             "spread": f"{float(fields['spread_bps']):.2f}",
             "top1": f"{float(fields['top1_usdt']):,.0f}",
             "age": str(now_ms - int(fields["ts"])),
+            "state": state,
             "source": fields["src"],
         },
     )
@@ -82,10 +88,15 @@ def quote_table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     table = Table()
     table.add_column(_INSTRUMENT, overflow="fold")
     for name in columns:
-        justify = "left" if name == "source" else "right"
+        justify = "left" if name in {"state", "source"} else "right"
         table.add_column(HEADINGS[name], justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(row.instrument, *(row.cells[name] for name in columns))
+        trusted = Condition(row.cells["state"]).trusted
+        table.add_row(
+            row.instrument,
+            *(row.cells[name] for name in columns),
+            style="" if trusted else UNTRUSTED_STYLE,
+        )
     return table
 
 
