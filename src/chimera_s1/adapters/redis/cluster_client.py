@@ -44,6 +44,10 @@ class _Login(CredentialProvider):
         user = self._credentials.user
         return (user, password) if user else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """As above: redis-py's own logs a warning for each new connection."""
+        return self.get_credentials()
+
 
 class ClusterClient(RedisCluster):
     """`RedisCluster` with workarounds; *on_error_reply* gets the errors redis-py handles itself."""

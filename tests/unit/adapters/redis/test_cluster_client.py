@@ -25,9 +25,11 @@ PASSWORD = "correct-horse-battery"
 
 
 async def test_wrong_credentials_are_a_configuration_error(
-    redis_binary: Path, tmp_path: Path
+    redis_binary: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A wrong or missing password: the error names the setting, not the value."""
+    """A wrong or missing password: the error names the setting, not the value. A right one is no
+    line in the log, of redis-py either.
+    """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         await embedded.nodes[0].execute("CONFIG", "SET", "requirepass", PASSWORD)
         for wrong in ("wrong-" + PASSWORD, ""):
@@ -42,6 +44,7 @@ async def test_wrong_credentials_are_a_configuration_error(
             report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
             assert (report.published, await problem_of(publisher)) == (1, "")
             assert PASSWORD not in repr(client)
+    assert [record for record in caplog.records if record.name.startswith("redis")] == []
 
 
 async def test_a_changed_password_is_reported_with_the_name_of_its_setting(
