@@ -1,11 +1,15 @@
 """Tables in a terminal of 80 columns keep their names and figures whole."""
 
+from collections.abc import Iterator
 from io import StringIO
 from types import ModuleType
 
 import pytest
+import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
+from chimera_s1.app.cli.application import app
 from chimera_s1.app.cli.config import command as config
 from chimera_s1.app.cli.config.effective_settings import effective_settings
 from chimera_s1.app.cli.drill import report
@@ -71,3 +75,33 @@ def test_drill_results_in_a_pipe_fit_into_80_columns(capsys: pytest.CaptureFixtu
     assert head.split()[:3] == ["drill", "noticed", "s"]
     assert {row.split()[1] for row in rows} == {"MISS"}
     assert max(map(len, [head, *rows])) <= 80
+
+
+def test_drills_are_listed_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Targets are wrapped below the fault."""
+    output = printed_on(report, monkeypatch, 80)
+
+    report.print_catalogue(DRILLS, as_json=False)
+
+    faults, targets = capsys.readouterr().out.splitlines(), output.getvalue().splitlines()
+    assert [line.split()[0] for line in faults] == [drill.name for drill in DRILLS]
+    assert len(targets) > len(DRILLS)
+    assert {line[:16] for line in targets} == {" " * 16}
+    assert max(map(len, [*faults, *targets])) <= 80
+
+
+def help_texts(command: object, name: str) -> Iterator[tuple[str, str]]:
+    """The names and the help of *command* and of the commands in it."""
+    yield name, str(getattr(command, "help", ""))
+    if isinstance(command, TyperGroup):
+        for each, inner in command.commands.items():
+            yield from help_texts(inner, f"{name} {each}")
+
+
+@pytest.mark.parametrize(("name", "text"), [*help_texts(typer.main.get_command(app), "chimera-s1")])
+def test_help_is_not_wrapped_twice_in_80_columns(name: str, text: str) -> None:
+    """Lines of help are printed as they are, with a space at each side; the first may wrap."""
+    _, *lines = text.splitlines()
+    assert [line for line in lines if len(line) > 78] == [], name

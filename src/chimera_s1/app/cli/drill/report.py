@@ -37,9 +37,10 @@ def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
     if as_json:
         print_json([{"drill": d.name, "fault": d.fault, "targets": d.targets} for d in drills])
         return
+    console = stdout_console()
     for each in drills:
         print_line(f"{each.name:<14}  {each.fault}")
-        print_line(f"{'':<14}  {_targets(each)}")
+        _print_indented(console, _targets(each), 16)
 
 
 def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
@@ -57,14 +58,14 @@ def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
     for result in results:
         print_line(f"\n{result.drill.name}: {_verdict(result)}")
         for finding in _findings(result):
-            _print_indented(console, finding)
+            _print_indented(console, finding, 2)
 
 
-def _print_indented(console: Console, text: str) -> None:
+def _print_indented(console: Console, text: str, indent: int) -> None:
     if console.is_terminal:
-        console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
+        console.print(Padding(Text(text), (0, 0, 0, indent), expand=False))
     else:
-        print_line(f"  {text}")
+        print_line(" " * indent + text)
 
 
 def _as_dict(result: DrillResult) -> dict[str, object]:

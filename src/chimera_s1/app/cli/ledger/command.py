@@ -17,9 +17,9 @@ _LIMIT_MAX = 1_000_000
 ledger = typer.Typer(
     no_args_is_help=True,
     help="Read, verify and copy the treasury ledger.\n\n"
-    "All but rebuild and take-account are read-only; all but rebuild work beside a\n"
-    "running service. The ledger is at S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH, else in\n"
-    "the state directory.",
+    "All but rebuild and take-account are read-only; all but rebuild work beside\n"
+    "a running service. The ledger is at S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH,\n"
+    "else in the state directory.",
 )
 
 
