@@ -127,7 +127,7 @@ async def test_a_simulator_that_does_not_answer_is_named(
     )
 
     assert code == 1
-    assert "the simulator at http://127.0.0.1:1 does not answer" in err
+    assert "the simulator does not answer: no reply from http://127.0.0.1:1" in err
     assert "Traceback" not in err
 
 

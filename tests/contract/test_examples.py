@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -141,8 +142,10 @@ async def test_a_consumer_group_over_several_symbols(
         await redis.write(NAMES[0], 5)
         assert await running.lines(1) == ["BTCUSDT 5 5.1 LIVE"]
         with anyio.fail_after(TIMEOUT_S):
-            while await redis.unacknowledged(NAMES[0]):
-                await redis.write(NAMES[0], 6)
+            for number in count(6):
+                if not await redis.unacknowledged(NAMES[0]):
+                    break
+                await redis.write(NAMES[0], number)
                 await running.lines(1)
     assert [await redis.unacknowledged(name) for name in NAMES] == [0, 0, 0]
 

@@ -88,6 +88,8 @@ async def redis_log(addresses: Addresses) -> AsyncIterator[Log]:
         async def messages_per_s() -> float | None:
             return float(await reading.execute_command("GET", "s1.mkt_throughput"))
 
+        for key in ("ops:events", "metrics:events:s1.ws_rtt", "metrics:s1:ws_rtt"):
+            await reading.delete(key)  # what other tests have written
         log = RedisOperationsLog(writing, maxlen=MAXLEN)
         yield Log(log, events, round_trips, messages_per_s)
 

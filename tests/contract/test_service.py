@@ -129,7 +129,7 @@ async def test_http_and_stream_show_the_same_quotes(service: Service, redis: Red
     reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")
     async with (
         httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http,
-        http.stream("GET", "/xchg/quotes/stream?venue=spot&symbols=BTCUSDT") as events,
+        http.stream("GET", "/xchg/quotes/stream?venue=spot&symbol=BTCUSDT") as events,
     ):
         lines = aiter(events.aiter_lines())
         _, fields = await reader.next()

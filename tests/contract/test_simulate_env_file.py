@@ -16,8 +16,14 @@ async def test_the_file_configures_a_service_while_the_simulator_runs(tmp_path: 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert settings.binance_perp_ws_url == running.ready["perp_ws_url"]
         assert settings.secret("binance_key")() == running.ready["api_key"]
+        environment = {
+            **given,
+            "S1_SYMBOLS": "BTCUSDT",
+            "S1_HTTP_PORT": "0",
+            "S1_STATE_DIR": str(tmp_path),
+        }
         assert given["SIM_URL"] == running.ready["control_url"]
-        code, out, err = await finished("doctor", environment={**given, "S1_SYMBOLS": "BTCUSDT"})
+        code, out, err = await finished("doctor", environment=environment)
         assert (code, "exchange status status 0 normal" in out) == (0, True), err
     assert not path.exists()
 
