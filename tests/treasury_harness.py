@@ -237,6 +237,7 @@ class TreasuryInstance:
             clock=clock,
             exchange_ms=self.earliest_exchange_ms,
             is_in_flight=self.executor.is_in_flight,
+            histories_problem=self.guard.histories_problem if claims is not None else _no_problem,
             timing=world.timing,
             pace=world.pace,
             poll_interval_ms=world.policy.poll_interval_ms,
@@ -327,6 +328,10 @@ class TreasuryInstance:
             kill_switch=lambda: self.world.switches.kill,
             kill_switch_error=lambda: "",
         ).report()
+
+
+async def _no_problem() -> str:
+    return ""
 
 
 async def _at_once() -> None:

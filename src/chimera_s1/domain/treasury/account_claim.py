@@ -120,8 +120,8 @@ class OfOtherAccount(Struct, frozen=True):
     def reason_to_hold(self) -> str:
         return (
             f"this ledger belongs to account {self.ledger_account}, and the exchange key to "
-            f"account {self.account}: nothing is sent; correct S1_BINANCE_KEY, or set "
-            "S1_DB_SQLITE_PATH or S1_DB_ARANGO_DATABASE to a ledger of that account"
+            f"account {self.account}: nothing is sent or reconciled; correct S1_BINANCE_KEY, or "
+            "set S1_DB_SQLITE_PATH or S1_DB_ARANGO_DATABASE to a ledger of that account"
         )
 
 

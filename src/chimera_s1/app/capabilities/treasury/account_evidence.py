@@ -75,7 +75,7 @@ class GatherAccountEvidence:
         return AccountEvidence(
             account=account,
             installation=installation,
-            ledger_account=await self._recorded(InstallationFact.ACCOUNT),
+            ledger_account=await self.ledger_account(),
             may_start=has_commits or bool(await self._recorded(InstallationFact.START)),
             claim=await self._claims.read(account),
             reached=reached,
@@ -84,6 +84,10 @@ class GatherAccountEvidence:
             history_problem=self._history_problem,
             absent=self._absent,
         )
+
+    async def ledger_account(self) -> str:
+        """The account this ledger belongs to; empty before its first transfer."""
+        return await self._recorded(InstallationFact.ACCOUNT)
 
     async def record_own(self, evidence: AccountEvidence) -> AccountEvidence:
         """Record what later verdicts need; the evidence as it is now."""

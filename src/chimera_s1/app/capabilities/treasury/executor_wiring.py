@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.http.signing import Credentials
 from chimera_s1.adapters.binance.treasury.gateway import (
     BinanceSubaccountGateway,
     BinanceWalletGateway,
@@ -38,8 +39,13 @@ BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway
 
 
 class Keyed(Struct, frozen=True):
-    """What exists only with an exchange key."""
+    """What exists only with an exchange key.
 
+    Attributes:
+        credentials: Those that *gateway* was opened with.
+    """
+
+    credentials: Credentials
     gateway: BinanceGateway
     switch: WatchKillSwitch
     maintenance: WatchMaintenance

@@ -31,6 +31,7 @@ from chimera_s1.domain.treasury.account_claim import (
     AccountEvidence,
     AccountVerdict,
     NextStep,
+    OfOtherAccount,
     Own,
     ReadMovements,
     Unchecked,
@@ -100,15 +101,11 @@ class GuardAccount:
         self._installation = ""
         self._account_error = ""
         self._account_due_ms = 0.0
+        self._keys_replaced = 0
         self._exchange_failures = 0
         self._clock_waits = 0
         self._first_check = anyio.Event()
         self._lock = anyio.Lock()
-
-    @property
-    def account(self) -> str:
-        """Like `live:354937868`; empty while the exchange has not named it."""
-        return self._account
 
     @property
     def last_error(self) -> str:
@@ -118,6 +115,30 @@ class GuardAccount:
     def reason_to_hold(self) -> str:
         """Why nothing may be accepted or sent now; empty if it may."""
         return self.verdict.reason_to_hold
+
+    async def histories_problem(self) -> str:
+        """Why the exchange's histories say nothing about this ledger's transfers: they may be those
+        of another account. Empty if they do.
+        """
+        if not self._account:
+            return "the exchange has not named the account of the key"
+        ledger_account = await self._evidence.ledger_account()
+        if ledger_account == self._account:
+            return ""
+        if ledger_account:
+            return OfOtherAccount(self._account, ledger_account).reason_to_hold
+        return self.reason_to_hold()
+
+    async def expected_account(self) -> str:
+        """The account that a new key must belong to, like `live:354937868`: the ledger's, and
+        before its first transfer that of the key in use; empty while neither is known.
+        """
+        return await self._evidence.ledger_account() or self._account
+
+    def key_replaced(self, account: str) -> None:
+        """The key in use is another one, of *account*."""
+        self._account = account
+        self._keys_replaced += 1
 
     async def wait_for_first_check(self) -> None:
         """Wait until the first check has ended, at most for FIRST_CHECK_WAIT_S."""
@@ -181,7 +202,10 @@ class GuardAccount:
             self._exchange_failures = 0
 
     async def _account_of_key(self) -> str:
+        before = self._keys_replaced
         account = f"{self._environment}:{await self._reader.account_uid()}"
+        if self._keys_replaced != before:
+            return self._account  # asked with a key that is not in use any more
         self._account_due_ms = self._clock.monotonic_ms() + ACCOUNT_INTERVAL_MS
         return account
 

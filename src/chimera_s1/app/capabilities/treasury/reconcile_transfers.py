@@ -7,7 +7,7 @@ It works in rounds: one read of the histories, matched with all transfers that a
 of requests does not grow with the number of transfers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.conclude_outcomes import ACTOR, ConcludeOutcomes
@@ -40,6 +40,7 @@ class ReconcileTransfers:
     """Args:
     exchange_ms: The exchange's clock, epoch ms.
     is_in_flight: Whether this instance still waits for the reply to a transfer.
+    histories_problem: Why the histories are not, or may not be, those of the ledger's account.
     poll_interval_ms: Between reads of the ledger, where other instances write too.
     """
 
@@ -52,6 +53,7 @@ class ReconcileTransfers:
         clock: Clock,
         exchange_ms: Callable[[], float],
         is_in_flight: Callable[[TransferId], bool],
+        histories_problem: Callable[[], Awaitable[str]],
         timing: ReconciliationTiming,
         pace: ReconciliationPace,
         poll_interval_ms: int = POLL_INTERVAL_MS,
@@ -62,6 +64,7 @@ class ReconcileTransfers:
         self._clock = clock
         self._exchange_ms = exchange_ms
         self._is_in_flight = is_in_flight
+        self._histories_problem = histories_problem
         self._timing = timing
         self._outcomes = ConcludeOutcomes(ledger, clock, exchange_ms, timing)
         self._schedule = ReconciliationSchedule(pace, clock)
@@ -84,9 +87,9 @@ class ReconcileTransfers:
             )
 
     async def run_round(self) -> None:
-        """Check the transfers that are due, if any."""
+        """Check the transfers that are due, if any; none by the histories of another account."""
         due = self._schedule.due_transfers(await self._reconcilable())
-        if not due:
+        if not due or await self._histories_problem():
             return
         self._schedule.begin_round(due)
         for transfer in due:

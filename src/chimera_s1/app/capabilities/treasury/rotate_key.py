@@ -9,6 +9,7 @@ from chimera_s1.domain.errors import (
     ConfigurationError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
+    StoreUnavailableError,
 )
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.operations_log import EventDetail
@@ -23,14 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class RotateKey(Generic[_Key]):
-    """A new key is used once the exchange has accepted it and says that it belongs to the account
-    of the key before it. Until then the old one stays in use.
+    """A new key is used once the exchange has accepted it and says that it belongs to the ledger's
+    account. Until then the old one stays in use.
 
     Args:
         read: The key that the files hold now; raises `ConfigurationError` if it cannot be one.
         account_of: Reads from the exchange which account a key belongs to.
-        current_account: Of the key in use; empty while it is not known.
-        use: Signs with the key from now on.
+        expected_account: That a new key must belong to; empty while none is known.
+        use: Signs with the key from now on, and takes its account.
         after: Called when a new key is in use.
     """
 
@@ -41,8 +42,8 @@ class RotateKey(Generic[_Key]):
         *,
         read: Callable[[], _Key],
         account_of: Callable[[_Key], Awaitable[str]],
-        current_account: Callable[[], str],
-        use: Callable[[_Key], None],
+        expected_account: Callable[[], Awaitable[str]],
+        use: Callable[[_Key, str], None],
         after: Callable[[], Awaitable[object]],
         record_event: Callable[[str, EventDetail], None],
     ) -> None:
@@ -53,7 +54,7 @@ class RotateKey(Generic[_Key]):
         self._retry_ms = 0.0
         self._read = read
         self._account_of = account_of
-        self._current_account = current_account
+        self._expected_account = expected_account
         self._use = use
         self._after = after
         self._record_event = record_event
@@ -78,13 +79,13 @@ class RotateKey(Generic[_Key]):
     async def _try(self, key: _Key) -> None:
         try:
             account = await self._account_of(key)
-        except (ClockUncertainError, ExchangeUnavailableError) as error:
+            expected = await self._expected_account()
+        except (ClockUncertainError, ExchangeUnavailableError, StoreUnavailableError) as error:
             self._report(f"the new key in the files is not in use yet: {error}")
             return
         except ExchangeRefusedError as error:
             self._refuse(key, f"the exchange refuses the new key in the files: {error}")
             return
-        expected = self._current_account()
         if expected and account != expected:
             self._refuse(
                 key,
@@ -95,7 +96,7 @@ class RotateKey(Generic[_Key]):
         await self._switch(key, account)
 
     async def _switch(self, key: _Key, account: str) -> None:
-        self._use(key)
+        self._use(key, account)
         self._in_use, self._refused, self.problem = key, None, ""
         _log.info("the new exchange key is in use; it belongs to account %s", account)
         self._record_event("treasury.key_replaced", {"account": account})

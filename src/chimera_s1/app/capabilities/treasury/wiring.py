@@ -92,16 +92,19 @@ async def open_treasury(
             web=served.web,
         )
         return
+    credentials = read_credentials(settings)
+    exchange_ms = operations.spot_patrol.exchange_ms
     async with (
         open_stores(settings, base.clock) as stores,
         base.connect_redis() as switch_client,
         # Its own: a slow read of the kill switch delays no submission.
         base.connect_redis() as claims_client,
-        build_gateway(settings, base.budgets, operations.spot_patrol.exchange_ms) as gateway,
+        build_gateway(settings, base.budgets, exchange_ms, credentials) as gateway,
     ):
         switch = WatchKillSwitch(RedisKillSwitch(switch_client), base.clock)
         maintenance = WatchMaintenance(gateway, base.clock)
-        keyed = Keyed(gateway, switch, maintenance, RedisAccountClaims(claims_client))
+        claims = RedisAccountClaims(claims_client)
+        keyed = Keyed(credentials, gateway, switch, maintenance, claims)
         stopping = StopFlag()
         served = _serve(settings, base, operations, stores, keyed, stopping)
         yield _working(settings, base, operations, served, keyed, stopping)
@@ -215,6 +218,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         clock=clock,
         exchange_ms=served.earliest_exchange_ms,
         is_in_flight=executor.is_in_flight,
+        histories_problem=guard.histories_problem,
         timing=settings.reconciliation_timing,
         pace=settings.reconciliation_pace,
     )
@@ -223,7 +227,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
     key = WatchKey(gateway)
-    rotation = _build_rotation(settings, base, operations, gateway, guard, key)
+    rotation = _build_rotation(settings, base, operations, keyed, guard, key)
     store_errors = [partial(last_error, each) for each in (executor, reconciler, projection)]
     report = build_report(
         served,
@@ -266,7 +270,7 @@ def _build_rotation(  # noqa: PLR0917 (parts by position)
     settings: TreasurySettings,
     base: Foundation,
     operations: Operations,
-    gateway: BinanceGateway,
+    keyed: Keyed,
     guard: GuardAccount,
     key: WatchKey,
 ) -> RotateKey[Credentials]:
@@ -276,13 +280,17 @@ def _build_rotation(  # noqa: PLR0917 (parts by position)
         async with build_gateway(settings, base.budgets, exchange_ms, credentials) as candidate:
             return f"{settings.binance_env.value}:{await candidate.account_uid()}"
 
+    def use(credentials: Credentials, account: str) -> None:
+        keyed.gateway.use_key(credentials)
+        guard.key_replaced(account)
+
     return RotateKey(
-        read_credentials(settings),
+        keyed.credentials,
         base.clock,
         read=partial(read_credentials, settings),
         account_of=account_of,
-        current_account=lambda: guard.account,
-        use=gateway.use_key,
+        expected_account=guard.expected_account,
+        use=use,
         after=key.check,
         record_event=operations.outbox.record,
     )

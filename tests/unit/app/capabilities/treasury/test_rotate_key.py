@@ -12,6 +12,7 @@ from chimera_s1.domain.errors import (
     ConfigurationError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
+    StoreUnavailableError,
 )
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.manual_clock import ManualClock
@@ -40,7 +41,8 @@ class World:
         self.clock = ManualClock()
         self.in_files: str | ConfigurationError = "old"
         self.in_use = "old"
-        self.account = ACCOUNT
+        self.account: str | ChimeraError = ACCOUNT
+        self.account_in_use = ""
         self.permissions_read = 0
         self.events: list[tuple[str, EventDetail]] = []
         self.rotation = RotateKey(
@@ -48,7 +50,7 @@ class World:
             self.clock,
             read=self._read,
             account_of=self.exchange.account_of,
-            current_account=lambda: self.account,
+            expected_account=self._expected_account,
             use=self._use,
             after=self._read_permissions,
             record_event=lambda kind, detail: self.events.append((kind, detail)),
@@ -66,8 +68,13 @@ class World:
             raise self.in_files
         return self.in_files
 
-    def _use(self, key: str) -> None:
-        self.in_use = key
+    async def _expected_account(self) -> str:
+        if isinstance(self.account, ChimeraError):
+            raise self.account
+        return self.account
+
+    def _use(self, key: str, account: str) -> None:
+        self.in_use, self.account_in_use = key, account
 
     async def _read_permissions(self) -> None:
         self.permissions_read += 1
@@ -140,6 +147,16 @@ async def test_the_first_key_that_works_is_used_although_no_account_is_known(wor
     world.account = ""
     world.in_files = "new"
     assert await world.check(2) == ""
+    assert (world.in_use, world.account_in_use) == ("new", ACCOUNT)
+
+
+async def test_a_new_key_waits_while_the_ledgers_account_cannot_be_read(world: World) -> None:
+    world.account = StoreUnavailableError("database is locked")
+    world.in_files = "new"
+    assert "is not in use yet: database is locked" in await world.check(3)
+    assert world.in_use == "old"
+    world.account = ACCOUNT
+    assert await world.check() == ""
     assert world.in_use == "new"
 
 
