@@ -387,3 +387,14 @@ async def test_an_upgrade_is_ignored_without_a_log_line(caplog: pytest.LogCaptur
 
     assert reply.status == 200
     assert logged == ""
+
+
+async def test_a_trailer_is_not_a_header() -> None:
+    """It could replace what a proxy has removed: a token, a key, a host."""
+    chunked = LAST_HEALTH.removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n"
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts()) as server, connected(server) as client:
+            await client.send(chunked + b"0\r\nHost: other\r\n\r\n")
+            reply = await one_reply(client)
+
+    assert reply.status == 200

@@ -168,7 +168,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_count += 1
         self._count_parsed(len(name) + len(value) + _HEADER_FRAMING)
-        super().on_header(name, value)
+        if self._reading is _Reading.HEAD:  # a trailer is no header (RFC 9110, 6.5.1)
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
