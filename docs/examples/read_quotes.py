@@ -35,7 +35,13 @@ async def main(instruments: list[str]) -> None:
                     print("missed entries of", instrument, "after", after_id, flush=True)
                 case _:
                     assert_never(update)
-            POSITIONS.write_text(json.dumps(quotes.positions()))
+            save(quotes.positions())
+
+
+def save(positions: dict[str, str]) -> None:
+    new = POSITIONS.with_suffix(".new")
+    new.write_text(json.dumps(positions))
+    new.replace(POSITIONS)  # at once: a crash leaves the old file or the new one
 
 
 asyncio.run(main(sys.argv[1:]))

@@ -15,6 +15,7 @@ TIMEOUT_S = 20.0
 """Longer than the service holds back the reply to a transfer."""
 
 _ERROR_STATUS = 400
+_RETRY_AFTER_DIGITS_MAX = 9
 
 
 class HttpReply(Struct, frozen=True):
@@ -107,6 +108,6 @@ class HttpSession:
                 received += chunk
                 if len(received) > BODY_BYTES_MAX:
                     raise NoReplyError(f"the reply of {self.url} exceeds {BODY_BYTES_MAX} bytes")
-            wait = response.headers.get("Retry-After", "")
+            wait = response.headers.get("Retry-After", "")[:_RETRY_AFTER_DIGITS_MAX]
             wait_ms = int(wait) * 1000 if wait.isascii() and wait.isdigit() else 0
             return HttpReply(response.status_code, bytes(received), wait_ms)

@@ -15,9 +15,10 @@ VENUES = ("spot", "perp")
 class State(StrEnum):
     """How far a quote can be trusted. `mkt:status:*` may have other values in future.
 
-    LIVE to GAP are the service's words. The last three are this client's own: SILENT, the service
-    writes nothing about the venue; UNREADABLE, the stream cannot be read now; UNKNOWN, no entry of
-    `mkt:status:*` about the instrument is left.
+    LIVE to GAP are the service's words. The last four are this client's own: SILENT, the service
+    writes nothing about the venue; UNREADABLE, the stream or the venue's `mkt:status:*` cannot be
+    read now; UNKNOWN, no entry of `mkt:status:*` about the instrument is left; BEHIND, the consumer
+    takes updates too slowly, so a newer quote exists, or may.
     """
 
     LIVE = "LIVE"
@@ -30,6 +31,7 @@ class State(StrEnum):
     SILENT = "SILENT"
     UNREADABLE = "UNREADABLE"
     UNKNOWN = "UNKNOWN"
+    BEHIND = "BEHIND"
 
 
 class Condition(Struct, frozen=True):

@@ -8,7 +8,7 @@ what a slow consumer has not taken stays in Redis until the service trims it.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Self, TypeAlias
 
 from msgspec import Struct, structs
@@ -19,7 +19,8 @@ from chimera_s1_client.cluster_streams import (
     RedisUnavailableError,
     parse_addresses,
 )
-from chimera_s1_client.quote import VENUES, Condition, Instrument, Quote, State, decode_quote
+from chimera_s1_client.errors import InvalidArgumentError
+from chimera_s1_client.quote import Condition, Instrument, Quote, State, decode_quote
 from chimera_s1_client.status_reader import StatusReader
 from chimera_s1_client.stream_cursor import Batch, Entry, StreamCursor
 
@@ -27,6 +28,13 @@ COUNT = 500
 """Entries of one stream in one read."""
 
 QUEUE_MAX = 1_000
+"""Updates that wait for the consumer. Then nothing is read until it takes one."""
+
+_SUPERSEDED = Condition(State.BEHIND, cause="a newer quote was read, or may wait to be read")
+_STOPPED = Condition(
+    State.BEHIND,
+    cause=f"{QUEUE_MAX} updates wait to be iterated over, so nothing is read; see newest_only",
+)
 _RETRY_S, _RETRY_MAX_S = 0.1, 2.0
 
 
@@ -54,12 +62,14 @@ class ReaderOptions(Struct, frozen=True, kw_only=True):
         positions: Entry ids to continue after, by instrument, as `QuoteReader.positions` returned
             them. An instrument without one begins with its newest quote.
         origins: First words of `src` that are taken; `replay` marks recorded data.
+        newest_only: Only `newest` and `condition` are asked: nothing waits to be iterated over.
         poll_s: Time between two reads of a node.
         silent_after_s: A venue is SILENT when the service has written nothing about it this long.
     """
 
     positions: Mapping[str, str] = {}
     origins: frozenset[str] = frozenset({"binance"})
+    newest_only: bool = False
     poll_s: float = 0.1
     silent_after_s: float = 10.0
 
@@ -93,22 +103,30 @@ class QuoteReader:
             each: StreamCursor(each.stream, self._positions.get(str(each), ""))
             for each in instruments
         }
-        self._status = StatusReader(VENUES, options.silent_after_s, now_ms)
+        venues = dict.fromkeys(each.venue for each in instruments)
+        self._status = StatusReader(venues, options.silent_after_s, now_ms)
         self._quotes: dict[Instrument, Quote] = {}
         starting = Condition(State.UNREADABLE, cause="not read yet")
         self._unreadable = dict.fromkeys(instruments, starting)
         self._announced = dict(self._unreadable)
+        self._catching_up = set(instruments)
+        self._outdated: set[Instrument] = set()
         self._updates: asyncio.Queue[Update] = asyncio.Queue(QUEUE_MAX)
 
     def __aiter__(self) -> Self:
+        if self._options.newest_only:
+            raise InvalidArgumentError("newest_only leaves no updates to iterate over")
         return self
 
     async def __anext__(self) -> Update:
         update = await self._updates.get()
-        if isinstance(update, Quote):
-            self._positions[str(update.instrument)] = update.entry_id
-            return self._with_condition(update)
-        return update
+        if not isinstance(update, Quote):
+            return update
+        self._positions[str(update.instrument)] = update.entry_id
+        newest = self._quotes[update.instrument].entry_id
+        if newest != update.entry_id or update.instrument in self._outdated:
+            return structs.replace(update, condition=_SUPERSEDED)
+        return self._with_condition(update)
 
     def positions(self) -> dict[str, str]:
         """The id of the last quote handed out, by instrument: store it to continue after it."""
@@ -117,6 +135,8 @@ class QuoteReader:
     def newest(self, instrument: str) -> Quote | None:
         """The newest quote that was read, with the condition it has now; None before the first."""
         quote = self._quotes.get(Instrument.parse(instrument))
+        if quote is not None and self._updates.full():
+            return structs.replace(quote, condition=_STOPPED)
         return quote and self._with_condition(quote)
 
     def condition(self, instrument: Instrument) -> Condition:
@@ -134,19 +154,20 @@ class QuoteReader:
         """Read until cancelled."""
         async with ClusterStreams(access) as streams:
             groups = await self._discover(streams)
+            with suppress(RedisUnavailableError):  # the status lane reads it again, and counts it
+                await self._status.read(streams)
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(self._read_status(streams))
                 for group in groups:
                     lanes.create_task(self._read_lane(access, group))
 
     async def _discover(self, streams: ClusterStreams) -> list[list[Instrument]]:
-        """The instruments of each node, once the cluster and the status streams can be read."""
+        """The instruments of each node, once the cluster can be read."""
         by_stream = {each.stream: each for each in self._cursors}
         failures = 0
         while True:
             try:
                 groups = await streams.by_node(list(by_stream))
-                await self._status.begin(streams)
             except RedisUnavailableError as error:
                 await self._fail(self.instruments, error, failures)
                 failures += 1
@@ -160,7 +181,6 @@ class QuoteReader:
                 await self._status.read(streams)
                 failures = 0
             except RedisUnavailableError:
-                # The lanes say what cannot be read; silence is judged from what arrives.
                 self.counters.failed_reads += 1
                 failures += 1
             await self._announce(self.instruments)
@@ -195,6 +215,7 @@ class QuoteReader:
 
     def _mark_unreadable(self, instrument: Instrument, error: RedisUnavailableError) -> None:
         self._unreadable[instrument] = Condition(State.UNREADABLE, cause=str(error))
+        self._catching_up.add(instrument)
 
     async def _take(
         self, instrument: Instrument, reply: list[Entry] | RedisUnavailableError
@@ -204,20 +225,32 @@ class QuoteReader:
             self._mark_unreadable(instrument, reply)
             return False
         cursor = self._cursors[instrument]
-        first, repeated = not cursor.last_id, cursor.repeated
+        # What waited for the first read, or through an outage, is as old as its id.
+        first, repeated = instrument in self._catching_up, cursor.repeated
         batch: Batch = cursor.accept(reply, COUNT)
         self._unreadable.pop(instrument, None)
         self.counters.repeated += cursor.repeated - repeated
+        self._note_read(instrument, more=batch.more)
         if batch.missing_after:
             self.counters.missing += 1
-            await self._updates.put(EntriesMissing(instrument, batch.missing_after))
-        for entry_id, fields in batch.entries:
-            quote = self._decode(instrument, entry_id, fields, first=first)
-            if quote is not None:
-                self._quotes[instrument] = quote
-                self._announced[instrument] = quote.condition
-                await self._updates.put(quote)
+            await self._put(EntriesMissing(instrument, batch.missing_after))
+        found = [self._decode(instrument, *entry, first=first) for entry in batch.entries]
+        quotes = [quote for quote in found if quote is not None]
+        if quotes:
+            self._quotes[instrument] = quotes[-1]
+            self._announced[instrument] = quotes[-1].condition
+        for quote in quotes:
+            await self._put(quote)
         return batch.more
+
+    def _note_read(self, instrument: Instrument, *, more: bool) -> None:
+        if instrument in self._outdated:
+            self._announced[instrument] = _SUPERSEDED  # so that the state is announced again
+        if more:
+            self._outdated.add(instrument)
+        else:
+            self._outdated.discard(instrument)
+            self._catching_up.discard(instrument)
 
     def _decode(
         self, instrument: Instrument, entry_id: str, fields: Mapping[str, str], *, first: bool
@@ -234,13 +267,20 @@ class QuoteReader:
         condition = self._status.condition(instrument, quote.ts)
         return structs.replace(quote, condition=condition)
 
+    async def _put(self, update: Update) -> None:
+        if self._options.newest_only:
+            return
+        if self._updates.full():
+            self._outdated.add(update.instrument)
+        await self._updates.put(update)
+
     async def _announce(self, instruments: Sequence[Instrument]) -> None:
         """Queue the conditions that have changed since they were last handed out."""
         for each in instruments:
             condition = self.condition(each)
             if _words(condition) != _words(self._announced[each]):
                 self._announced[each] = condition
-                await self._updates.put(ConditionChanged(each, condition))
+                await self._put(ConditionChanged(each, condition))
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Reads `mkt:status:*`, and notices when the service writes nothing about a venue."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -29,60 +29,54 @@ class Streams(Protocol):
 
 class StatusReader:
     """Args:
-    silent_after_s: A venue is silent when nothing was written about it for this long.
+    silent_after_s: A venue is silent when nothing was written about it for this long; what was
+        read of `mkt:status:*` longer ago does not count.
     now_ms: Wall clock, epoch ms; only what is found at the start is compared with it.
     """
 
     def __init__(
-        self, venues: Sequence[str], silent_after_s: float, now_ms: Callable[[], int]
+        self, venues: Iterable[str], silent_after_s: float, now_ms: Callable[[], int]
     ) -> None:
         self._venues = {venue: VenueConditions() for venue in venues}
-        self._cursors = {venue: StreamCursor(status_stream(venue)) for venue in venues}
+        self._cursors: dict[str, StreamCursor] = {}
         self._round_trips = StreamCursor(ROUND_TRIPS)
         self._silent_after_s = silent_after_s
         self._now_ms = now_ms
         self._heard_s: dict[str, float] = {}
-
-    async def begin(self, streams: Streams) -> None:
-        """Read the history of all venues.
-
-        Raises:
-            RedisUnavailableError: It cannot be read.
-        """
-        for venue in self._venues:
-            await self._read_history(streams, venue)
-        await self.read(streams)
+        self._read_s: dict[str, float] = {}
+        self._failures: dict[str, str] = {}
 
     async def read(self, streams: Streams) -> None:
-        """Read what is new.
+        """Read what is new, of a venue's stream first its history. A stream that cannot be read
+        keeps no other one back.
 
         Raises:
-            RedisUnavailableError: It cannot be read.
+            RedisUnavailableError: One of them cannot be read.
         """
-        cursors = [*self._cursors.values(), self._round_trips]
-        replies = await streams.read([each.command(_COUNT) for each in cursors])
-        for reply in replies:
-            if isinstance(reply, RedisUnavailableError):
-                raise reply
-        *statuses, round_trips = [each for each in replies if isinstance(each, list)]
-        for (venue, cursor), reply in zip(self._cursors.items(), statuses, strict=True):
-            batch = cursor.accept(reply, _COUNT)
-            if batch.missing_after:
-                self._venues[venue].forget()
-                await self._read_history(streams, venue)
-                continue
-            for entry in batch.entries:
-                self._record(venue, entry, first=False)
-        first = not self._round_trips.last_id
-        for entry_id, fields in self._round_trips.accept(round_trips, _COUNT).entries:
-            self.hear(fields.get("venue", ""), entry_id, first=first)
+        failures: list[RedisUnavailableError] = []
+        for venue in self._venues:
+            try:
+                await self._read_venue(streams, venue)
+                self._read_s[venue] = _now_s()
+            except RedisUnavailableError as error:
+                self._failures[venue] = str(error)
+                failures.append(error)
+        try:
+            await self._read_round_trips(streams)
+        except RedisUnavailableError as error:
+            failures.append(error)
+        if failures:
+            raise failures[0]
 
     def condition(self, instrument: Instrument, newest_ts: int) -> Condition:
         """Of *instrument*, whose newest quote has the time *newest_ts*."""
-        silent_s = _now_s() - self._heard_s.get(instrument.venue, float("-inf"))
-        if silent_s > self._silent_after_s:
+        venue, now_s = instrument.venue, _now_s()
+        if now_s - self._heard_s.get(venue, float("-inf")) > self._silent_after_s:
             return Condition(State.SILENT, cause="the service writes nothing about the venue")
-        return self._venues[instrument.venue].of(instrument.symbol, newest_ts)
+        if now_s - self._read_s.get(venue, float("-inf")) > self._silent_after_s:
+            reason = self._failures.get(venue, "not read yet")
+            return Condition(State.UNREADABLE, cause=f"{status_stream(venue)}: {reason}")
+        return self._venues[venue].of(instrument.symbol, newest_ts)
 
     def hear(self, venue: str, entry_id: str, *, first: bool) -> None:
         """An entry about *venue* has arrived; the *first* ones are as old as their ids say."""
@@ -90,14 +84,31 @@ class StatusReader:
         heard_s = _now_s() - max(0, age_ms) / 1000
         self._heard_s[venue] = max(heard_s, self._heard_s.get(venue, heard_s))
 
+    async def _read_venue(self, streams: Streams, venue: str) -> None:
+        cursor = self._cursors.get(venue)
+        if cursor is not None:
+            batch = cursor.accept(await _read_one(streams, cursor.command(_COUNT)), _COUNT)
+            if not batch.missing_after:
+                for entry in batch.entries:
+                    self._record(venue, entry, first=False)
+                return
+            del self._cursors[venue]
+        await self._read_history(streams, venue)
+
     async def _read_history(self, streams: Streams, venue: str) -> None:
         name = status_stream(venue)
-        [reply] = await streams.read([("XREVRANGE", name, "+", "-", "COUNT", HISTORY_MAX)])
-        if isinstance(reply, RedisUnavailableError):
-            raise reply
+        reply = await _read_one(streams, ("XREVRANGE", name, "+", "-", "COUNT", HISTORY_MAX))
+        self._venues[venue] = VenueConditions()
         for entry in reversed(reply):
             self._record(venue, entry, first=True)
         self._cursors[venue] = StreamCursor(name, reply[0][0] if reply else BEFORE_ALL)
+
+    async def _read_round_trips(self, streams: Streams) -> None:
+        cursor = self._round_trips
+        first = not cursor.last_id
+        batch = cursor.accept(await _read_one(streams, cursor.command(_COUNT)), _COUNT)
+        for entry_id, fields in batch.entries:
+            self.hear(fields.get("venue", ""), entry_id, first=first)
 
     def _record(self, venue: str, entry: Entry, *, first: bool) -> None:
         entry_id, fields = entry
@@ -107,6 +118,13 @@ class StatusReader:
     def _fold(self, venue: str, fields: Mapping[str, str]) -> None:
         with suppress(KeyError, ValueError):  # an entry of a later version
             self._venues[venue].record(fields)
+
+
+async def _read_one(streams: Streams, command: Command) -> list[Entry]:
+    [reply] = await streams.read([command])
+    if isinstance(reply, RedisUnavailableError):
+        raise reply
+    return reply
 
 
 def _now_s() -> float:

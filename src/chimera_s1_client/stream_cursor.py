@@ -4,6 +4,7 @@ The read is inclusive: it begins with the last entry that was read. Where that e
 nothing after it was trimmed.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -13,6 +14,9 @@ Entry: TypeAlias = tuple[str, Mapping[str, str]]
 Command: TypeAlias = tuple[str | int, ...]
 
 BEFORE_ALL = "0-0"
+
+RECENT_MAX = 64
+"""More than a failover loses: a replica lags by less than a second."""
 
 
 class Batch(Struct, frozen=True):
@@ -32,7 +36,7 @@ class Batch(Struct, frozen=True):
 class StreamCursor:
     """Attributes:
     last_id: Of the last entry read; empty before the first read. Store it to continue there.
-    repeated: Entries left out: same content as an earlier one under another id.
+    repeated: Entries left out: handed out before, or the same content under another id.
     """
 
     def __init__(self, stream: str, last_id: str = "") -> None:
@@ -42,7 +46,8 @@ class StreamCursor:
         self.repeated = 0
         self._asks_newest = not last_id
         self._gone = False
-        self._contents: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._contents: dict[str, Mapping[str, str]] = {}
+        self._recent: deque[Entry] = deque(maxlen=RECENT_MAX)
 
     def command(self, count: int) -> Command:
         """The command to send next."""
@@ -57,6 +62,8 @@ class StreamCursor:
         if not reply:
             return self._accept_nothing()
         found_last = reply[0][0] == self.last_id
+        if found_last:
+            self._remember(reply[0])
         reported = self._gone or self.last_id == BEFORE_ALL
         missing = "" if found_last or reported else self.last_id
         self._gone = False
@@ -73,7 +80,7 @@ class StreamCursor:
         newest_id = reply[0][0]
         if _parsed(newest_id) >= _parsed(self.last_id):
             return Batch((), more=True)  # the ordinary read finds it
-        # The ids have begun again: another stream has this name now.
+        # A failover has lost the entries after it, or another stream has this name now.
         self._gone = False
         return self._advance(reply, "")
 
@@ -86,19 +93,25 @@ class StreamCursor:
         return Batch((), missing)
 
     def _advance(self, reply: Sequence[Entry], missing: str, *, more: bool = False) -> Batch:
-        entries = tuple(entry for entry in reply if not self._is_repeated(entry[1]))
+        entries = tuple(entry for entry in reply if not self._is_repeated(entry))
         if reply:
             self.last_id = reply[-1][0]
         return Batch(entries, missing, more)
 
-    def _is_repeated(self, fields: Mapping[str, str]) -> bool:
-        """Whether the last entry of the same source has the same content, `ts` included."""
-        source, content = fields.get("src", ""), tuple(fields.items())
-        if content == self._contents.get(source):
+    def _is_repeated(self, entry: Entry) -> bool:
+        """Whether *entry* was handed out, or has the content of the last entry of its source, `ts`
+        included.
+        """
+        if entry in self._recent or entry[1] == self._contents.get(entry[1].get("src", "")):
             self.repeated += 1
             return True
-        self._contents[source] = content
+        self._remember(entry)
         return False
+
+    def _remember(self, entry: Entry) -> None:
+        if entry not in self._recent:
+            self._recent.append(entry)
+        self._contents[entry[1].get("src", "")] = entry[1]
 
 
 def _parsed(entry_id: str) -> tuple[int, int]:

@@ -67,12 +67,6 @@ class VenueConditions:
         found = [self._own.get(symbol, _UNKNOWN), *self._shared.values()]
         return max(found, key=_severity)
 
-    def forget(self) -> None:
-        """Entries were missed: what is known may no longer be so."""
-        self._own.clear()
-        self._shared.clear()
-        self._gaps.clear()
-
     def _open_gap(self, ts: int, gap: Condition) -> None:
         self._gaps.pop((gap.cause, gap.since), None)
         self._gaps[gap.cause, gap.since] = (ts, gap)

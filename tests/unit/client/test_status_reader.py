@@ -1,4 +1,4 @@
-"""A venue is SILENT when the service has written nothing about it for long."""
+"""A venue is SILENT when the service has written nothing about it for long. (No state is read.)"""
 
 from chimera_s1_client.quote import VENUES, Instrument
 from chimera_s1_client.status_reader import StatusReader
@@ -21,9 +21,9 @@ async def test_a_venue_is_silent_until_something_is_written_and_when_nothing_is(
     assert states(status) == ["SILENT", "SILENT"]
 
     status.hear("spot", f"{EPOCH_MS}-0", first=False)
-    assert states(status) == ["UNKNOWN", "SILENT"]
+    assert states(status) == ["UNREADABLE", "SILENT"]
     await LoopClock().sleep_ms(9_900)
-    assert states(status) == ["UNKNOWN", "SILENT"]
+    assert states(status) == ["UNREADABLE", "SILENT"]
     await LoopClock().sleep_ms(200)
     assert states(status) == ["SILENT", "SILENT"]
 
@@ -34,7 +34,7 @@ async def test_what_was_written_before_the_start_is_as_old_as_its_id() -> None:
     status = reader()
     status.hear("spot", f"{EPOCH_MS - 9_000}-0", first=True)
     status.hear("perp", f"{EPOCH_MS - 11_000}-0", first=True)
-    assert states(status) == ["UNKNOWN", "SILENT"]
+    assert states(status) == ["UNREADABLE", "SILENT"]
 
     status.hear("perp", f"{EPOCH_MS - 11_000}-0", first=False)
-    assert states(status) == ["UNKNOWN", "UNKNOWN"]
+    assert states(status) == ["UNREADABLE", "UNREADABLE"]

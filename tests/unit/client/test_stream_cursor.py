@@ -69,6 +69,23 @@ def test_a_deleted_stream_is_noticed_once() -> None:
     assert not any(each.missing_after for each in batches)
 
 
+def test_an_entry_is_not_handed_out_again_after_a_failover_that_lost_later_ones() -> None:
+    """The replica that took over ends with an entry that the cursor has handed out."""
+    cursor, entries = StreamCursor("s"), [entry(1), entry(2), entry(3)]
+    for kept in (1, 2, 3):
+        read(cursor, entries[:kept])
+
+    assert read(cursor, entries[:2]).missing_after == "3-0"
+    assert read(cursor, entries[:2]).entries == ()
+    assert numbers(read(cursor, [*entries[:2], entry(4)])) == ["4-0"]
+
+
+def test_the_content_of_the_stored_position_is_not_handed_out_again() -> None:
+    cursor = StreamCursor("s", "2-0")
+
+    assert numbers(read(cursor, [entry(2, "same"), entry(3, "same"), entry(4)])) == ["4-0"]
+
+
 def test_a_stream_whose_ids_begin_again_is_followed() -> None:
     cursor = StreamCursor("s", "9-0")
     read(cursor, [])

@@ -31,7 +31,6 @@ class QuoteRows:
         self._symbol_filter = symbol_filter
         self._streams = _StatusStreams(client)
         self._status = StatusReader(VENUES, ReaderOptions().silent_after_s, clock.now_ms)
-        self._history_read = False
         self._entry_ids: dict[str, str] = {}
         self._clock = clock
 
@@ -59,14 +58,11 @@ class QuoteRows:
 
     async def _read_status(self) -> None:
         try:
-            if self._history_read:
-                await self._status.read(self._streams)
-            else:
-                await self._status.begin(self._streams)
+            await self._status.read(self._streams)
         except RedisUnavailableError as error:
             self.trouble = f"mkt:status:* cannot be read: {error}"
         else:
-            self._history_read, self.trouble = True, ""
+            self.trouble = ""
 
     def _state(self, quote: PublishedQuote) -> str:
         name, ts = str(quote.instrument), int(dict(quote.fields)["ts"])
