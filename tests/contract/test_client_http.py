@@ -3,7 +3,16 @@
 import anyio
 import pytest
 
-from chimera_s1_client import HttpReply, HttpSession, InvalidArgumentError, NoReplyError
+from chimera_s1_client import (
+    HttpReply,
+    HttpSession,
+    InvalidArgumentError,
+    NoReplyError,
+    TransferClient,
+    TransferPending,
+    TransferRequest,
+    Wallet,
+)
 from tests.contract.raw_http_server import ScriptedReply, http_reply, raw_http_server
 
 TOKEN = "s1_secret_token"
@@ -69,3 +78,17 @@ async def test_a_malformed_address_or_token_is_refused_and_not_shown(url: str, t
     with pytest.raises(InvalidArgumentError) as caught:
         HttpSession(url, token)
     assert "secr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("digits", [400, 5_000])
+async def test_an_absurd_wait_is_a_long_one(digits: int) -> None:
+    """It neither ends the call with an error that says nothing of the transfer, nor shortens it."""
+    refused = ScriptedReply(http_reply(503, b"{}", f"Retry-After: {'9' * digits}"))
+    async with raw_http_server(refused) as server, HttpSession(server.url) as session:
+        transfer = TransferRequest(
+            transfer_id="t", source=Wallet.SPOT, target=Wallet.FUT, amount_usdt="1"
+        )
+        result = await TransferClient(session).transfer(transfer)
+
+    assert isinstance(result, TransferPending)
+    assert len(server.requests) == 1
