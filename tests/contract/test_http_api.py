@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from html.parser import HTMLParser
 from typing import Any
 
 import httpx2
@@ -342,6 +343,37 @@ async def test_the_description_is_served_to_programs(client: httpx2.AsyncClient)
 
     del served["info"]["version"]
     assert served == description()
+
+
+class Nesting(HTMLParser):
+    """The elements in which a block begins although they hold text only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 (the parser's)
+        if "p" in self._open and tag in {"p", "pre", "table", "h3"}:
+            self.wrong.append(f"{tag} in p, line {self.getpos()[0]}")
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+
+async def test_the_page_for_people_is_well_formed_and_names_values(
+    client: httpx2.AsyncClient,
+) -> None:
+    page = (await client.get("/schema")).text
+
+    nesting = Nesting()
+    nesting.feed(page)
+    assert nesting.wrong == []
+    assert "<td><code>from</code></td><td>SPOT or FUT</td>" in page
+    assert "At least 1. At most 500." in page
+    assert "any" not in re.findall(r"<td>([^<]*)</td>", page)
 
 
 async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) -> None:

@@ -80,9 +80,10 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         (status, ", ".join(row.get("content", ())), row["description"])
         for status, row in sorted(operation["responses"].items())
     ]
+    text = f"{operation['summary']}. {operation['description']}"
     return (
         f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code>'
-        f"</h3><p>{escape(operation['summary'])}. {_prose(operation['description'])}</p>"
+        f"</h3>{_paragraphs(text)}"
         f"{_needs(operation)}{_table(parameters)}{_body(operation)}{_table(responses)}"
     )
 
@@ -139,16 +140,25 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
     return f"<table>{body}</table>"
 
 
+def _paragraphs(text: str) -> str:
+    """As `_prose`, with fenced lines as blocks between the paragraphs."""
+    parts = re.split(r"\s*```sh\n(.*?)\n```\s*", text)  # prose, fenced, prose, ...
+    return "".join(
+        f"<pre>{escape(part)}</pre>" if at % 2 else f"<p>{_prose(part)}</p>"
+        for at, part in enumerate(parts)
+        if part
+    )
+
+
 def _prose(text: str) -> str:
-    """Escape *text*; text in backticks becomes code, and a fenced line a block of code."""
-    blocks = re.sub(r"```sh\n(.*?)\n```", r"<pre>\1</pre>", escape(text))
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", blocks)
+    """Escape *text*; text in backticks becomes code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _about(schema: dict[str, Any], described: dict[str, Any]) -> str:
     """The description and the rule of a value."""
     rules = [f"One of {', '.join(map(str, schema['enum']))}."] if "enum" in schema else []
-    rules += [f"{word} {schema[key]}." for key, word in _RULES.items() if key in schema]
+    rules += [f"{word} {_number(schema[key])}." for key, word in _RULES.items() if key in schema]
     return " ".join([described.get("description", ""), *rules])
 
 
@@ -156,9 +166,16 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "oneOf" in schema:
-        return " or ".join(_type(each) for each in schema["oneOf"])
+        return " or ".join(_type(each) for each in schema["oneOf"] if "deprecated" not in each)
     if "items" in schema:
         return f"list of {_type(schema['items'])}"
     if "allOf" in schema:
         return _type(schema["allOf"][0])
+    if "type" not in schema and "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
     return str(schema.get("type", "any"))
+
+
+def _number(bound: float) -> str:
+    """Litestar's bounds are floats, also those of integers."""
+    return str(int(bound) if bound == int(bound) else bound)

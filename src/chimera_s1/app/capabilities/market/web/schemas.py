@@ -31,8 +31,8 @@ class MarketState(StrEnum):
 _STATE = Meta(
     description=(
         "LIVE: updates arrive. QUIET: the market is calm. LATE: updates arrive late. DEGRADED: "
-        "updates are refused. STALE, BLIND: updates are missing. UNKNOWN: no state yet, as after "
-        "the start. Do not trade on a quote that is STALE, BLIND or UNKNOWN."
+        "updates are refused. STALE, BLIND: updates are missing. GAP: nothing was received for a "
+        "time. UNKNOWN: no state yet, as after the start. Trade on LIVE and QUIET only."
     ),
     examples=["LIVE"],
 )
