@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.regular_file import open_regular, read_bounded
+from chimera_s1.adapters.owned_file import fingerprint, read_owned
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.access.tokens import TokenRecord
-from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.clock import Clock
 
@@ -26,11 +26,8 @@ RECHECK_INTERVAL_MS = 1_000
 TOKEN_FILE_BYTES_MAX = 4 << 20
 
 _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 _log = logging.getLogger(__name__)
-
-_Fingerprint = tuple[int, int, int, int] | None
 
 
 class TokenFileReport(Struct, frozen=True):
@@ -76,7 +73,7 @@ class FileTokenStore:
         self._path = path
         self._clock = clock
         self._allow_missing = allow_missing
-        self._loaded_fingerprint = _fingerprint(path)
+        self._loaded_fingerprint = fingerprint(path)
         self._checked_ms = clock.monotonic_ms()
         self._records = {record.kid: record for record in self._read()}
 
@@ -109,7 +106,7 @@ class FileTokenStore:
             self._reload_if_changed()
 
     def _reload_if_changed(self) -> None:
-        seen = _fingerprint(self._path)
+        seen = fingerprint(self._path)
         if seen == self._loaded_fingerprint:
             return
         self._loaded_fingerprint = seen  # log a bad version once, not every second
@@ -133,47 +130,20 @@ def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
     without quoting it.
     """
     try:
-        with open_regular(path) as file:
-            status = os.fstat(file.fileno())
-            content = read_bounded(file, path, TOKEN_FILE_BYTES_MAX)
-        directory = Path(os.path.realpath(path)).parent
-        _require_owners_only(path, directory, status, directory.stat())
+        content, mode = read_owned(path, TOKEN_FILE_BYTES_MAX)
     except FileNotFoundError:
         raise ConfigurationError(
             f"token file {path} does not exist; create it with chimera-s1 tokens create"
         ) from None
     except OSError as error:
         raise ConfigurationError(f"token file {path} cannot be read: {error.strerror}") from error
-    if stat.S_IMODE(status.st_mode) & _GROUP_AND_OTHERS:
+    except InvalidValueError as error:
+        raise ConfigurationError(
+            f"token file {error}, then check chimera-s1 tokens list for tokens that others added"
+        ) from error
+    if mode & _GROUP_AND_OTHERS:
         _log.warning("token file %s is readable by other users; run chmod 600 %s", path, path)
     return _decode(path, content)
-
-
-def _require_owners_only(
-    path: Path, directory: Path, file: os.stat_result, parent: os.stat_result
-) -> None:
-    """As sshd judges `authorized_keys`: a token that somebody else put there is not ours.
-
-    In a directory with the sticky bit, as of temporary files, others cannot replace the file. The
-    process's own group counts as its user's own in a directory: many systems set it up so.
-    """
-    mode = stat.S_IMODE(file.st_mode)
-    if mode & _WRITABLE_BY_OTHERS:
-        raise ConfigurationError(
-            f"token file {path} can be changed by other users (mode {mode:04o}), who could add "
-            f"tokens; run chmod 600 {path}, then check chimera-s1 tokens list for unknown ones"
-        )
-    if file.st_uid not in {0, os.geteuid()}:
-        raise ConfigurationError(
-            f"token file {path} belongs to another user (uid {file.st_uid}), who can change it; "
-            f"run chown {os.geteuid()} {path}"
-        )
-    others = stat.S_IWOTH if parent.st_gid == os.getegid() else _WRITABLE_BY_OTHERS
-    if parent.st_mode & others and not parent.st_mode & stat.S_ISVTX:
-        raise ConfigurationError(
-            f"token file {path}: other users can replace it, because they can write {directory} "
-            f"(mode {stat.S_IMODE(parent.st_mode):04o}); run chmod go-w {directory}"
-        )
 
 
 def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
@@ -222,12 +192,3 @@ def _lock_directory(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(directory)
-
-
-def _fingerprint(path: Path) -> _Fingerprint:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    # The last change of the status, too: of owner and mode.
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

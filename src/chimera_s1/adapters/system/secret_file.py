@@ -1,21 +1,15 @@
 """A secret in a file of its own, read again when the file changes."""
 
 import logging
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from chimera_s1.adapters.regular_file import open_regular, read_bounded
+from chimera_s1.adapters.owned_file import fingerprint, read_owned
 from chimera_s1.domain.errors import InvalidValueError
 
 SECRET_BYTES_MAX = 65_536
 
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
 _log = logging.getLogger(__name__)
-
-_Fingerprint = tuple[int, int, int, int] | None
 
 
 class SecretFile:
@@ -30,13 +24,13 @@ class SecretFile:
         """Raises `InvalidValueError` if the file cannot be used."""
         self._name = name
         self._path = path
-        self._loaded_fingerprint = _fingerprint(path)
+        self._loaded_fingerprint = fingerprint(path)
         self._secret = read_secret(path)
         self.on_change: Callable[[str], None] = _ignore
         """Called with a new secret before it is used."""
 
     def read(self) -> str:
-        seen = _fingerprint(self._path)
+        seen = fingerprint(self._path)
         if seen != self._loaded_fingerprint:
             self._loaded_fingerprint = seen
             self._reload()
@@ -61,23 +55,13 @@ def read_secret(path: Path) -> str:
     """The text of a file of one line, without the end of the line.
 
     Raises:
-        InvalidValueError: The file cannot be read, others may write it, or it is not one line.
+        InvalidValueError: The file cannot be read, others can change it, or it is not one line.
     """
     try:
-        with open_regular(path) as file:
-            _check_mode(path, os.fstat(file.fileno()).st_mode)
-            content = read_bounded(file, path, SECRET_BYTES_MAX)
+        content, _ = read_owned(path, SECRET_BYTES_MAX)
     except OSError as error:
         raise InvalidValueError(f"{path} cannot be read: {error.strerror}") from error
     return _one_line(path, content)
-
-
-def _check_mode(path: Path, mode: int) -> None:
-    if mode & _WRITABLE_BY_OTHERS:
-        raise InvalidValueError(
-            f"{path} can be changed by other users (mode {stat.S_IMODE(mode):04o}); "
-            f"run chmod go-w {path}"
-        )
 
 
 def _one_line(path: Path, content: bytes) -> str:
@@ -91,14 +75,6 @@ def _one_line(path: Path, content: bytes) -> str:
     if not text.isprintable():
         raise InvalidValueError(f"{path} has more than one line, or control characters")
     return text
-
-
-def _fingerprint(path: Path) -> _Fingerprint:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode
 
 
 def _ignore(secret: str) -> None:

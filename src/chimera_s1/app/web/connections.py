@@ -2,7 +2,7 @@
 
 A connection is *displaceable* while it has no request in progress, or while its reader does not
 take the response. When a client connects at the maximum, the connection that has been idle the
-longest ends for it. Requests in progress are limited below the maximum (`AdmitRequests`), so there
+longest ends for it. Requests in progress are limited below the maximum (`LimitRequests`), so there
 is always one to displace.
 """
 

@@ -156,7 +156,7 @@ def test_a_damaged_file_is_never_overwritten(path: Path) -> None:
 def test_a_file_that_others_can_change_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
 
-    with pytest.raises(ConfigurationError, match=rf"mode {mode:04o}.*chmod 600 {path}"):
+    with pytest.raises(ConfigurationError, match=rf"mode {mode:04o}.*chmod go-w {path}, then"):
         FileTokenStore(path, ManualClock())
     with pytest.raises(ConfigurationError, match="can be changed by other users"):
         FileTokenStore(path, ManualClock(), allow_missing=True)
@@ -184,6 +184,23 @@ def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.Monke
 
 def allow(path: Path, mode: int) -> None:
     path.chmod(mode)
+
+
+async def test_a_change_of_the_directory_is_noticed(path: Path) -> None:
+    """The file itself does not change."""
+    clock = ManualClock()
+    store = FileTokenStore(path, clock)
+    path.parent.chmod(0o777)
+    await clock.advance(1_000)
+    assert store.report().level is Level.ORANGE
+    write_token_file(path, [NEW])
+    await clock.advance(1_000)
+    assert store.find("newtoken") is None
+
+    path.parent.chmod(0o700)
+    await clock.advance(1_000)
+    assert store.find("newtoken") == NEW
+    assert store.report().level is Level.GREEN
 
 
 async def test_a_file_that_others_can_change_while_running_keeps_the_old_tokens(

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ def secret_in(path: Path, content: bytes) -> Path:
 
 def make_writable(path: Path) -> None:
     path.chmod(0o620)
+
+
+def make_replaceable(path: Path) -> None:
+    path.parent.chmod(0o777)
 
 
 def make_fifo(path: Path) -> None:
@@ -68,6 +73,7 @@ def test_a_link_is_followed(path: Path) -> None:
         (make_directory, "cannot be read: a directory, not a regular file"),
         (make_fifo, "cannot be read: a FIFO .named pipe., not a regular file"),
         (make_writable, "can be changed by other users .mode 0620.; run chmod go-w"),
+        (make_replaceable, "other users can replace it, because they can write"),
         (containing(b"\n"), "is empty"),
         (containing(b"hunter2\nnever"), "has more than one line"),
         (containing(b"hunter2\0"), "has more than one line, or control"),
@@ -82,14 +88,34 @@ def test_a_file_that_cannot_be_the_secret_is_refused_and_not_quoted(
     file = SecretFile("S1_REDIS_PASS_FILE", path)
     spoil(path)
 
-    with pytest.raises(InvalidValueError, match=f"{path} ({reason})") as caught:
+    with pytest.raises(InvalidValueError, match=f"{path}:? ({reason})") as caught:
         read_secret(path)
     assert [file.read(), file.read()] == [SECRET, SECRET]
 
     (line,) = caplog.messages
-    assert line.startswith(f"S1_REDIS_PASS_FILE: {path} ")
+    assert line.startswith(f"S1_REDIS_PASS_FILE: {path}")
     assert line.endswith("the secret read before stays in use")
     assert "hunter2" not in f"{caught.value!r} {line} {caught.value.__cause__!r}"
+
+
+def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give a file away, so the process is another user here."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    owner = path.stat().st_uid
+    refused = pytest.raises(InvalidValueError, match=f"uid {owner}.*chown 12345 {path}")
+
+    with refused if owner else nullcontext():
+        read_secret(path)
+
+
+def test_a_change_of_the_directory_is_noticed(path: Path) -> None:
+    """The file itself has not changed since it was refused."""
+    file = SecretFile("S1_REDIS_PASS_FILE", path)
+    make_replaceable(path)
+    secret_in(path, b"the next one\n")
+    assert file.read() == SECRET
+    path.parent.chmod(0o700)
+    assert file.read() == "the next one"
 
 
 def test_a_new_version_is_announced_before_it_is_used(
