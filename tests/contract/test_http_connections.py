@@ -389,6 +389,27 @@ async def test_an_upgrade_is_ignored_without_a_log_line(caplog: pytest.LogCaptur
     assert logged == ""
 
 
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        (b"nonsense\r\n\r\n", "this is not an HTTP/1.1 request: Invalid method encountered"),
+        (
+            b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
+            "this is not an HTTP/1.1 request: Invalid header token",
+        ),
+        (b"CONNECT s1:80 HTTP/1.1\r\n\r\n", "this is not an HTTP/1.1 request"),
+    ],
+    ids=["method", "header", "target"],
+)
+async def test_the_problem_says_what_is_malformed(sent: bytes, detail: str) -> None:
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts()) as server, connected(server) as client:
+            await client.send(sent)
+            reply = await one_reply(client)
+
+    assert (reply.status, reply.problem["detail"]) == (400, detail)
+
+
 async def test_a_trailer_is_not_a_header() -> None:
     """It could replace what a proxy has removed: a token, a key, a host."""
     chunked = LAST_HEALTH.removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n"

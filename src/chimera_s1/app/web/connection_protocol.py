@@ -293,4 +293,7 @@ def _cause(error: httptools.HttpParserError) -> _Refused:
     """What a callback has raised through the parser, or the parser's own error."""
     if isinstance(error.__context__, _Refused):
         return error.__context__
-    return _Refused(CloseReason.MALFORMED, REQUEST_INVALID, "this is not HTTP/1.1")
+    # A callback's error says only which callback it was.
+    words = "" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}"
+    detail = f"this is not an HTTP/1.1 request{words}"
+    return _Refused(CloseReason.MALFORMED, REQUEST_INVALID, detail)
