@@ -1,7 +1,9 @@
 """Tables in a terminal of 80 columns keep their names and figures whole."""
 
+import re
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -15,6 +17,8 @@ from chimera_s1.app.cli.config.effective_settings import effective_settings
 from chimera_s1.app.cli.drill import report
 from chimera_s1.app.cli.drill.result import Measurements, evaluate
 from chimera_s1.app.cli.drill.scenarios import DRILLS
+from chimera_s1.app.cli.tokens import command as tokens
+from chimera_s1.domain.access.scopes import Scope
 
 WORST = Measurements(
     fired=(1,),
@@ -75,6 +79,23 @@ def test_drill_results_in_a_pipe_fit_into_80_columns(capsys: pytest.CaptureFixtu
     assert head.split()[:3] == ["drill", "noticed", "s"]
     assert {row.split()[1] for row in rows} == {"MISS"}
     assert max(map(len, [head, *rows])) <= 80
+
+
+def test_tokens_are_listed_with_all_scopes_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens.json"
+    scopes = ",".join(Scope)
+    tokens.create(actor="treasury-executor-of-the-desk", scope=[scopes], days=90, file=file)
+    output = printed_on(tokens, monkeypatch, 80)
+
+    tokens.list_tokens(file=file)
+
+    text = output.getvalue()
+    assert "…" not in text
+    assert set(text.split()) >= {*Scope, "valid"}
+    assert re.search(r" \d{4}-\d\d-\d\d \d{4}-\d\d-\d\d valid", text)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_drills_are_listed_in_80_columns(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from msgspec import Struct
 from msgspec.structs import replace
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
@@ -177,11 +178,25 @@ def _cells(row: TokenRow) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[TokenRow]) -> Table:
-    table = Table("kid", "actor", "scopes", "created", "expires", "state")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    for name in ("kid", "actor", "scopes", "created", "expires", "state"):
+        table.add_column(name, overflow="fold", no_wrap=name != "actor")
     styles = {TokenState.VALID: "green", TokenState.EXPIRED: "yellow", TokenState.REVOKED: "dim"}
     for row in rows:
-        table.add_row(*_cells(row), style=styles[row.state])
+        table.add_row(
+            row.kid,
+            row.actor,
+            "\n".join(row.scopes),
+            _day(row.created),
+            _day(row.expires) or "never",
+            row.state.value,
+            style=styles[row.state],
+        )
     return table
+
+
+def _day(time: str) -> str:
+    return time.partition("T")[0]
 
 
 def _time(epoch_ms: int) -> str:
