@@ -16,7 +16,8 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin chimera \
     && install --directory --owner=chimera --mode=0750 /var/lib/chimera
 COPY --from=build /opt/chimera /opt/chimera
 # S1_REDIS_ADDRESSES has to be given: the image has no Redis of its own. So has S1_API_TOKENS_FILE, a
-# file that user 10001 may read: what listens for other machines does not start without tokens.
+# file of user 10001 or root that 10001 may read and no other user may change: what listens for other
+# machines does not start without tokens.
 ENV PATH=/opt/chimera/bin:$PATH \
     S1_HTTP_HOST=0.0.0.0 \
     S1_LOG_FORMAT=json \
