@@ -13,7 +13,7 @@ from chimera_s1.domain.market.instrument_selection import SymbolFilter
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 from chimera_s1_client.cluster_streams import RedisUnavailableError
-from chimera_s1_client.quote import VENUES, Instrument, State
+from chimera_s1_client.quote import VENUES, Instrument
 from chimera_s1_client.quote_reader import ReaderOptions
 from chimera_s1_client.status_reader import StatusReader
 
@@ -38,10 +38,7 @@ class QuoteRows:
         """Raises `PublisherUnavailableError`: Redis has no quotes to give now."""
         quotes = await self._newest()
         await self._read_status()
-        return [
-            row_of(each, self._state(each) if not self.trouble else State.UNREADABLE, self._now())
-            for each in quotes
-        ]
+        return [row_of(each, self._state(each), self._clock.now_ms()) for each in quotes]
 
     async def read_or_explain(self) -> Sequence[Row]:
         """As `read`, but no rows, and `trouble`, where Redis has none to give: it may come back."""
@@ -60,7 +57,7 @@ class QuoteRows:
         try:
             await self._status.read(self._streams)
         except RedisUnavailableError as error:
-            self.trouble = f"mkt:status:* cannot be read: {error}"
+            self.trouble = f"the states may be old: {error}"
         else:
             self.trouble = ""
 
@@ -72,9 +69,6 @@ class QuoteRows:
             self._entry_ids[name] = quote.entry_id
             self._status.hear(instrument.venue, quote.entry_id, first=known is None)
         return self._status.condition(instrument, ts).state
-
-    def _now(self) -> int:
-        return self._clock.now_ms()
 
 
 class _StatusStreams:
