@@ -31,8 +31,7 @@ class RotateKey(Generic[_Key]):
         read: The key that the files hold now; raises `ConfigurationError` if it cannot be one.
         account_of: Reads from the exchange which account a key belongs to.
         expected_account: That a new key must belong to; empty while none is known.
-        use: Signs with the key from now on, and takes its account.
-        after: Called when a new key is in use.
+        use: Signs with the key from now on, and takes its account, the second argument.
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class RotateKey(Generic[_Key]):
         account_of: Callable[[_Key], Awaitable[str]],
         expected_account: Callable[[], Awaitable[str]],
         use: Callable[[_Key, str], None],
-        after: Callable[[], Awaitable[object]],
         record_event: Callable[[str, EventDetail], None],
     ) -> None:
         self._in_use = in_use
@@ -56,7 +54,6 @@ class RotateKey(Generic[_Key]):
         self._account_of = account_of
         self._expected_account = expected_account
         self._use = use
-        self._after = after
         self._record_event = record_event
         self.problem = ""
         """Why the key in the files is not the one in use; empty if it is."""
@@ -93,14 +90,13 @@ class RotateKey(Generic[_Key]):
                 f"{expected}; the old key stays in use",
             )
             return
-        await self._switch(key, account)
+        self._switch(key, account)
 
-    async def _switch(self, key: _Key, account: str) -> None:
+    def _switch(self, key: _Key, account: str) -> None:
         self._use(key, account)
         self._in_use, self._refused, self.problem = key, None, ""
         _log.info("the new exchange key is in use; it belongs to account %s", account)
         self._record_event("treasury.key_replaced", {"account": account})
-        await self._after()
 
     def _refuse(self, key: _Key, problem: str) -> None:
         self._refused = key

@@ -226,7 +226,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     projection = build_transfer_projector(
         served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
-    key = WatchKey(gateway)
+    key = WatchKey(gateway, clock)
     rotation = _build_rotation(settings, base, operations, keyed, guard, key)
     store_errors = [partial(last_error, each) for each in (executor, reconciler, projection)]
     report = build_report(
@@ -283,6 +283,7 @@ def _build_rotation(  # noqa: PLR0917 (parts by position)
     def use(credentials: Credentials, account: str) -> None:
         keyed.gateway.use_key(credentials)
         guard.key_replaced(account)
+        key.key_replaced()
 
     return RotateKey(
         keyed.credentials,
@@ -291,6 +292,5 @@ def _build_rotation(  # noqa: PLR0917 (parts by position)
         account_of=account_of,
         expected_account=guard.expected_account,
         use=use,
-        after=key.check,
         record_event=operations.outbox.record,
     )

@@ -47,9 +47,6 @@ def rotation_of(instance: TreasuryInstance, key: str, keys: dict[str, str]) -> R
     async def account_of(candidate: str) -> str:
         return keys[candidate]
 
-    async def done() -> None:
-        await anyio.lowlevel.checkpoint()
-
     return RotateKey(
         key,
         instance.world.clock,
@@ -57,7 +54,6 @@ def rotation_of(instance: TreasuryInstance, key: str, keys: dict[str, str]) -> R
         account_of=account_of,
         expected_account=instance.guard.expected_account,
         use=lambda _key, account: instance.guard.key_replaced(account),
-        after=done,
         record_event=lambda kind, detail: instance.world.operational_events.append((kind, detail)),
     )
 

@@ -43,7 +43,6 @@ class World:
         self.in_use = "old"
         self.account: str | ChimeraError = ACCOUNT
         self.account_in_use = ""
-        self.permissions_read = 0
         self.events: list[tuple[str, EventDetail]] = []
         self.rotation = RotateKey(
             self.in_use,
@@ -52,7 +51,6 @@ class World:
             account_of=self.exchange.account_of,
             expected_account=self._expected_account,
             use=self._use,
-            after=self._read_permissions,
             record_event=lambda kind, detail: self.events.append((kind, detail)),
         )
 
@@ -76,9 +74,6 @@ class World:
     def _use(self, key: str, account: str) -> None:
         self.in_use, self.account_in_use = key, account
 
-    async def _read_permissions(self) -> None:
-        self.permissions_read += 1
-
 
 @pytest.fixture
 def world() -> World:
@@ -93,7 +88,7 @@ async def test_unchanged_files_ask_the_exchange_nothing(world: World) -> None:
 async def test_a_new_key_of_the_same_account_is_used(world: World) -> None:
     world.in_files = "new"
     assert await world.check(3) == ""
-    assert (world.in_use, world.permissions_read) == ("new", 1)
+    assert (world.in_use, world.account_in_use) == ("new", ACCOUNT)
     assert world.exchange.asked == ["new"]
     assert world.events == [("treasury.key_replaced", {"account": ACCOUNT})]
 
