@@ -36,10 +36,19 @@ class SharedTrouble:
     trouble: The present one; None while there is none.
     """
 
-    __slots__ = ("_frames", "_late_since_ms", "_name", "_reported", "_unreadable", "trouble")
+    __slots__ = (
+        "_frames",
+        "_has_reported",
+        "_late_since_ms",
+        "_name",
+        "_reported",
+        "_unreadable",
+        "trouble",
+    )
 
     def __init__(self, name: str) -> None:
         self.trouble: Trouble | None = None
+        self._has_reported = False
         self._reported: Trouble | None = None
         self._name = name
         self._frames = FrameTally()
@@ -56,15 +65,19 @@ class SharedTrouble:
         self._unreadable.record(now_ms, published=0, refused=count, reason=reason)
 
     def evaluate(self, streams: Sequence[StreamLiveness], now_ms: float) -> bool:
-        """Find the trouble; True if there is something to report."""
+        """Find the trouble; True if there is something to report.
+
+        That there is none is reported at first, too: a predecessor that was killed may have
+        reported one that nothing else would end.
+        """
         active = [each for each in streams if now_ms - each.last_frame_ms <= WINDOW_MS]
         found = self._find_degraded(active, now_ms) or self._find_late(active, now_ms)
         if found is None and not active:
             return False  # nothing arrives, so nothing shows that it is over
         self.trouble = found
-        if _says_the_same(found, self._reported):
+        if self._has_reported and _says_the_same(found, self._reported):
             return False
-        self._reported = found
+        self._has_reported, self._reported = True, found
         return True
 
     def _find_degraded(self, active: Sequence[StreamLiveness], now_ms: float) -> Trouble | None:

@@ -45,6 +45,7 @@ def test_instruments_with_updates_are_live() -> None:
     changes = look(board, 1_000).changes
 
     assert [(change.symbol, change.state) for change in changes] == [
+        ("*", Liveness.LIVE),
         ("BTCUSDT", Liveness.LIVE),
         ("ETHUSDT", Liveness.LIVE),
     ]
@@ -243,7 +244,7 @@ def test_markers_alternate_and_intervals_do_not_overlap(
             case "message":
                 board.record_update(BTC, now)
             case _:
-                markers += [c for c in look(board, now).changes if c.symbol == "*"]
+                markers += [c for c in look(board, now).changes if c.is_marker]
 
     expected = [Liveness.GAP, Liveness.RESUMED] * len(markers)
     assert expected[: len(markers)] == [marker.state for marker in markers]

@@ -92,6 +92,14 @@ def test_a_late_venue_is_late_at_once_for_all_with_one_entry() -> None:
     assert market.states() == {Liveness.LIVE}
 
 
+def test_a_start_ends_what_a_killed_predecessor_reported() -> None:
+    """Readers keep "LATE" of a connection until "LIVE" follows."""
+    market = Market()
+    market.run(1_000)
+
+    assert market.take()[0] == (500, "*", Liveness.LIVE)
+
+
 def test_a_lag_that_doubles_is_reported_again() -> None:
     market = fine()
     for lag_ms in (3_000, 4_000, 8_000, 20_000):

@@ -10,7 +10,7 @@ from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.market.liveness import Liveness, StatusChange
+from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
@@ -106,7 +106,12 @@ class Rig:
 
     @property
     def changes(self) -> list[StatusChange]:
-        return [change for _, change in self.status.changes]
+        """Without the first entry of the connection, which says that nothing is wrong with it."""
+        found = [change for _, change in self.status.changes]
+        shared = [each for each in found if each.symbol == WHOLE_CONNECTION]
+        if shared and shared[0].state is Liveness.LIVE:
+            found.remove(shared[0])
+        return found
 
     @property
     def states(self) -> list[tuple[str, Liveness]]:

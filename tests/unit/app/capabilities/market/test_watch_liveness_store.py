@@ -42,7 +42,7 @@ async def test_unavailable_store_loses_and_doubles_no_status() -> None:
             ("BTCUSDT", Liveness.LIVE),
             ("ETHUSDT", Liveness.LIVE),
         ]
-        assert rig.watch.outbox.written == 8
+        assert rig.watch.outbox.written == 9
         assert rig.watch.outbox.dropped == 0
 
 
