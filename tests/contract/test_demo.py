@@ -133,10 +133,11 @@ async def test_tail_finds_the_demo_and_ends_after_its_count(
     assert demo.ready["redis_addresses"][0] in err
 
 
+@pytest.mark.parametrize("end", ["q", "SIGTERM"])
 async def test_tail_in_a_small_terminal_shows_every_instrument_on_pages(
-    demo: ChimeraProcess, directory: Path
+    demo: ChimeraProcess, directory: Path, end: str
 ) -> None:
-    """Keys turn them; q ends the command and leaves the terminal as it was."""
+    """Keys turn them; q or SIGTERM ends the command and leaves the terminal as it was."""
     assert demo.ready
     master, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (9, 80))
@@ -156,7 +157,11 @@ async def test_tail_in_a_small_terminal_shows_every_instrument_on_pages(
             assert "no room for" in shown
             os.write(master, b"n")
             await read_until(master, "page 2 of ")
-            os.write(master, b"q")
+            if end == "q":
+                os.write(master, b"q")
+            else:
+                process.send_signal(signal.SIGTERM)
+            await read_until(master, "\x1b[?25h")  # the cursor is shown again
             assert await process.wait() == 0
     assert termios.tcgetattr(terminal) == before
     os.close(terminal)

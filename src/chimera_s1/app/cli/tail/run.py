@@ -1,5 +1,6 @@
 """Runs `tail`: reads the newest quotes from their streams into a live table or lines."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,6 +92,7 @@ async def _redraw(rows: QuoteRows, options: TailOptions, clock: SystemClock) -> 
     with single_keys() as keys, Live(console=console, auto_refresh=False, screen=False) as live:
         async with anyio.create_task_group() as tasks:
             view = _View(live, pages, options.columns, has_keys=keys)
+            tasks.start_soon(_end_on_sigterm, tasks.cancel_scope)
             if keys:
                 tasks.start_soon(_follow_keys, view, tasks.cancel_scope)
             while True:
@@ -131,8 +133,17 @@ class _View:
             f"{page} ({how})" if page else "",
             self._trouble or _left_out(self._columns, columns),
         ]
-        captions = [Text(part) for part in parts if part]
+        captions = [
+            Text(part, overflow="ellipsis", no_wrap=part != self._trouble) for part in parts if part
+        ]
         self._live.update(Group(quote_table(shown, columns), *captions), refresh=True)
+
+
+async def _end_on_sigterm(scope: anyio.CancelScope) -> None:
+    """As the key q: the terminal gets its cursor and its echo back."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 async def _follow_keys(view: _View, scope: anyio.CancelScope) -> None:
@@ -145,7 +156,7 @@ async def _follow_keys(view: _View, scope: anyio.CancelScope) -> None:
 
 def _left_out(wanted: Sequence[str], shown: Sequence[str]) -> str:
     left_out = [name for name in wanted if name not in shown]
-    return f"no room for {', '.join(left_out)}: choose with --columns" if left_out else ""
+    return f"no room for {', '.join(left_out)} (--columns)" if left_out else ""
 
 
 async def _print_lines(rows: QuoteRows, options: TailOptions, clock: SystemClock) -> None:
