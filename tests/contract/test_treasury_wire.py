@@ -3,6 +3,7 @@
 import hashlib
 import socket
 from collections.abc import Iterator
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -184,6 +185,21 @@ async def test_a_refused_connection_counts_as_not_sent(closed_port: int) -> None
 
     assert isinstance(said, RequestNotSent)
     assert "Connection refused" in said.cause
+
+
+async def test_the_systems_words_are_in_a_cause_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx2 has them already where a name does not resolve."""
+    words = "Temporary failure in name resolution"
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_AGAIN, words)
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    async with connected_gateway("http://exchange.invalid") as gateway:
+        said = await gateway.submit(gateway.sign(ORDER))
+
+    assert isinstance(said, RequestNotSent)
+    assert said.cause.count(words) == 1
 
 
 @pytest.mark.parametrize(

@@ -379,7 +379,8 @@ def _cause_text(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno:
-            return sanitize(f"{text} ({_os_error_text(cause)})")
+            words = _os_error_text(cause)
+            return sanitize(text if words in text else f"{text} ({words})")
         cause = cause.__cause__ or cause.__context__
     return sanitize(text)
 
