@@ -13,7 +13,11 @@ from pydantic_core import ErrorDetails
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.settings.core import PREFIX, CoreSettings
-from chimera_s1.app.settings.messages import invalid_value_message, unknown_setting_message
+from chimera_s1.app.settings.messages import (
+    invalid_value_message,
+    is_secret,
+    unknown_setting_message,
+)
 from chimera_s1.app.settings.secret_files import open_secret_files, secret_file_variables
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -56,7 +60,12 @@ def read_settings(environ: Mapping[str, str], of: type[_S]) -> _S:
     try:
         settings = of.model_validate(values)
     except ValidationError as error:
-        problems += [_problem(detail, values, of) for detail in error.errors(include_input=False)]
+        problems += [
+            _problem(detail, values, of)
+            for detail in error.errors(include_input=False)
+            # A secret whose file cannot be used is not missing.
+            if not (secrets.problems and is_secret(of.model_fields[str(detail["loc"][0])]))
+        ]
     if problems:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise ConfigurationError("\n  ".join([f"{count} wrong:", *problems]))

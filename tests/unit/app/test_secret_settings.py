@@ -77,6 +77,19 @@ def test_wrong_files_are_reported_with_the_other_problems(
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["S1_BINANCE_KEY_FILE", "S1_BINANCE_SECRET_FILE"])
+def test_a_file_that_cannot_be_read_is_the_only_problem_of_a_pair(
+    files: dict[str, str], name: str
+) -> None:
+    """The other one is not called missing."""
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({**files, name: "/no/such"})
+
+    first, *problems = str(raised.value).splitlines()
+    assert first == "1 setting is wrong:"
+    assert [problem.split(":")[0].strip() for problem in problems] == [name]
+
+
 def test_a_secret_that_breaks_its_rule_is_not_shown(files: dict[str, str]) -> None:
     Path(files["S1_EGRESS_PROXY_FILE"]).write_text(f"https://me:{SECRET}@10.0.0.9:3128")
     with pytest.raises(ConfigurationError, match=r"S1_EGRESS_PROXY=\*\*\*") as raised:
