@@ -41,6 +41,22 @@ def test_the_client_is_a_wheel_of_its_own(tmp_path: Path) -> None:
     assert shown.stdout.startswith(str(wheel))
 
 
+def test_the_services_wheel_holds_the_client_without_its_project_file(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        names = files.namelist()
+    modules = {f"chimera_s1_client/{path.name}" for path in CLIENT.glob("*.py")}
+
+    assert modules <= set(names)
+    assert [name for name in names if name.endswith(".toml")] == []
+
+
 def test_both_distributions_have_the_same_ranges() -> None:
     service = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     client = tomllib.loads((CLIENT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
