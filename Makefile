@@ -35,7 +35,7 @@ run: $(INSTALLED) ## run the whole service on this machine: simulator, embedded 
 
 .PHONY: test
 test: $(INSTALLED) ## run all tests, with types, lint and import contracts (ARGS="-k quote")
-	@exec $(BIN)/pytest --numprocesses 2 --dist worksteal $(ARGS)
+	@exec $(BIN)/pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 define NO_ARANGO
 Name a server whose user may make databases; each test makes one of its own and drops it:
@@ -77,7 +77,7 @@ soak-model: $(INSTALLED) ## run the treasury through seeded lost replies, pauses
 
 .PHONY: quick
 quick: $(INSTALLED) ## run unit tests and static checks: under two minutes (ARGS="-k quote")
-	@exec $(BIN)/pytest --numprocesses 2 --dist worksteal tests/unit $(ARGS)
+	@exec $(BIN)/pytest --numprocesses 3 --dist worksteal tests/unit $(ARGS)
 
 .PHONY: mutants
 mutants: $(INSTALLED) ## check that each deliberate mistake of tests/mutants fails a test (ARGS="--only ID")

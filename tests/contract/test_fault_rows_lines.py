@@ -193,6 +193,7 @@ async def test_row_58_what_is_wrong_with_a_whole_venue_is_said_once_for_all(
 ) -> None:
     """One entry, no instrument quiet or stale, no socket given up; and one when it is over."""
     async with watched_feed(tasks, simulator) as each:
+        await each.status.wait_for_states("*", Liveness.LIVE)
         before = len(each.status.changes)
         await each.harness.inject_fault({"on": "ws:perp", "do": fault, "times": 1_000_000})
         (said,) = await each.status.wait_for_states("*", state)

@@ -174,7 +174,7 @@ async def test_window_zero_publishes_every_update(
                 reader = StreamReader(redis, f"mkt:events:{venue}:BTCUSDT")
                 rows = [row((await reader.next())[1]) for _ in range(15)]
                 sent = [row_of(frame, venue) for frame in await frames_sent(simulator, venue)]
-                first = sent.index(rows[0])
+                first = next(at for at in range(len(sent)) if sent[at : at + 15] == rows)
                 while len(rows) < len(sent) - first:
                     rows.append(row((await reader.next())[1]))
 

@@ -39,11 +39,12 @@ class AwaitableMarketStatus(MemoryMarketStatus):
         self._changed = anyio.Event()
 
     async def wait_for_states(self, symbol: str, *states: Liveness) -> list[StatusChange]:
-        """Wait until *states* were the last ones of *symbol*, in this order; return all."""
+        """Wait until *states* were the last ones of *symbol*, in this order; return these."""
         while True:
             found = [change for _, change in self.changes if change.symbol == symbol]
-            if [change.state for change in found][-len(states) :] == list(states):
-                return found
+            newest = found[-len(states) :]
+            if [change.state for change in newest] == list(states):
+                return newest
             await self._changed.wait()
 
 
