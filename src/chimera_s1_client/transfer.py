@@ -1,5 +1,6 @@
 """A transfer, its results, and what a reply of the service says about it."""
 
+import re
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Literal, TypeAlias
@@ -11,6 +12,7 @@ from chimera_s1_client.errors import KEY_REUSED_CODE, Problem, ProblemError, pro
 from chimera_s1_client.http_session import HttpReply
 
 NOT_FOUND_CODE = "treasury.not_found"
+_ID = re.compile("[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}")
 
 _REJECTED_STATUSES = {
     HTTPStatus.BAD_REQUEST,
@@ -43,6 +45,18 @@ class TransferRequest(Struct, frozen=True, kw_only=True):
     target: Wallet = field(name="to")
     amount_usdt: str
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        check_transfer_id(self.transfer_id)
+
+
+def check_transfer_id(text: str) -> None:
+    """Raises `ValueError` if *text* cannot be an id: it would not pass a header or a URL whole."""
+    if _ID.fullmatch(text) is None:
+        raise ValueError(
+            "a transfer id has 1 to 128 letters, digits or any of . _ : ~ @ + = , - and begins "
+            "with a letter or a digit; for example a UUID"
+        )
 
 
 class TransferOk(Struct, frozen=True):

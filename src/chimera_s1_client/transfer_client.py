@@ -24,6 +24,7 @@ from chimera_s1_client.transfer import (
     TransferPending,
     TransferRequest,
     TransferResult,
+    check_transfer_id,
     interpret_reply,
 )
 
@@ -88,6 +89,7 @@ class TransferClient:
             NotFoundError: The service has never accepted it.
             ProblemError: The token may not read.
         """
+        check_transfer_id(transfer_id)
         call = _Call(self._means, transfer_id, None, wait_s)
         return await call.run(call.read)
 

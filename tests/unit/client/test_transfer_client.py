@@ -4,8 +4,13 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
+from hypothesis import given as for_any
+from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN, parse_transfer_id
 from chimera_s1_client import (
     AccessError,
     ConflictError,
@@ -232,3 +237,16 @@ def test_finding_a_transfer_sends_nothing_that_could_move_money() -> None:
     no_access = find(PENDING, reply(403))
     assert isinstance(no_access.result, TransferPending)
     assert {s.method for s in no_access.sent} == {"GET"}
+
+
+@for_any(text=st.text(max_size=140) | st.from_regex(TRANSFER_ID_PATTERN))
+def test_an_id_is_refused_before_anything_is_sent_where_the_service_would_refuse_it(
+    text: str,
+) -> None:
+    try:
+        parse_transfer_id(text)
+    except InvalidValueError:
+        with pytest.raises(ValueError, match="a transfer id has 1 to 128"):
+            replace(REQUEST, transfer_id=text)
+    else:
+        assert replace(REQUEST, transfer_id=text).transfer_id == text
