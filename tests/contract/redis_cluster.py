@@ -16,6 +16,9 @@ from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 
 Addresses = tuple[RedisAddress, ...]
 
+PARTIAL_COVERAGE = ("--cluster-require-full-coverage", "no")
+"""Masters that work while another is down; by default they reply CLUSTERDOWN to everything."""
+
 
 @pytest.fixture(scope="session")
 def redis_binary() -> Path:

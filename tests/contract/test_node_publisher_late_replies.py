@@ -28,7 +28,7 @@ from tests.contract.quote_stores import (
     publish_until_acknowledged,
     stored_bids,
 )
-from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.redis_cluster import PARTIAL_COVERAGE, hand_over, move_keys
 from tests.contract.tcp_proxy import TcpProxy, redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import served_by, slot_of
 
@@ -152,7 +152,7 @@ async def test_a_quote_is_held_back_while_an_earlier_one_is_in_flight_to_another
     """
     instrument, neighbour = served_by(0, fresh_instruments(50))[:2]
     async with (
-        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=PARTIAL_COVERAGE) as redis,
         publisher_and_reader(redis.addresses) as store,
     ):
         source, target, _ = redis.nodes

@@ -32,12 +32,9 @@ from tests.contract.quote_stores import (
     redis_store,
     stored_bids,
 )
-from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.redis_cluster import PARTIAL_COVERAGE, hand_over, move_keys
 from tests.contract.tcp_proxy import redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import become_empty_master
-
-PARTIAL_COVERAGE = ("--cluster-require-full-coverage", "no")
-"""Masters that work while another is down; by default they reply CLUSTERDOWN to everything."""
 
 NO_FAILOVER = (*PARTIAL_COVERAGE, "--cluster-node-timeout", "20000")
 """A cluster that does not fail over while a server is stopped."""

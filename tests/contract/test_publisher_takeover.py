@@ -16,8 +16,7 @@ from tests.contract.publisher_instances import (
     written_ids,
 )
 from tests.contract.quote_stores import fresh_instruments
-from tests.contract.redis_cluster import Addresses, key_slot, replicated
-from tests.contract.test_node_publisher_under_load import PARTIAL_COVERAGE
+from tests.contract.redis_cluster import PARTIAL_COVERAGE, Addresses, key_slot, replicated
 from tests.contract.test_quote_publisher_faults import served_by
 
 WINDOWS = 20

@@ -26,6 +26,7 @@ from tests.contract.quote_stores import (
     stored_bids,
 )
 from tests.contract.redis_cluster import (
+    PARTIAL_COVERAGE,
     Addresses,
     hand_over,
     key_slot,
@@ -98,7 +99,9 @@ async def test_a_hanging_node_affects_only_its_own_streams(
     hanging = set(served_by(1, instruments))
     assert 0 < len(hanging) < 3000
     async with (
-        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
+        EmbeddedRedis(
+            tmp_path, binary=redis_binary, masters=3, options=PARTIAL_COVERAGE
+        ) as embedded,
         redis_store(embedded.addresses, publisher, timeout_s=1.5) as store,
     ):
         assert await problem_of(store.publisher) == ""

@@ -19,8 +19,8 @@ from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from tests.contract.publisher_load import PublisherLoad, error_count, publisher_under_load, slot_of
-from tests.contract.redis_cluster import hand_over, move_keys
-from tests.contract.test_node_publisher_under_load import NO_FAILOVER, PARTIAL_COVERAGE
+from tests.contract.redis_cluster import PARTIAL_COVERAGE, hand_over, move_keys
+from tests.contract.test_node_publisher_under_load import NO_FAILOVER
 from tests.contract.test_quote_publisher_faults import become_empty_master
 from tests.load.report import Report, say
 
