@@ -1,4 +1,4 @@
-"""A running service gets a new exchange key and a new Redis password through its files."""
+"""A running service gets a new exchange key through its files."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from chimera_s1.adapters.system.atomic_file import replacing
 from tests.contract.treasury_service import TreasuryDeployment
 
 REVOKED_KEY, REVOKED_SECRET = "k" * 64, "revoked-secret-never-shown"
-PASSWORDS = ("first-password-never-shown", "second-password-never-shown")
 
 
 def put(path: Path, secret: str) -> str:
