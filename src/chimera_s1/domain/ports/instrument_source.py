@@ -1,0 +1,55 @@
+"""Port: what a venue publishes about its instruments."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.instruments.instrument import InstrumentSpec, LeverageBrackets
+
+
+class ListingRead(Struct, frozen=True):
+    """A complete read of a venue's listing.
+
+    Attributes:
+        specs: Every row that could be decoded, whatever its status.
+        unusable: Rows that could not, by name, with the reason; the others are not affected.
+        unknown: Values of enumerations that this version does not know: (field, value, example).
+    """
+
+    specs: tuple[InstrumentSpec, ...]
+    unusable: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str, str], ...] = ()
+
+
+class TradingSession(Struct, frozen=True):
+    """Of an underlying type; *kind* is Binance's text: `REGULAR`, `NO_TRADING`. Epoch ms."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class InstrumentSource(Protocol):
+    """All reads may be repeated. Each call raises `ExchangeUnavailableError` without a usable
+    answer, and `ExchangeRefusedError` if the venue refuses the request.
+    """
+
+    async def listing(self, venue: Venue) -> ListingRead: ...
+
+    async def leverage_brackets(self) -> Mapping[Symbol, LeverageBrackets] | None:
+        """Of the key's account; None without a key."""
+        ...
+
+    async def funding_intervals(self) -> Mapping[Symbol, int]:
+        """Hours by perp symbol; a perp that is absent settles every 8 h."""
+        ...
+
+    async def delisting_dates(self) -> Mapping[InstrumentId, int]:
+        """When spot instruments stop trading, epoch ms; None of them without a key."""
+        ...
+
+    async def trading_sessions(self) -> Mapping[str, tuple[TradingSession, ...]]:
+        """By underlying type (`EQUITY`, `COMMODITY`), in order."""
+        ...
