@@ -5,6 +5,7 @@ builders, where the type checker sees that an adapter fits its port.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from dependency_injector import containers, providers
 from litestar import Litestar
@@ -19,7 +20,7 @@ from chimera_s1.app.capabilities.operations.metrics import build_source, health_
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
-from chimera_s1.app.capabilities.treasury.wiring import open_treasury
+from chimera_s1.app.capabilities.treasury.wiring import open_treasury, treasury_enabled
 from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import (
     ConnectRedis,
@@ -28,6 +29,7 @@ from chimera_s1.app.foundation import (
     name_instance,
 )
 from chimera_s1.app.service_settings import Settings
+from chimera_s1.app.stores import Stores, open_stores
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
@@ -54,6 +56,11 @@ def open_tokens(settings: Settings, clock: Clock) -> ConfiguredTokens:
     """An unreadable token file, or one that others can change, stops the start."""
     file = settings.api_tokens_file
     return ConfiguredTokens(FileTokenStore(file, clock) if file else None)
+
+
+def open_instance_stores(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Stores]:
+    """Market data flows without them; money needs its ledger at once."""
+    return open_stores(settings, clock, allow_in_use=not treasury_enabled(settings))
 
 
 def build_access(
@@ -124,12 +131,13 @@ def build_web(
 
 
 class Container(containers.DeclarativeContainer):
-    """The object graph. `runtime` opens `operations` and `capabilities`."""
+    """The object graph. `runtime` opens `stores`, `operations` and `capabilities`."""
 
     settings = providers.Dependency(instance_of=Settings)
     connect_redis: providers.Dependency[ConnectRedis] = providers.Dependency()
     pulse_watchdog: providers.Dependency[Callable[[], None]] = providers.Dependency()
     connections = providers.Dependency(instance_of=Connections)
+    stores = providers.Dependency(instance_of=Stores)
     operations = providers.Dependency(instance_of=Operations)
     capabilities = providers.Dependency(instance_of=tuple)
 
@@ -140,11 +148,13 @@ class Container(containers.DeclarativeContainer):
         settings=settings,
         instance=providers.Factory(name_instance),
         clock=clock,
+        stores=stores,
         connect_redis=connect_redis,
         budgets=limits.provided.budgets,
         gates=limits.provided.gates,
         pulse_watchdog=pulse_watchdog,
     )
+    opening_stores = providers.Factory(open_instance_stores, settings, clock)
     opening_operations = providers.Factory(open_operations, foundation)
     openings = providers.List(
         providers.Factory(open_market, settings, foundation, operations),

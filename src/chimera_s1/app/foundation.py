@@ -15,6 +15,7 @@ from chimera_s1.adapters.binance.streams.dial_gate import DialGate, dial_gates
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.types import BinanceEnvironment
+from chimera_s1.app.stores import Stores
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.venue_hold import VenueHold
@@ -43,6 +44,8 @@ class Foundation(Struct, frozen=True, kw_only=True):
 
     Attributes:
         instance: Names this process: host name, process id and a random part.
+        stores: Of the whole instance. A call raises `StoreUnavailableError` while the database is
+            away; the service goes on.
         connect_redis: Opens a client of the cluster; a slow use delays only users of that client.
         budgets: The request weight that is left on each venue's host.
         gates: Every dial of a venue's sockets passes its gate.
@@ -52,6 +55,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     settings: CoreSettings
     instance: str
     clock: Clock
+    stores: Stores
     connect_redis: ConnectRedis
     budgets: Mapping[Venue, WeightBudget]
     gates: Mapping[Venue, DialGate]

@@ -139,11 +139,13 @@ async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitSta
 
 
 async def open_capabilities(container: Container, stack: AsyncExitStack) -> tuple[Capability, ...]:
-    """Open every capability and put it into *container*; *stack* closes them.
+    """Open the stores and every capability and put them into *container*; *stack* closes them.
 
     Operations come last in the result, so that events recorded by a stopping capability are still
     written.
     """
+    stores = await stack.enter_async_context(container.opening_stores())
+    container.stores.override(stores)
     operations = await stack.enter_async_context(container.opening_operations())
     container.operations.override(operations)
     opened = [await stack.enter_async_context(opening) for opening in container.openings()]

@@ -40,9 +40,16 @@ class Stores(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_stores(
-    settings: CoreSettings, clock: Clock, *, read_only: bool = False
+    settings: CoreSettings,
+    clock: Clock,
+    *,
+    read_only: bool = False,
+    allow_in_use: bool = False,
 ) -> AsyncIterator[Stores]:
     """Open the stores; with *read_only* nothing is created, even beside a running service.
+
+    An ArangoDB that is away, and with *allow_in_use* a SQLite file that another process has open,
+    are opened by a later call.
 
     Raises:
         ConfigurationError: The settings must change; the text says how.
@@ -52,16 +59,16 @@ async def open_stores(
     if settings.db_arango_uri:
         opening = _arango_stores(settings, clock, read_only=read_only)
     else:
-        opening = _sqlite_stores(settings, clock, read_only=read_only)
+        opening = _sqlite_stores(settings, clock, read_only=read_only, allow_in_use=allow_in_use)
     async with opening as stores:
         yield stores
 
 
 @asynccontextmanager
 async def _sqlite_stores(
-    settings: CoreSettings, clock: Clock, *, read_only: bool
+    settings: CoreSettings, clock: Clock, *, read_only: bool, allow_in_use: bool
 ) -> AsyncIterator[Stores]:
-    # Imported here: 1 MiB that an instance without a treasury does not need.
+    # Imported here: 1 MiB that an instance on ArangoDB does not need.
     from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
@@ -73,7 +80,9 @@ async def _sqlite_stores(
         SqliteTransferProjection,
     )
 
-    async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
+    async with SqliteDatabase(
+        sqlite_path(settings), read_only=read_only, allow_unavailable=allow_in_use
+    ) as database:
         yield Stores(
             cache(partial(SqliteEventStore, database)),
             SqliteCursorStore(database),
@@ -117,7 +126,7 @@ async def _arango_stores(
 
 
 def memory_stores(clock: Clock) -> Stores:
-    """Stores for an instance that moves no money; nothing is saved."""
+    """A ledger for an instance that moves no money; nothing is saved."""
     return Stores(
         cache(MemoryEventStore),
         MemoryCursorStore(),

@@ -1,6 +1,5 @@
 """The object graph is complete, consistent and follows the settings."""
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.runtime import open_capabilities
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.web.connections import Connections
+from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource, Level
 from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode
@@ -63,13 +63,22 @@ async def test_every_provider_resolves(tmp_path: Path) -> None:
 
 
 async def test_without_a_key_nothing_moves_money(tmp_path: Path) -> None:
-    """No workers, no health component, no store; the routes answer with the reason."""
+    """No workers, no health component; the routes answer with the reason."""
     async with opened(SIMULATED, tmp_path) as (_, capabilities):
         treasury = next(each for each in capabilities if each.name == "treasury")
 
     assert (treasury.workers, treasury.jobs, treasury.health) == ((), (), ())
     assert treasury.web.routes
-    assert os.listdir(tmp_path) == []  # noqa: PTH208 (the anyio rule knows Path only)
+
+
+async def test_market_data_is_served_while_the_store_is_in_use(tmp_path: Path) -> None:
+    """By another instance in the same directory. Money needs its ledger at once."""
+    async with opened(SIMULATED, tmp_path), opened(SIMULATED, tmp_path) as (container, _):
+        with pytest.raises(StoreUnavailableError, match="in use by process"):
+            await container.stores().cursors.read("any")
+        with pytest.raises(ConfigurationError, match="in use by process"):
+            async with opened(WITH_KEY, tmp_path):
+                pass
 
 
 async def test_with_a_key_the_treasury_works(tmp_path: Path) -> None:

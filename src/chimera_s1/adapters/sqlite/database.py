@@ -8,22 +8,26 @@ It must be in a local directory: network file systems break locks and shared mem
 the same moment (a disk snapshot), or `sqlite3 <path> ".backup <file>"` at any time.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
 import anyio
 from anyio import to_thread
 
-from chimera_s1.adapters.sqlite.process_lock import ProcessLock
+from chimera_s1.adapters.sqlite.process_lock import DatabaseInUseError, ProcessLock
 from chimera_s1.adapters.sqlite.reopening_connection import ReopeningConnection
 from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, check_schema, create_schema
-from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 StatementParameters: TypeAlias = Sequence[str | int | float] | Mapping[str, str | int | float]
@@ -47,6 +51,7 @@ class SqliteDatabase:
         path: Path,
         *,
         read_only: bool = False,
+        allow_unavailable: bool = False,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         """Args:
@@ -55,11 +60,17 @@ class SqliteDatabase:
         read_only: Open an existing file, which another process may be writing. Creates nothing;
             writes fail.
 
+        allow_unavailable: If another process has the file, or the disk fails, each later call
+            tries to open it.
+
         busy_timeout_s: Longest wait while another program writes.
         """
         # Independent of the working directory, and the same for every link to the file.
         self._path = path = path.resolve()
         self._read_only = read_only
+        self._allow_unavailable = allow_unavailable
+        self._is_open = False
+        self._open_lock = Lock()
         self._process_lock = ProcessLock(path)
         self._writer = ReopeningConnection(path, busy_timeout_s=busy_timeout_s, writable=True)
         self._readers = [
@@ -74,14 +85,15 @@ class SqliteDatabase:
 
     async def __aenter__(self) -> Self:
         """Raises:
-        ConfigurationError: The file is in use, not writable, or belongs to another program or a
-            newer version; or it does not exist and is opened for reading.
+        ConfigurationError: The file is in use (without *allow_unavailable*), not writable, or
+            belongs to another program or a newer version; or it does not exist and is opened for
+            reading.
 
         LedgerDamagedError: The file is damaged.
 
-        StoreUnavailableError: The disk is full or fails.
+        StoreUnavailableError: The disk is full or fails (without *allow_unavailable*).
         """
-        await to_thread.run_sync(self._open, limiter=self._write_limiter)
+        await to_thread.run_sync(self._open_or_postpone, limiter=self._write_limiter)
         return self
 
     async def __aexit__(
@@ -125,14 +137,36 @@ class SqliteDatabase:
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         assert not self._read_only, "opened for reading only"
+        self._ensure_open()
         return self._writer.run(partial(_in_transaction, work))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._ensure_open()
         reader = self._idle_readers.get()
         try:
             return reader.run(work)
         finally:
             self._idle_readers.put(reader)
+
+    def _open_or_postpone(self) -> None:
+        try:
+            self._open()
+        except (DatabaseInUseError, StoreUnavailableError) as error:
+            if not self._allow_unavailable:
+                raise
+            _log.warning("store unavailable; opening on next use: %s", error)
+        else:
+            self._is_open = True
+
+    def _ensure_open(self) -> None:
+        with self._open_lock:
+            if self._is_open:
+                return
+            try:
+                self._open()
+            except DatabaseInUseError as error:
+                raise StoreUnavailableError(str(error)) from error
+            self._is_open = True
 
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < SQLITE_MIN:

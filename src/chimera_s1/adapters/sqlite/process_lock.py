@@ -10,6 +10,10 @@ from chimera_s1.domain.errors import ConfigurationError
 _OWNER_ONLY = 0o600
 
 
+class DatabaseInUseError(ConfigurationError):
+    """Another process has the database open."""
+
+
 class ProcessLock:
     """The kernel releases the lock when the process ends, even after kill -9. The file stays: if it
     were removed, two processes could lock two files of the same name.
@@ -24,7 +28,8 @@ class ProcessLock:
         """Lock, and create the directory if it does not exist.
 
         Raises:
-            ConfigurationError: Another process has it, or the directory is not writable.
+            DatabaseInUseError: Another process has it.
+            ConfigurationError: The directory is not writable.
         """
         file = self._open_file()
         try:
@@ -32,7 +37,7 @@ class ProcessLock:
         except OSError as error:
             holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "?"
             os.close(file)
-            raise ConfigurationError(
+            raise DatabaseInUseError(
                 f"{self._database} is in use by process {holder} (lock {self._path}); stop that "
                 "process, set S1_DB_SQLITE_PATH to another file, or use ArangoDB for several "
                 "instances"

@@ -82,6 +82,22 @@ async def test_a_file_is_opened_by_one_process_only(
         pass
 
 
+async def test_a_file_in_use_is_opened_by_a_later_call(
+    path: Path, database: SqliteDatabase
+) -> None:
+    """For an instance whose market data needs no store; each call says why there is none."""
+    async with SqliteDatabase(path, allow_unavailable=True) as second:
+        with pytest.raises(StoreUnavailableError, match="in use by process"):
+            await second.read(names)
+        with pytest.raises(StoreUnavailableError, match="in use by process"):
+            await second.execute(INSERT_CURSOR, [("a",)])
+
+        await database.__aexit__(None, None, None)
+
+        await second.execute(INSERT_CURSOR, [("a",)])
+        assert await second.read(names) == ["a"]
+
+
 async def test_a_file_may_be_read_beside_its_writer(path: Path, database: SqliteDatabase) -> None:
     """Each read sees the writes so far; the reader cannot write."""
     async with SqliteDatabase(path, read_only=True) as reader:

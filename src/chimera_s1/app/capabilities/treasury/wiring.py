@@ -52,7 +52,7 @@ from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
-from chimera_s1.app.stores import Stores, memory_stores, open_stores
+from chimera_s1.app.stores import Stores, memory_stores
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
@@ -95,7 +95,6 @@ async def open_treasury(
     credentials = read_credentials(settings)
     exchange_ms = operations.spot_patrol.exchange_ms
     async with (
-        open_stores(settings, base.clock) as stores,
         base.connect_redis() as switch_client,
         # Its own: a slow read of the kill switch delays no submission.
         base.connect_redis() as claims_client,
@@ -106,7 +105,7 @@ async def open_treasury(
         claims = RedisAccountClaims(claims_client)
         keyed = Keyed(credentials, gateway, switch, maintenance, claims)
         stopping = StopFlag()
-        served = _serve(settings, base, operations, stores, keyed, stopping)
+        served = _serve(settings, base, operations, base.stores, keyed, stopping)
         yield _working(settings, base, operations, served, keyed, stopping)
 
 
