@@ -12,10 +12,13 @@ class InstrumentSpec(Struct, frozen=True, kw_only=True):
 
     Attributes:
         contract_type, underlying_type: Empty on spot.
-        tick_size, step_size, min_notional: None where the venue sets no such rule.
-        market_step_size: Of market orders; LOT_SIZE's where MARKET_LOT_SIZE says 0.
+        onboard_date, delivery_date: Epoch ms; None where there is none. On a perpetual contract
+            a delivery date is the day it is delisted.
+        tick_size, step_size, min_notional and so on: None where the venue sets no such rule; it
+            says 0 then.
+        market_step_size, market_min_qty: Of market orders; LOT_SIZE's where MARKET_LOT_SIZE says 0.
         market_max_qty: Of market orders and triggered stops; may be far below *max_qty*.
-        onboard_date, delivery_date: Epoch ms; None where there is none.
+        market_min_notional, market_max_notional: None where market orders are exempt.
         filters: Each filter as canonical JSON, unknown ones too, in Binance's order.
     """
 
@@ -39,6 +42,9 @@ class InstrumentSpec(Struct, frozen=True, kw_only=True):
     market_min_qty: Decimal | None = None
     market_max_qty: Decimal | None = None
     min_notional: Decimal | None = None
+    max_notional: Decimal | None = None
+    market_min_notional: Decimal | None = None
+    market_max_notional: Decimal | None = None
     order_types: tuple[str, ...] = ()
     times_in_force: tuple[str, ...] = ()
     oco_allowed: bool = False
@@ -87,13 +93,17 @@ class InstrumentContent(Struct, frozen=True, kw_only=True):
     """What `spec_hash` is made of.
 
     Attributes:
+        listed: False once the venue's listing no longer contains it; *spec* is the last one known.
         leverage_brackets: None without an exchange key, and on spot.
         funding_interval_h: None on spot and for dated contracts.
+        delisting_date: From the spot delist schedule, epoch ms; None without an exchange key.
     """
 
     spec: InstrumentSpec
+    listed: bool = True
     leverage_brackets: LeverageBrackets | None = None
     funding_interval_h: int | None = None
+    delisting_date: int | None = None
     risk: RiskLimits | None = None
 
 
@@ -125,7 +135,7 @@ class RegistryChange(Struct, frozen=True, kw_only=True):
         row: The registry's row from now on.
         old_hash: Of the version before; empty for a new instrument.
         difference: Changed fields with their old and new text, in the order of the fields.
-        source: What was read: `exchangeInfo`, `!contractInfo`, `leverageBracket`, `s10`.
+        source: The reads that brought it, like `exchangeInfo` or `leverageBracket, s10`.
     """
 
     row: RegistryRow

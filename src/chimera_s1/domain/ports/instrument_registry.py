@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.instruments.held_rows import HeldRows
 from chimera_s1.domain.instruments.instrument import RegistryChange, RegistryRow
 
 
@@ -14,24 +15,6 @@ class RecordedChange(Struct, frozen=True):
 
     position: int
     change: RegistryChange
-
-
-class HeldRows(Struct, frozen=True, kw_only=True):
-    """What quarantine holds back of a venue's listing.
-
-    Attributes:
-        since: When it was first seen, epoch ms.
-        digest: SHA-256 of what is held, hex: a second read says the same if this is the same.
-        status_class: The status whose rows are held.
-        reason: For the operator: how many rows of how many would vanish or change.
-        instruments: Those held.
-    """
-
-    since: int
-    digest: str
-    status_class: str
-    reason: str
-    instruments: tuple[InstrumentId, ...]
 
 
 class InstrumentRegistry(Protocol):

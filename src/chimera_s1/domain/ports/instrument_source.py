@@ -3,32 +3,10 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from msgspec import Struct
-
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.instruments.instrument import InstrumentSpec, LeverageBrackets
-
-
-class ListingRead(Struct, frozen=True):
-    """A complete read of a venue's listing.
-
-    Attributes:
-        specs: Every row that could be decoded, whatever its status.
-        unusable: Rows that could not, by name, with the reason; the others are not affected.
-        unknown: Values of enumerations that this version does not know: (field, value, example).
-    """
-
-    specs: tuple[InstrumentSpec, ...]
-    unusable: tuple[tuple[str, str], ...] = ()
-    unknown: tuple[tuple[str, str, str], ...] = ()
-
-
-class TradingSession(Struct, frozen=True):
-    """Of an underlying type; *kind* is Binance's text: `REGULAR`, `NO_TRADING`. Epoch ms."""
-
-    start: int
-    end: int
-    kind: str
+from chimera_s1.domain.instruments.instrument import LeverageBrackets
+from chimera_s1.domain.instruments.listing_read import ListingRead
+from chimera_s1.domain.instruments.trading_session import TradingSession
 
 
 class InstrumentSource(Protocol):
