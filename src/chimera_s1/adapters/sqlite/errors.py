@@ -42,6 +42,8 @@ def _translate(error: sqlite3.Error, path: Path) -> PortError:
             advice = "make the file and its directory writable for this process's user"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             advice = "locked by another program; stop that program, or give it a copy"
+        case _ if str(error).startswith("no such table"):
+            advice = "an older chimera-s1 wrote the file; serve of this version adds the table"
         case _:
             advice = "retry; report it if it persists"
     return StoreUnavailableError(f"{text}; {advice}")

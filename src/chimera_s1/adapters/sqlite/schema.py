@@ -5,93 +5,14 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from chimera_s1.adapters.sqlite.migrations import MIGRATIONS
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError
 
 APPLICATION_ID: Final = 0x43533161  # "CS1a"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = len(MIGRATIONS)
 SQLITE_MIN = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger(__name__)
-
-# The triggers prevent accidental changes at the sqlite3 prompt. Someone may drop them first; then
-# the hash chain shows the change.
-_CREATE_TABLES = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE treasury_commits (
-    ledger TEXT NOT NULL,
-    seq INTEGER NOT NULL CHECK (seq > 0),
-    commit_id TEXT NOT NULL,
-    document TEXT NOT NULL,
-    PRIMARY KEY (ledger, seq),
-    UNIQUE (ledger, commit_id)
-) STRICT;
-CREATE TRIGGER treasury_commits_never_change BEFORE UPDATE ON treasury_commits
-BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
-CREATE TRIGGER treasury_commits_never_go BEFORE DELETE ON treasury_commits
-BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
-CREATE TABLE treasury_commit_streams (
-    ledger TEXT NOT NULL,
-    stream TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    PRIMARY KEY (ledger, stream, seq),
-    FOREIGN KEY (ledger, seq) REFERENCES treasury_commits (ledger, seq)
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER treasury_commit_streams_never_change BEFORE UPDATE ON treasury_commit_streams
-BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
-CREATE TRIGGER treasury_commit_streams_never_go BEFORE DELETE ON treasury_commit_streams
-BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
-CREATE TABLE cursors (
-    name TEXT PRIMARY KEY,
-    position INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE leases (
-    name TEXT PRIMARY KEY,
-    owner TEXT NOT NULL,
-    until_ms REAL NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE treasury_transfers (
-    transfer_id TEXT PRIMARY KEY,
-    "from" TEXT NOT NULL,
-    "to" TEXT NOT NULL,
-    asset TEXT NOT NULL,
-    amount TEXT NOT NULL,
-    amount_usdt REAL NOT NULL,
-    reason TEXT NOT NULL,
-    status TEXT NOT NULL,
-    phase TEXT NOT NULL,
-    tran_id TEXT NOT NULL,
-    message TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    actor TEXT NOT NULL,
-    verified INTEGER NOT NULL,
-    disputed INTEGER NOT NULL,
-    corrected INTEGER NOT NULL,
-    in_review INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    applied_seq INTEGER NOT NULL
-) STRICT;
-CREATE INDEX treasury_transfers_by_age ON treasury_transfers (created_at, transfer_id);
-CREATE INDEX treasury_transfers_by_status
-    ON treasury_transfers (status, created_at, transfer_id);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
-
-# Also in files of earlier versions, from their first opening on.
-_CREATE_INSTALLATION = """
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS installation (
-    fact TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS installation_never_changes BEFORE UPDATE ON installation
-BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
-CREATE TRIGGER IF NOT EXISTS installation_never_goes BEFORE DELETE ON installation
-BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
-COMMIT;
-"""
 
 # Without its row a stream would seem to be new, and its idempotency key could be used twice.
 _MISSING_STREAM_ROWS = """
@@ -107,7 +28,7 @@ WHERE NOT EXISTS (
 
 
 def create_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """Create the tables in a new file, or check those of an existing one.
+    """Create the tables in a new file; check an existing one, and add the tables it lacks.
 
     Raises:
         ConfigurationError: The file belongs to another program or a newer version, or WAL mode is
@@ -120,10 +41,8 @@ def create_schema(path: Path, connection: sqlite3.Connection) -> None:
             f"{path}: WAL mode is not supported here; set S1_DB_SQLITE_PATH to a file in a local "
             "directory"
         )
-    if version == 0:
-        connection.executescript(_CREATE_TABLES)
-    connection.executescript(_CREATE_INSTALLATION)
     _check_pages(connection, path)
+    _migrate(connection, path, version)
     _restore_stream_rows(connection, path)
     # This process has the lock, so the holders of all leases have ended.
     connection.execute("DELETE FROM leases")
@@ -152,6 +71,17 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
             f"knows {SCHEMA_VERSION}); run that version, or set S1_DB_SQLITE_PATH to another file"
         )
     return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Run each missing step in a transaction of its own: a crash leaves a file of some version."""
+    for step, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {statements} PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {step}; COMMIT;"
+        )
+    if 0 < version < SCHEMA_VERSION:
+        _log.info("%s: upgraded its tables from version %d to %d", path, version, SCHEMA_VERSION)
 
 
 def _check_pages(connection: sqlite3.Connection, path: Path) -> None:

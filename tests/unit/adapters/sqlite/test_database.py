@@ -12,6 +12,7 @@ from anyio import from_thread
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
+from chimera_s1.adapters.sqlite.schema import SCHEMA_VERSION
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ports.installation_store import InstallationFact
 
@@ -121,11 +122,12 @@ async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     async with SqliteDatabase(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
     for read_only in (False, True):
         error = await open_error(path, read_only=read_only)
-        assert "newer chimera-s1 (its tables are version 2, this one knows 1)" in error
+        versions = f"its tables are version {SCHEMA_VERSION + 1}, this one knows {SCHEMA_VERSION}"
+        assert f"newer chimera-s1 ({versions})" in error
 
 
 async def test_a_file_of_another_program_is_refused_and_unchanged(path: Path) -> None:
@@ -342,11 +344,11 @@ async def test_a_missing_file_beside_its_wal_is_refused(
 
 
 async def test_a_file_of_an_earlier_version_gets_an_identity(path: Path) -> None:
-    """Version 1 files were made without the table; a reader finds nothing in them."""
+    """Files of version 1 may lack the table; a reader finds nothing in them."""
     async with SqliteDatabase(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE installation")
+        connection.executescript("DROP TABLE installation; PRAGMA user_version = 1")
     async with SqliteDatabase(path, read_only=True) as earlier:
         assert await SqliteInstallationStore(earlier).find(InstallationFact.ID) == ""
 

@@ -1,0 +1,88 @@
+"""The tables, in the order in which versions of the service added them.
+
+To add a table, append a step; never edit a step that a version has shipped. The version of a file
+is the number of steps it has.
+"""
+
+from typing import Final
+
+# everywhere: a step may meet its own tables, after an operator set `user_version`
+# back to run an older version (docs/how-to/upgrade.md).
+
+# The triggers prevent accidental changes at the sqlite3 prompt. Someone may drop them first; then
+# the hash chain shows the change.
+_TREASURY: Final = """
+CREATE TABLE treasury_commits (
+    ledger TEXT NOT NULL,
+    seq INTEGER NOT NULL CHECK (seq > 0),
+    commit_id TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (ledger, seq),
+    UNIQUE (ledger, commit_id)
+) STRICT;
+CREATE TRIGGER treasury_commits_never_change BEFORE UPDATE ON treasury_commits
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TRIGGER treasury_commits_never_go BEFORE DELETE ON treasury_commits
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TABLE treasury_commit_streams (
+    ledger TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (ledger, stream, seq),
+    FOREIGN KEY (ledger, seq) REFERENCES treasury_commits (ledger, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER treasury_commit_streams_never_change BEFORE UPDATE ON treasury_commit_streams
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TRIGGER treasury_commit_streams_never_go BEFORE DELETE ON treasury_commit_streams
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TABLE cursors (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until_ms REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE treasury_transfers (
+    transfer_id TEXT PRIMARY KEY,
+    "from" TEXT NOT NULL,
+    "to" TEXT NOT NULL,
+    asset TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    amount_usdt REAL NOT NULL,
+    reason TEXT NOT NULL,
+    status TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    tran_id TEXT NOT NULL,
+    message TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    verified INTEGER NOT NULL,
+    disputed INTEGER NOT NULL,
+    corrected INTEGER NOT NULL,
+    in_review INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    applied_seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX treasury_transfers_by_age ON treasury_transfers (created_at, transfer_id);
+CREATE INDEX treasury_transfers_by_status
+    ON treasury_transfers (status, created_at, transfer_id);
+"""
+
+# From here on IF NOT EXISTS: a step may meet its own tables, because an operator sets
+# `user_version` back to run an older version (docs/how-to/upgrade.md).
+
+_INSTALLATION: Final = """
+CREATE TABLE IF NOT EXISTS installation (
+    fact TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS installation_never_changes BEFORE UPDATE ON installation
+BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
+CREATE TRIGGER IF NOT EXISTS installation_never_goes BEFORE DELETE ON installation
+BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
+"""
+
+MIGRATIONS: Final = (_TREASURY, _INSTALLATION)
