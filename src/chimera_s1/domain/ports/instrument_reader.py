@@ -17,6 +17,11 @@ class InstrumentReader(Protocol):
         """Why the listing of *venue* is not known or not current; empty if it is."""
         ...
 
-    async def wait_changed(self) -> None:
-        """Return after the next change of a listing or of a problem."""
+    @property
+    def version(self) -> int:
+        """How often a listing or a problem has changed. Read it before the listings."""
+        ...
+
+    async def wait_changed(self, version: int) -> None:
+        """Return when something has changed after *version*."""
         ...
