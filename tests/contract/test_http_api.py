@@ -42,6 +42,8 @@ WITH_PARAMETERS = (
     "/xchg/quotes",
     "/xchg/quotes/{venue}/{symbol}",
     "/xchg/status/{venue}/{symbol}",
+    "/xchg/instruments",
+    "/xchg/instruments/{venue}/{symbol}",
 )
 
 

@@ -21,6 +21,7 @@ from chimera_s1.domain.market.liveness import Liveness
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
+from tests.sample_instruments import registry_row
 from tests.sample_quotes import entry, quote
 
 TOKEN, RECORD = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
@@ -113,6 +114,7 @@ async def test_curl_lines_of_all_operations_work() -> None:
     parts = WebParts(treasury=treasury, tokens=MemoryTokenStore([RECORD]), limit=UNLIMITED)
     parts.board.post([quote()])
     parts.venues[Venue.SPOT].put(entry("BTCUSDT", Liveness.LIVE))
+    parts.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT")])
     replies: dict[str, int] = {}
     in_order = sorted(OPERATIONS, key=lambda row: row[1] != TRANSFER)
     with anyio.fail_after(60):

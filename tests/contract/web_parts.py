@@ -16,6 +16,9 @@ import httpx2
 from anyio.abc import TaskGroup
 from litestar import Litestar
 
+from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.capabilities.instruments.read_instruments import ReadInstruments
+from chimera_s1.app.capabilities.instruments.web.part import instruments_part
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import (
     QuoteBoard,
@@ -163,8 +166,10 @@ class WebParts:
         ):
             self.health.register(source)
         self.treasury = treasury or Treasury()
+        self.catalog = InstrumentCatalog()
         self.app: Litestar = create_web_app(
             [
+                instruments_part(ReadInstruments(self.catalog)),
                 market_part(self.board, self.status),
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions

@@ -14,23 +14,13 @@ from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
-from chimera_s1.domain.market.instrument_selection import ContractKind, Listing
+from chimera_s1.domain.market.instrument_selection import Listing, contract_kind
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 
 _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
 _LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
 _DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
-
-_CONTRACT_KINDS = {
-    "PERPETUAL": ContractKind.PERPETUAL,
-    "TRADIFI_PERPETUAL": ContractKind.TRADFI,
-    "CURRENT_MONTH": ContractKind.DATED,
-    "NEXT_MONTH": ContractKind.DATED,
-    "CURRENT_QUARTER": ContractKind.DATED,
-    "NEXT_QUARTER": ContractKind.DATED,
-}
-"""By `contractType` (Binance, USD-M "Common Definition")."""
 
 
 class _ServerTime(Struct):
@@ -114,11 +104,5 @@ def _listing(venue: Venue, row: msgspec.Raw) -> Listing:
         symbol.quoteAsset,
         symbol.status == "TRADING",
         symbol.contractType,
-        _contract_kind(symbol.contractType),
+        contract_kind(symbol.contractType),
     )
-
-
-def _contract_kind(contract_type: str) -> ContractKind | None:
-    # While a contract expires, its type ends in " DELIVERING".
-    name = contract_type.removesuffix(" DELIVERING")
-    return _CONTRACT_KINDS.get(name)

@@ -24,6 +24,24 @@ class ContractKind(StrEnum):
     DATED = "dated"
 
 
+_CONTRACT_KINDS = {
+    "PERPETUAL": ContractKind.PERPETUAL,
+    "TRADIFI_PERPETUAL": ContractKind.TRADFI,
+    "CURRENT_MONTH": ContractKind.DATED,
+    "NEXT_MONTH": ContractKind.DATED,
+    "CURRENT_QUARTER": ContractKind.DATED,
+    "NEXT_QUARTER": ContractKind.DATED,
+}
+"""By `contractType` (Binance, USD-M "Common Definition")."""
+
+
+def contract_kind(contract_type: str) -> ContractKind | None:
+    """None for a contract type that this version does not know."""
+    # While a contract expires, its type ends in DELIVERING.
+    name = contract_type.removesuffix("DELIVERING").rstrip(" _")
+    return _CONTRACT_KINDS.get(name)
+
+
 class Listing(Struct, frozen=True):
     """An instrument listed by a venue.
 

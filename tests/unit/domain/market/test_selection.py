@@ -12,6 +12,7 @@ from chimera_s1.domain.market.instrument_selection import (
     Listing,
     Shard,
     SymbolFilter,
+    contract_kind,
     parse_shard,
     parse_symbol_filter,
     select_instruments,
@@ -215,3 +216,23 @@ def test_a_shard_reads_back_from_its_text(shard: Shard) -> None:
 def test_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="is not a shard"):
         parse_shard(text)
+
+
+@pytest.mark.parametrize(
+    ("contract_type", "kind"),
+    [
+        ("PERPETUAL", ContractKind.PERPETUAL),
+        ("TRADIFI_PERPETUAL", ContractKind.TRADFI),
+        ("CURRENT_MONTH", ContractKind.DATED),
+        ("NEXT_MONTH", ContractKind.DATED),
+        ("CURRENT_QUARTER", ContractKind.DATED),
+        ("NEXT_QUARTER", ContractKind.DATED),
+        ("CURRENT_QUARTER DELIVERING", ContractKind.DATED),
+        ("PERPETUAL DELIVERING", ContractKind.PERPETUAL),
+        ("PERPETUAL_DELIVERING", ContractKind.PERPETUAL),
+        ("WEEKLY", None),
+        ("", None),
+    ],
+)
+def test_a_contract_type_has_a_kind(contract_type: str, kind: ContractKind | None) -> None:
+    assert contract_kind(contract_type) is kind

@@ -1,5 +1,6 @@
 """`/xchg/treasury`: request, read and resolve transfers."""
 
+import re
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
@@ -57,7 +58,8 @@ from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN, TransferId, parse
 from chimera_s1.domain.ports.transfer_projection import PageMark
 from chimera_s1.domain.treasury.transfer import TransferStatus
 
-_CURSOR_EXAMPLE = encode_cursor(PageMark(1_772_514_460_893, KEY_EXAMPLE))
+_MARK = re.compile(r"([0-9]{1,15}) (\S{1,128})")
+_CURSOR_EXAMPLE = encode_cursor(f"1772514460893 {KEY_EXAMPLE}")
 _TransferId = Annotated[
     str,
     PathParameter(
@@ -163,9 +165,9 @@ class TreasuryController(Controller):
         ] = None,
     ) -> TransferListView:
         """One page; a change of the last second may be missing."""
-        before = decode_cursor(cursor) if cursor is not None else None
+        before = _read_mark(cursor) if cursor is not None else None
         page = await read_transfers.list_page(limit, status=status, before=before)
-        following = encode_cursor(page.next_mark) if page.next_mark is not None else ""
+        following = _write_mark(page.next_mark) if page.next_mark is not None else ""
         return TransferListView(tuple(map(TransferView.of, page.rows)), following)
 
     @get(
@@ -215,6 +217,15 @@ class TreasuryController(Controller):
             actor=_actor_text(actor),
         )
         return TransferView.of(transfer)
+
+
+def _write_mark(mark: PageMark) -> str:
+    return encode_cursor(f"{mark.created_at} {mark.transfer_id}")
+
+
+def _read_mark(cursor: str) -> PageMark:
+    found = decode_cursor(cursor, _MARK)
+    return PageMark(int(found[1]), found[2])
 
 
 def _parsed_id(text: str) -> TransferId:
