@@ -101,6 +101,19 @@ class SimulatorClient:
         status, answer = await self.control("POST", "/sim/faults", {"on": on, "do": do, **limits})
         assert status == 201, answer
 
+    async def list_symbol(self, venue: str, symbol: str, **fields: Any) -> Any:
+        """List *symbol* now; *fields* are those of `POST /sim/listings`."""
+        body = {"venue": venue, "symbol": symbol, **fields}
+        status, answer = await self.control("POST", "/sim/listings", body)
+        assert status == 201, answer
+        return answer
+
+    async def change_symbol(self, venue: str, symbol: str, **fields: Any) -> Any:
+        """Change a listed symbol; `status=None` delists it."""
+        status, answer = await self.control("POST", f"/sim/symbols/{venue}/{symbol}", fields)
+        assert status == 200, answer
+        return answer
+
     async def fired(self) -> list[int]:
         """How often each armed fault fired."""
         _, answer = await self.control("GET", "/sim/faults")

@@ -6,20 +6,22 @@ It is not part of Binance's API.
 from collections.abc import Sequence
 
 from aiohttp import web
-from msgspec import structs
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
+from chimera_s1.adapters.simulator.control.listing_control import (
+    ListingControl,
+    NotListedError,
+    find_listed,
+)
 from chimera_s1.adapters.simulator.control.local_requests import refuse_foreign_requests
 from chimera_s1.adapters.simulator.control.requests import (
     CLOCK_HELP,
     FAULT_HELP,
     RATE_HELP,
-    SYMBOL_HELP,
     ClockRequest,
     FaultRequest,
     RateRequest,
-    SymbolRequest,
     decode,
 )
 from chimera_s1.adapters.simulator.control.views import (
@@ -34,7 +36,6 @@ from chimera_s1.adapters.simulator.control.views import (
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario import parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
-from chimera_s1.adapters.simulator.market.market import SymbolMarket
 from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.rest.replies import json_reply
 from chimera_s1.adapters.simulator.rest.request_faults import Handler
@@ -67,12 +68,12 @@ class ControlPlane:
     def application(self) -> web.Application:
         application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
+        application.add_routes(ListingControl(self._hubs).routes())
         application.add_routes(
             [
                 web.get("/sim/status", self._status),
                 web.get("/sim/quotes/{venue}/{symbol}", self._quotes),
                 web.get("/sim/books/{venue}/{symbol}", self._books),
-                web.post("/sim/symbols/{venue}/{symbol}", self._set_symbol),
                 web.post("/sim/clock", self._set_clock),
                 web.post("/sim/rate", self._set_rate),
                 web.get("/sim/faults", self._list_faults),
@@ -99,37 +100,15 @@ class ControlPlane:
         )
 
     async def _quotes(self, request: web.Request) -> web.Response:
-        hub, market = self._listed(request)
+        hub, market = find_listed(self._hubs, request)
         symbol = market.spec.symbol
         frames = [frame_view(sent) for sent in hub.recent_frames(symbol)]
         view = {"venue": hub.venue.value, "symbol": symbol, "kept": FRAMES_KEPT, "frames": frames}
         return json_reply(view)
 
     async def _books(self, request: web.Request) -> web.Response:
-        _, market = self._listed(request)
+        _, market = find_listed(self._hubs, request)
         return json_reply(books_view(market))
-
-    def _listed(self, request: web.Request) -> tuple[StreamHub, SymbolMarket]:
-        venue, symbol = request.match_info["venue"], request.match_info["symbol"].upper()
-        hub = self._hubs.get(venue)
-        if hub is None:
-            raise _NotListedError(f"{venue!r} is not listed here; write spot or perp")
-        market = hub.market.find_ever_listed(hub.venue, symbol)
-        if market is None:
-            raise _NotListedError(
-                f"{symbol!r} is not listed here; write a symbol of GET .../exchangeInfo"
-            )
-        return hub, market
-
-    async def _set_symbol(self, request: web.Request) -> web.Response:
-        hub, market = self._listed(request)
-        status = decode(await request.read(), SymbolRequest, SYMBOL_HELP).status
-        market.delisted = status is None
-        if status is not None:
-            market.spec = structs.replace(market.spec, status=status)
-        return json_reply(
-            {"venue": hub.venue.value, "symbol": market.spec.symbol, "status": status}
-        )
 
     async def _set_clock(self, request: web.Request) -> web.Response:
         change = decode(await request.read(), ClockRequest, CLOCK_HELP)
@@ -164,17 +143,13 @@ class ControlPlane:
         return json_reply({"left_out": self._player.stop()})
 
 
-class _NotListedError(Exception):
-    """The venue or symbol does not exist."""
-
-
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except InvalidValueError as error:
         return json_reply({"error": str(error)}, 400)
-    except _NotListedError as error:
+    except NotListedError as error:
         return json_reply({"error": str(error)}, 404)
     except web.HTTPException as error:
         return json_reply(

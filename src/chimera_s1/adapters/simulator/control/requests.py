@@ -49,17 +49,6 @@ class RateRequest(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[float, Meta(gt=0, le=UPDATE_RATE_MAX)]
 
 
-class SymbolRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /sim/symbols/<venue>/<symbol>`.
-
-    Attributes:
-        status: As in exchangeInfo (`TRADING`, `BREAK`, `SETTLING`, ...); null delists the symbol.
-    """
-
-    status: Annotated[str, Meta(pattern="^[A-Z_]{1,32}$")] | None
-
-
-SYMBOL_HELP = "status: TRADING, BREAK, ... as in exchangeInfo, or null to delist"
 CLOCK_HELP = (
     f"rate: number above 0, up to {CLOCK_RATE_MAX:g}, or drift_ms_per_s: number above -1000; "
     "offset_ms: whole number"

@@ -11,6 +11,7 @@ from chimera_s1.adapters.simulator.faults.kinds import (
     FRAME_FAULTS,
     HANDSHAKE_FAULTS,
     LINK_FAULTS,
+    LISTING_FAULTS,
     REQUEST_FAULTS,
     FaultKind,
 )
@@ -25,6 +26,7 @@ from chimera_s1.adapters.simulator.faults.targets import (
 from chimera_s1.domain.errors import InvalidValueError
 
 BODIES = ("html", "empty", "truncated")
+LISTING_VARIANTS = ("truncated", "empty", "half", "settling", "mangled", "huge")
 UNAVAILABLE_VARIANTS = ("unknown", "service", "internal", "throttled")
 MALFORMED_VARIANTS = (
     "truncated", "json", "types", "event", "nan", "infinity", "huge", "binary", "utf8", "empty",
@@ -36,7 +38,8 @@ class FaultAction(Struct, frozen=True):
 
     Attributes:
         number: The number after the colon, for kinds that take one; else 0.
-        variant: The word after the colon, for `body`, `unavailable` and `malformed`; else empty.
+        variant: The word after the colon, for `body`, `listing`, `unavailable` and `malformed`;
+            else empty.
     """
 
     kind: FaultKind
@@ -81,6 +84,7 @@ _NUMBERS = {
 }
 _VARIANTS = {
     FaultKind.BODY: BODIES,
+    FaultKind.LISTING: LISTING_VARIANTS,
     FaultKind.UNAVAILABLE: UNAVAILABLE_VARIANTS,
     FaultKind.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_VARIANTS,
     FaultKind.MALFORMED: MALFORMED_VARIANTS,
@@ -125,7 +129,8 @@ def _parse_kind(word: str, do: str, target: Target) -> FaultKind:
 def _allowed_kinds(target: Target) -> tuple[frozenset[FaultKind], str]:
     match target:
         case RequestTarget() | VenueRequestsTarget():
-            return REQUEST_FAULTS, "a request"
+            listing = isinstance(target, RequestTarget) and target.is_listing
+            return (REQUEST_FAULTS | LISTING_FAULTS if listing else REQUEST_FAULTS), "a request"
         case StreamTarget(stream=""):
             venue_faults = FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS | HANDSHAKE_FAULTS
             return venue_faults, "a venue's streams"

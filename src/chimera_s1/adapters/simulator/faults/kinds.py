@@ -12,6 +12,7 @@ class FaultKind(StrEnum):
     STATUS = "status"
     CODE = "code"
     BODY = "body"
+    LISTING = "listing"
     UNAVAILABLE = "unavailable"
     RATE_LIMIT = "rate-limit"
     BAN = "ban"
@@ -65,6 +66,9 @@ REQUEST_FAULTS = frozenset(
 `body` and every `execute-then-*` spoil the reply of an executed request, `delay` holds the request
 up before it is executed; under the others it is not executed.
 """
+
+LISTING_FAULTS = frozenset({FaultKind.LISTING})
+"""Change what an executed `exchangeInfo` request lists."""
 
 FRAME_FAULTS = frozenset(
     {

@@ -9,6 +9,7 @@ from chimera_s1.adapters.simulator.faults.kinds import (
     FRAME_FAULTS,
     HANDSHAKE_FAULTS,
     LASTING_FAULTS,
+    LISTING_FAULTS,
     REQUEST_FAULTS,
     FaultKind,
 )
@@ -131,7 +132,8 @@ class FaultRegistry:
     def take_request_fault(self, venue: Venue, method: str, path: str) -> FaultAction | None:
         """The action for one request, counted as fired."""
         targets: tuple[Target, ...] = (RequestTarget(method, path), VenueRequestsTarget(venue))
-        matching = (f for f in self.live_faults(REQUEST_FAULTS) if f.target in targets)
+        live = self.live_faults(REQUEST_FAULTS | LISTING_FAULTS)
+        matching = (f for f in live if f.target in targets)
         return next((self.fire(fault) for fault in matching), None)
 
     def take_handshake_fault(self, venue: Venue) -> FaultAction | None:

@@ -15,6 +15,10 @@ class RequestTarget(Struct, frozen=True):
     method: str
     path: str
 
+    @property
+    def is_listing(self) -> bool:
+        return self.path.endswith("/exchangeInfo")
+
 
 class VenueRequestsTarget(Struct, frozen=True):
     """`rest:spot`: every request to this venue."""

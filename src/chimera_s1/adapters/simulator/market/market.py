@@ -65,6 +65,12 @@ class SymbolMarket:
         self.update_id = first_id
         self.tape = TradeTape(first_id)
 
+    def change(self, spec: SymbolSpec) -> None:
+        """Replace its *spec*; with another tick its price path starts where it is now."""
+        if spec.tick != self.spec.tick:
+            self._path, self._day = (), None
+        self.spec = spec
+
     @property
     def is_trading(self) -> bool:
         return self.spec.is_trading and not self.delisted
@@ -138,6 +144,16 @@ class Market:
         self._symbols = {
             (spec.venue, spec.symbol): SymbolMarket(spec, seed, first_id) for spec in specs
         }
+
+        self._seed, self._first_id = seed, first_id
+
+    def add(self, spec: SymbolSpec) -> SymbolMarket:
+        """List *spec*; one that was delisted is listed again, and its ids go on."""
+        key = (spec.venue, spec.symbol)
+        market = self._symbols.setdefault(key, SymbolMarket(spec, self._seed, self._first_id))
+        market.change(spec)
+        market.delisted = False
+        return market
 
     def find(self, venue: Venue, symbol: str) -> SymbolMarket | None:
         market = self._symbols.get((venue, symbol))

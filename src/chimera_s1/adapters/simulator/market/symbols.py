@@ -34,8 +34,12 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         min_notional: In the venue's format.
         market_step_zero: MARKET_LOT_SIZE has step "0": the LOT_SIZE step applies.
         margin_pair: Spot only: it is traded on margin, too.
-        contract_type: Futures only.
+        contract_type, underlying_type, underlying_subtypes: Futures only.
         margin_kind: Futures only, the `st` of payloads: 1 USD-M, 2 COIN-M.
+        onboard_ms, delivery_ms: Futures only, exchange time; a perpetual's delivery is far away
+            until its delisting is announced.
+        max_leverage: Futures only, of the lowest notional bracket.
+        extra_filters: Appended to the filters of exchangeInfo as they are.
     """
 
     venue: Venue
@@ -54,6 +58,12 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     contract_type: str = "PERPETUAL"
     margin_kind: int = _USD_MARGINED
     funding_hours: int = 8
+    underlying_type: str = "COIN"
+    underlying_subtypes: tuple[str, ...] = ()
+    onboard_ms: int = ONBOARD_MS
+    delivery_ms: int = PERPETUAL_DELIVERY_MS
+    max_leverage: int = 75
+    extra_filters: tuple[dict[str, object], ...] = ()
 
     @property
     def is_trading(self) -> bool:
@@ -199,13 +209,40 @@ def _filtered_out_perp() -> tuple[SymbolSpec, ...]:
     replace = msgspec.structs.replace
     return (
         replace(btc, symbol="BTCUSDC", quote="USDC"),
-        replace(btc, symbol="BTCUSDT_261225", contract_type="CURRENT_QUARTER"),
-        replace(bnb, symbol="XAUUSDT", base="XAU", contract_type=TRADIFI_PERPETUAL),
+        replace(
+            btc,
+            symbol="BTCUSDT_261225",
+            contract_type="CURRENT_QUARTER",
+            delivery_ms=QUARTER_DELIVERY_MS,
+        ),
+        replace(
+            bnb,
+            symbol="XAUUSDT",
+            base="XAU",
+            contract_type=TRADIFI_PERPETUAL,
+            underlying_type="COMMODITY",
+            underlying_subtypes=("TradFi",),
+        ),
         replace(bnb, symbol="OLDUSDT", base="OLD", status="SETTLING"),
         replace(bnb, symbol="NEXTUSDT", base="NEXT", status="PENDING_TRADING"),
         _coin_margined(btc),
         _coin_margined(eth),
     )
+
+
+def build_symbol(venue: Venue, symbol: str, quote: str) -> SymbolSpec:
+    """A synthetic TRADING instrument; its price follows from its name.
+
+    *symbol* is its base asset, *quote* and, for dated contracts, `_` and a date.
+    """
+    coin = _synthetic(symbol.split("_", maxsplit=1)[0].removesuffix(quote) + "USDT")
+    spec = _spot(coin) if venue is Venue.SPOT else _perp(coin)
+    return msgspec.structs.replace(spec, symbol=symbol, quote=quote)
+
+
+def build_coin_margined(base: str) -> SymbolSpec:
+    """The synthetic COIN-M perpetual of *base*."""
+    return _coin_margined(_perp(_synthetic(f"{base}USDT")))
 
 
 def _coin_margined(perpetual: SymbolSpec) -> SymbolSpec:

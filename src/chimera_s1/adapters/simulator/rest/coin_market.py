@@ -10,11 +10,7 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market
-from chimera_s1.adapters.simulator.market.symbols import (
-    ONBOARD_MS,
-    PERPETUAL_DELIVERY_MS,
-    SymbolSpec,
-)
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import (
     PERCENT_PRICE,
     PERP_FEATURES,
@@ -65,8 +61,8 @@ def _contract(spec: SymbolSpec) -> dict[str, Any]:
         "symbol": spec.symbol,
         "pair": spec.pair,
         "contractType": spec.contract_type,
-        "deliveryDate": PERPETUAL_DELIVERY_MS,
-        "onboardDate": ONBOARD_MS,
+        "deliveryDate": spec.delivery_ms,
+        "onboardDate": spec.onboard_ms,
         "contractStatus": spec.status,
         "contractSize": _CONTRACT_SIZES.get(spec.base, _CONTRACT_SIZE_DEFAULT),
         "maintMarginPercent": "2.5000",
@@ -79,7 +75,8 @@ def _contract(spec: SymbolSpec) -> dict[str, Any]:
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "equalQtyPrecision": 4,
-        "underlyingType": "COIN",
+        "underlyingType": spec.underlying_type,
+        "underlyingSubType": list(spec.underlying_subtypes),
         **PERP_LIMITS,
         "filters": _filters(spec),
         **PERP_FEATURES,

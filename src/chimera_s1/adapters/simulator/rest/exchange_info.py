@@ -7,13 +7,7 @@ Many spot symbols say "0" in MARKET_LOT_SIZE, which means that LOT_SIZE applies.
 from typing import Any
 
 from chimera_s1.adapters.simulator.config import PERP_IP_WEIGHT, SPOT_IP_WEIGHT
-from chimera_s1.adapters.simulator.market.symbols import (
-    ONBOARD_MS,
-    PERPETUAL_DELIVERY_MS,
-    QUARTER_DELIVERY_MS,
-    TRADIFI_PERPETUAL,
-    SymbolSpec,
-)
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 
 _QUANTITY_MAX_STEPS = 900_000_000
 _PRECISIONS = {
@@ -75,7 +69,6 @@ _SPOT_ORDER_COUNTS: list[dict[str, Any]] = [
     {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
 ]
 PERP_LIMITS = {
-    "underlyingSubType": [],
     "triggerProtect": "0.0500",
     "liquidationFee": "0.012500",
     "marketTakeBound": "0.05",
@@ -189,17 +182,17 @@ def _spot_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
         _PERCENT_PRICE_BY_SIDE,
         notional,
         *_SPOT_ORDER_COUNTS,
+        *spec.extra_filters,
     ]
 
 
 def _perp_symbol(spec: SymbolSpec) -> dict[str, Any]:
-    dated = spec.contract_type == "CURRENT_QUARTER"
     return {
         "symbol": spec.symbol,
         "pair": spec.pair,
         "contractType": spec.contract_type,
-        "deliveryDate": QUARTER_DELIVERY_MS if dated else PERPETUAL_DELIVERY_MS,
-        "onboardDate": ONBOARD_MS,
+        "deliveryDate": spec.delivery_ms,
+        "onboardDate": spec.onboard_ms,
         "status": spec.status,
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
@@ -210,7 +203,8 @@ def _perp_symbol(spec: SymbolSpec) -> dict[str, Any]:
         "quantityPrecision": spec.quantity_decimals,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
-        "underlyingType": "COMMODITY" if spec.contract_type == TRADIFI_PERPETUAL else "COIN",
+        "underlyingType": spec.underlying_type,
+        "underlyingSubType": list(spec.underlying_subtypes),
         **PERP_LIMITS,
         "filters": _perp_filters(spec),
         **PERP_FEATURES,
@@ -225,6 +219,7 @@ def _perp_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MIN_NOTIONAL", "notional": spec.min_notional},
         PERCENT_PRICE,
+        *spec.extra_filters,
     ]
 
 

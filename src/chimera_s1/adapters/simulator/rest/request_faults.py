@@ -1,6 +1,7 @@
 """Applies faults to single requests."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 import anyio
 from aiohttp import web
@@ -8,6 +9,7 @@ from aiohttp import web
 from chimera_s1.adapters.simulator.faults.actions import FaultAction
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.limit_replies import LimitReply, limit_reply
+from chimera_s1.adapters.simulator.rest.listing_faults import spoil_listing
 from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -88,8 +90,8 @@ async def _spoil_response(
             return _code(action.number)
         case FaultKind.EXECUTE_THEN_UNAVAILABLE:
             return _unavailable(action.variant, request)
-        case FaultKind.BODY:
-            return await _broken_body(action.variant, request, response)
+        case FaultKind.BODY | FaultKind.LISTING:
+            return await _broken_body(action, request, response)
         case _:
             return _drop(request, response)
 
@@ -140,13 +142,25 @@ def _status(status: int) -> web.Response:
 
 
 async def _broken_body(
-    body: str, request: web.Request, response: web.StreamResponse
+    action: FaultAction, request: web.Request, response: web.StreamResponse
 ) -> web.StreamResponse:
-    if body == "html":
+    if action.kind is FaultKind.LISTING:
+        return _other_listing(action.variant, request, response)
+    if action.variant == "html":
         return web.Response(text=_HTML.format("200"), content_type="text/html")
-    if body == "empty":
+    if action.variant == "empty":
         return web.Response(content_type="application/json")
     return await _truncated(request, response)
+
+
+def _other_listing(
+    variant: str, request: web.Request, response: web.StreamResponse
+) -> web.StreamResponse:
+    if not isinstance(response, web.Response) or response.status != HTTPStatus.OK:
+        return response
+    body = response.body if isinstance(response.body, bytes) else b""
+    response.body = spoil_listing(variant, body, spot=request.path.startswith("/api/"))
+    return response
 
 
 async def _truncated(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:

@@ -73,7 +73,7 @@ class BookUpdater:
         return 0 if queued else _BATCH_PAUSE_S
 
     def _refresh(self) -> None:
-        """List the subscribed books again after subscriptions changed."""
+        """List the subscribed books again after subscriptions or listings changed."""
         version = sum(hub.subscription_version for hub in self._hubs)
         if version == self._version:
             return

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from chimera_s1.adapters.simulator.market.leverage_brackets import LeverageBracket
 from chimera_s1.adapters.simulator.market.mark_prices import (
     funding_rate,
     mark_and_index_price,
@@ -22,8 +23,6 @@ from chimera_s1.adapters.simulator.market.order_books import (
     bids_of,
 )
 from chimera_s1.adapters.simulator.market.symbols import (
-    ONBOARD_MS,
-    PERPETUAL_DELIVERY_MS,
     TRADIFI_PERPETUAL,
     Level,
     SymbolSpec,
@@ -148,18 +147,33 @@ def all_mark_prices(markets: Sequence[SymbolMarket], now_ms: int) -> list[bytes]
     ]
 
 
-def contract_info(spec: SymbolSpec, now_ms: int) -> bytes:
-    """One `contractInfo`, as sent when a contract is listed, changed or settled."""
-    return orjson.dumps(
-        {
-            "e": "contractInfo",
-            "E": now_ms,
-            "s": spec.symbol,
-            "ps": spec.pair,
-            "ct": spec.contract_type,
-            "dt": PERPETUAL_DELIVERY_MS,
-            "ot": ONBOARD_MS,
-            "cs": spec.status,
-            "st": spec.margin_kind,
-        }
-    )
+def contract_info(spec: SymbolSpec, now_ms: int, brackets: Sequence[LeverageBracket] = ()) -> bytes:
+    """One `contractInfo`, as sent when a contract is listed, changed or settled.
+
+    *brackets* are sent only where they changed; their numbers are JSON numbers.
+    """
+    row: dict[str, object] = {
+        "e": "contractInfo",
+        "E": now_ms,
+        "s": spec.symbol,
+        "ps": spec.pair,
+        "ct": spec.contract_type,
+        "dt": spec.delivery_ms,
+        "ot": spec.onboard_ms,
+        "cs": spec.status,
+    }
+    if brackets:
+        row["bks"] = [_bracket(each) for each in brackets]
+    return orjson.dumps({**row, "st": spec.margin_kind})
+
+
+def _bracket(bracket: LeverageBracket) -> dict[str, object]:
+    return {
+        "bs": bracket.number,
+        "bnf": bracket.floor,
+        "bnc": bracket.cap,
+        "mmr": float(bracket.maintenance_ratio),
+        "cf": float(bracket.cumulated),
+        "mi": bracket.min_leverage,
+        "ma": bracket.max_leverage,
+    }

@@ -18,9 +18,11 @@ from chimera_s1.adapters.simulator.streams.frame_faults import (
     apply_frame_fault,
     is_applicable,
 )
+from chimera_s1.adapters.simulator.streams.payloads import BookTickerEncoder
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.silent_streams import reason_for_silence
 from chimera_s1.adapters.simulator.streams.stream_names import (
+    CONTRACT_INFO,
     StreamKind,
     StreamName,
     StreamRoute,
@@ -35,7 +37,7 @@ class StreamHub:
 
     Attributes:
         frames_sent: Since the start, over all connections.
-        subscription_version: Grows whenever subscriptions change.
+        subscription_version: Grows whenever subscriptions or listings change.
     """
 
     def __init__(
@@ -171,6 +173,18 @@ class StreamHub:
     def report_unknown_path(self, path: str) -> None:
         """A connection was refused, because it was opened on *path*."""
         self._not_simulated.record(self.venue, Feature.CONNECTION, path, "answered 404")
+
+    def listings_changed(self, market: SymbolMarket, contract_info: bytes | None) -> None:
+        """*market* was listed, changed or delisted; *contract_info* goes to `!contractInfo`."""
+        self.subscription_version += 1
+        for topic in self.topics.values():
+            if topic.market is market:
+                topic.encoder = BookTickerEncoder(market)
+        listener = self.topics.get(CONTRACT_INFO)
+        if listener is not None and contract_info is not None:
+            self.begin_batch()
+            self.publish(listener, contract_info)
+            self.end_batch()
 
     def _attach(self, session: Session, names: tuple[str, ...]) -> None:
         for name in names:

@@ -62,16 +62,14 @@ _BOOK_KINDS = (
     StreamKind.AGG_TRADE,
     StreamKind.ALL_BOOK_TICKERS,
 )
-_CONTRACT_INFO_MS = 300_000
+CONTRACT_INFO = "!contractInfo"
 _DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed>100|500)ms)?")
 _DEFAULT_DEPTH_MS = {Venue.SPOT: 1000, Venue.PERP: 250}
 _ALL_MARKET = {
     "!bookTicker": StreamName(StreamKind.ALL_BOOK_TICKERS, StreamRoute.PUBLIC, period_ms=5000),
     "!markPrice@arr": StreamName(StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, period_ms=3000),
     "!markPrice@arr@1s": StreamName(StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, period_ms=1000),
-    "!contractInfo": StreamName(
-        StreamKind.CONTRACT_INFO, StreamRoute.MARKET, period_ms=_CONTRACT_INFO_MS
-    ),
+    CONTRACT_INFO: StreamName(StreamKind.CONTRACT_INFO, StreamRoute.MARKET),
 }
 
 

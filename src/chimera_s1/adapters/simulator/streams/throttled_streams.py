@@ -11,7 +11,6 @@ from chimera_s1.adapters.simulator.streams.payloads import (
     agg_trade,
     all_mark_prices,
     book_ticker_times,
-    contract_info,
     diff_depth,
     mark_price,
     partial_depth,
@@ -64,14 +63,13 @@ def _payloads(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
             times = book_ticker_times(hub.venue, now_ms)
             markets = hub.market.trading(hub.venue)
             return [BookTickerEncoder(market).encode(times) for market in markets]
-        case StreamKind.CONTRACT_INFO:
-            contracts = hub.market.trading(hub.venue)
-            return [contract_info(contracts[now_ms // 1000 % len(contracts)].spec, now_ms)]
-        case StreamKind.BOOK_TICKER:
-            return []
+        case StreamKind.BOOK_TICKER | StreamKind.CONTRACT_INFO:
+            return []  # sent when they change
         case kind:
             market = topic.market
-            return [] if market is None else _symbol_payloads(kind, topic, market, now_ms)
+            if market is None or market.delisted:
+                return []
+            return _symbol_payloads(kind, topic, market, now_ms)
 
 
 def _symbol_payloads(

@@ -1,0 +1,120 @@
+"""The control plane's routes that list, change and delist symbols while the simulator runs.
+
+A change of a futures contract is announced on `!contractInfo`, as Binance does for listings,
+settlements and leverage brackets. Spot has no such stream, and filters change without an event.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from aiohttp import web
+from msgspec import UNSET, structs
+
+from chimera_s1.adapters.simulator.control.listing_requests import (
+    LISTING_HELP,
+    SYMBOL_HELP,
+    ListingRequest,
+    SymbolRequest,
+)
+from chimera_s1.adapters.simulator.control.requests import decode
+from chimera_s1.adapters.simulator.market.leverage_brackets import (
+    LeverageBracket,
+    leverage_brackets,
+)
+from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
+from chimera_s1.adapters.simulator.rest.replies import json_reply
+from chimera_s1.adapters.simulator.streams.payloads import contract_info
+from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import Venue
+
+_CLOSED = "CLOSE"
+
+
+class NotListedError(Exception):
+    """The venue or symbol does not exist."""
+
+
+def find_listed(
+    hubs: Mapping[str, StreamHub], request: web.Request
+) -> tuple[StreamHub, SymbolMarket]:
+    """The hub and market that *request* names in its path, delisted or not.
+
+    Raises:
+        NotListedError: There is no such venue or symbol.
+    """
+    venue, symbol = request.match_info["venue"], request.match_info["symbol"].upper()
+    hub = hubs.get(venue)
+    if hub is None:
+        raise NotListedError(f"{venue!r} is not listed here; write spot or perp")
+    market = hub.market.find_ever_listed(hub.venue, symbol)
+    if market is None:
+        raise NotListedError(
+            f"{symbol!r} is not listed here; write a symbol of GET .../exchangeInfo"
+        )
+    return hub, market
+
+
+class ListingControl:
+    def __init__(self, hubs: Mapping[str, StreamHub]) -> None:
+        self._hubs = hubs
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/sim/listings", self._list),
+            web.post("/sim/symbols/{venue}/{symbol}", self._change),
+        ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        listing = decode(await request.read(), ListingRequest, LISTING_HELP)
+        hub = self._hubs[listing.venue]
+        if hub.market.find(hub.venue, listing.symbol) is not None:
+            raise InvalidValueError(
+                f"symbol: {listing.symbol!r} is listed already; change it with "
+                f"POST /sim/symbols/{listing.venue}/{listing.symbol}"
+            )
+        market = hub.market.add(listing.spec(hub.clock.now_ms()))
+        hub.listings_changed(market, _contract_info(hub, market.spec) if listing.announce else None)
+        return json_reply(_view(market), 201)
+
+    async def _change(self, request: web.Request) -> web.Response:
+        hub, market = find_listed(self._hubs, request)
+        change = decode(await request.read(), SymbolRequest, SYMBOL_HELP)
+        before, was_delisted = market.spec, market.delisted
+        market.change(change.applied_to(before))
+        if change.status is not UNSET:
+            market.delisted = change.status is None
+        event = _change_event(hub, market, before, was_delisted=was_delisted)
+        hub.listings_changed(market, event if change.announce else None)
+        return json_reply(_view(market))
+
+
+def _change_event(
+    hub: StreamHub, market: SymbolMarket, before: SymbolSpec, *, was_delisted: bool
+) -> bytes | None:
+    """The event of a change since *before*; None where Binance sends none."""
+    spec = market.spec
+    if market.delisted:
+        closed = structs.replace(spec, status=_CLOSED)
+        return None if was_delisted else _contract_info(hub, closed)
+    if spec.max_leverage != before.max_leverage:
+        return _contract_info(hub, spec, leverage_brackets(spec))
+    changed = (spec.status, spec.delivery_ms) != (before.status, before.delivery_ms)
+    return _contract_info(hub, spec) if changed or was_delisted else None
+
+
+def _contract_info(
+    hub: StreamHub, spec: SymbolSpec, brackets: Sequence[LeverageBracket] = ()
+) -> bytes | None:
+    if hub.venue is Venue.SPOT:
+        return None
+    return contract_info(spec, hub.clock.now_ms(), brackets)
+
+
+def _view(market: SymbolMarket) -> dict[str, object]:
+    spec = market.spec
+    view: dict[str, object] = {"venue": spec.venue.value, "symbol": spec.symbol}
+    view["status"] = None if market.delisted else spec.status
+    if spec.venue is Venue.PERP:
+        view |= {"onboard_ms": spec.onboard_ms, "delivery_ms": spec.delivery_ms}
+    return view

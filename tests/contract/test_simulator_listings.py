@@ -1,0 +1,211 @@
+"""Symbols listed, changed and delisted at run time, `!contractInfo`, and wrong listings."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.processes import simulator_process
+from tests.simulator_client import SimulatorClient, StreamConnection, simulator_client
+
+LISTINGS = {
+    "spot": "/api/v3/exchangeInfo",
+    "perp": "/fapi/v1/exchangeInfo",
+    "coin": "/dapi/v1/exchangeInfo",
+}
+FAR_AWAY = 4_133_404_800_000
+
+
+@pytest.fixture(scope="module")
+async def urls() -> AsyncIterator[dict[str, str]]:
+    async with simulator_process("--symbols", "20", "--rate", "1000") as process:
+        yield process.ready
+
+
+@pytest.fixture
+async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(urls) as client:
+        yield client
+        await client.control("DELETE", "/sim/faults")
+
+
+async def listed(sim: SimulatorClient, of: str) -> dict[str, Any]:
+    _, reply, _ = await sim.rest("spot" if of == "spot" else "perp", LISTINGS[of])
+    return {row["symbol"]: row for row in reply["symbols"]}
+
+
+async def event_of(wire: StreamConnection, symbol: str) -> dict[str, Any]:
+    while (event := await wire.receive_message())["s"] != symbol:
+        pass
+    assert isinstance(event, dict)
+    return event
+
+
+async def test_a_listing_is_announced_listed_and_then_trades(sim: SimulatorClient) -> None:
+    """PENDING_TRADING is listed and silent; the change to TRADING starts its streams, also those
+    that were subscribed before.
+    """
+    async with (
+        sim.connect("perp", "/market/ws/!contractInfo") as contracts,
+        sim.connect("perp", "/public/ws") as wire,
+    ):
+        await sim.list_symbol("perp", "NEWUSDT", status="PENDING_TRADING", onboard_ms=1234)
+        pending = await event_of(contracts, "NEWUSDT")
+        row = (await listed(sim, "perp"))["NEWUSDT"]
+        await wire.request("SUBSCRIBE", ["newusdt@bookTicker"])
+        await sim.change_symbol("perp", "NEWUSDT", status="TRADING")
+        trading = await event_of(contracts, "NEWUSDT")
+        quote = await wire.receive_message()
+
+    assert list(pending) == ["e", "E", "s", "ps", "ct", "dt", "ot", "cs", "st"]
+    assert (pending["cs"], pending["ot"], pending["st"]) == ("PENDING_TRADING", 1234, 1)
+    assert (row["status"], row["onboardDate"]) == ("PENDING_TRADING", 1234)
+    assert (trading["cs"], trading["dt"]) == ("TRADING", FAR_AWAY)
+    assert quote["s"] == "NEWUSDT"
+
+
+async def test_a_delisting_shows_first_in_the_delivery_date(sim: SimulatorClient) -> None:
+    """The date comes nearer, trading ends, and the contract leaves the listing."""
+    await sim.list_symbol("perp", "GONEUSDT")
+    async with sim.connect("perp", "/market/ws/!contractInfo") as contracts:
+        for change in ({"delivery_ms": 1_900_000_000_000}, {"status": "SETTLING"}):
+            await sim.change_symbol("perp", "GONEUSDT", **change)
+        settling = (await listed(sim, "perp"))["GONEUSDT"]
+        await sim.change_symbol("perp", "GONEUSDT", status=None)
+        events = [await event_of(contracts, "GONEUSDT") for _ in range(3)]
+
+    assert [(event["dt"], event["cs"]) for event in events] == [
+        (1_900_000_000_000, "TRADING"),
+        (1_900_000_000_000, "SETTLING"),
+        (1_900_000_000_000, "CLOSE"),
+    ]
+    assert (settling["deliveryDate"], settling["status"]) == (1_900_000_000_000, "SETTLING")
+    assert "GONEUSDT" not in await listed(sim, "perp")
+
+
+async def test_contract_events_mix_both_kinds_of_futures(sim: SimulatorClient) -> None:
+    """COIN-M rows come with `st` 2, and are in the COIN-M listing only."""
+    async with sim.connect("perp", "/market/stream?streams=!contractInfo") as contracts:
+        await sim.list_symbol("perp", "SOLUSD_PERP", coin_margined=True)
+        await sim.list_symbol("perp", "MIXUSD1", quote="USD1")
+        events = [(await contracts.receive_message())["data"] for _ in range(2)]
+
+    assert [(e["s"], e["ps"], e["st"]) for e in events] == [
+        ("SOLUSD_PERP", "SOLUSD", 2),
+        ("MIXUSD1", "MIXUSD1", 1),
+    ]
+    assert "SOLUSD_PERP" in await listed(sim, "coin")
+    assert "SOLUSD_PERP" not in await listed(sim, "perp")
+    assert (await listed(sim, "perp"))["MIXUSD1"]["quoteAsset"] == "USD1"
+
+
+async def test_brackets_are_in_an_event_only_when_they_change(sim: SimulatorClient) -> None:
+    """Numbers, no strings; each bracket begins where the one before ends."""
+    async with sim.connect("perp", "/market/ws/!contractInfo") as contracts:
+        await sim.change_symbol("perp", "ETHUSDT", max_leverage=20)
+        brackets = (await event_of(contracts, "ETHUSDT"))["bks"]
+        await sim.change_symbol("perp", "ETHUSDT", delivery_ms=FAR_AWAY - 1)
+        after = await event_of(contracts, "ETHUSDT")
+
+    assert brackets[0] == {
+        "bs": 1, "bnf": 0, "bnc": 50_000, "mmr": 0.025, "cf": 0.0, "mi": 11, "ma": 20,
+    }  # fmt: skip
+    assert [b["bnf"] for b in brackets[1:]] == [b["bnc"] for b in brackets[:-1]]
+    assert "bks" not in after
+
+
+async def test_a_change_without_announcement_is_only_in_the_listing(sim: SimulatorClient) -> None:
+    """An event that was lost; and filters, which change without one."""
+    async with sim.connect("perp", "/market/ws/!contractInfo") as contracts:
+        await sim.list_symbol("perp", "QUIETUSDT", announce=False)
+        await sim.change_symbol("perp", "QUIETUSDT", tick_size="0.001", min_notional="10")
+        await sim.change_symbol("perp", "XRPUSDT", status="TRADING_HALT")
+        first = await contracts.receive_message()
+    filters = {
+        each["filterType"]: each for each in (await listed(sim, "perp"))["QUIETUSDT"]["filters"]
+    }
+
+    assert (first["s"], first["cs"]) == ("XRPUSDT", "TRADING_HALT")
+    assert filters["PRICE_FILTER"]["tickSize"] == "0.0010"
+    assert filters["MIN_NOTIONAL"]["notional"] == "10"
+
+
+async def test_a_spot_listing_trades_at_once(sim: SimulatorClient) -> None:
+    """Spot has no listing stream; unknown filters are listed as they are given."""
+    unknown = {"filterType": "MOON_PHASE", "phases": [1, 2]}
+    await sim.list_symbol("spot", "币安人生USDT", extra_filters=[unknown])
+    row = (await listed(sim, "spot"))["币安人生USDT"]
+    async with sim.connect("spot", "/ws") as wire:
+        await wire.request("SUBSCRIBE", ["币安人生usdt@bookTicker"])
+        quote = await wire.receive_message()
+
+    assert (row["baseAsset"], row["filters"][-1]) == ("币安人生", unknown)
+    assert quote["s"] == "币安人生USDT"
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"venue": "perp", "symbol": "BTCUSDT"}, "listed already"),
+        ({"venue": "perp", "symbol": "NEWEUR"}, "quote"),
+        ({"venue": "moon", "symbol": "NEWUSDT"}, "venue"),
+        ({"venue": "spot", "symbol": "NEWUSD_PERP", "coin_margined": True}, "COIN-M"),
+        ({"venue": "spot", "symbol": "newUSDT"}, "symbol"),
+        ({"venue": "spot", "symbol": "NEWUSDT", "color": "red"}, "color"),
+    ],
+)
+async def test_a_wrong_listing_is_refused(
+    sim: SimulatorClient, body: dict[str, Any], word: str
+) -> None:
+    status, answer = await sim.control("POST", "/sim/listings", body)
+
+    assert status == 400
+    assert word in answer["error"]
+
+
+async def test_a_tick_that_does_not_fit_is_refused(sim: SimulatorClient) -> None:
+    for tick in ("0", "0.0000001", "NaN", "1e30", "-1"):
+        body = {"tick_size": tick}
+        status, answer = await sim.control("POST", "/sim/symbols/perp/BNBUSDT", body)
+        assert (status, "tick_size" in answer["error"]) == (400, True), tick
+
+
+@pytest.mark.parametrize("of", ["spot", "perp"])
+async def test_a_listing_fault_changes_one_reply(sim: SimulatorClient, of: str) -> None:
+    """Each variant once, then the true listing again."""
+    path = LISTINGS[of]
+    whole = await listed(sim, of)
+    for variant in ("empty", "half", "settling", "mangled", "huge"):
+        await sim.arm(f"GET {path}", f"listing:{variant}")
+    replies = [(await sim.rest(of, path))[1] for _ in range(5)]
+    empty, half, settling, mangled, huge = (reply["symbols"] for reply in replies)
+
+    assert empty == []
+    assert [row["symbol"] for row in half] == list(whole)[::2]
+    assert {row["status"] for row in settling} == {"SETTLING" if of == "perp" else "HALT"}
+    good = [row for row in mangled if row in whole.values()]
+    assert (len(mangled), len(good)) == (len(whole), len(whole) - len(whole) // 5)
+    assert len(huge) == len(whole)
+    assert len(replies[4]["unknownField"]) == 5_000_000
+    assert await listed(sim, of) == whole
+    assert await sim.fired() == [1] * 5
+
+
+async def test_a_truncated_listing_has_a_whole_response(sim: SimulatorClient) -> None:
+    """HTTP is intact, the JSON text is not: `body:truncated` breaks the connection instead."""
+    await sim.arm(f"GET {LISTINGS['perp']}", "listing:truncated")
+    async with sim.session.get(sim.urls["perp_rest_url"] + LISTINGS["perp"]) as reply:
+        text = await reply.read()
+
+    assert reply.status == 200
+    assert reply.content_length == len(text)
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(text)
+
+
+async def test_listing_faults_act_on_listings_only(sim: SimulatorClient) -> None:
+    for on in ("GET /fapi/v1/time", "rest:perp"):
+        body = {"on": on, "do": "listing:empty"}
+        status, answer = await sim.control("POST", "/sim/faults", body)
+        assert (status, "cannot act" in answer["error"]) == (400, True)
