@@ -10,7 +10,7 @@ from msgspec import structs
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import RegistryRow
 from tests.contract.web_parts import WebParts
-from tests.sample_instruments import BRACKETS, RISK, registry_row, row_of
+from tests.sample_registry_rows import BRACKETS, RISK, registry_row, row_of
 
 CHINESE = "perp/币安人生USDT"
 ROWS = (

@@ -21,8 +21,8 @@ from chimera_s1.domain.market.liveness import Liveness
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
-from tests.sample_instruments import registry_row
 from tests.sample_quotes import entry, quote
+from tests.sample_registry_rows import registry_row
 
 TOKEN, RECORD = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 DOCUMENT = description()
