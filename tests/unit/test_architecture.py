@@ -19,7 +19,7 @@ CONFINED = {
     "dependency_injector": {"app.container"},
     "hiredis": {"adapters.redis"},
     "httpx": set(),  # Litestar's test client requires it; it is no longer maintained
-    "httpx2": {"adapters.binance"},
+    "httpx2": {"adapters.binance", "adapters.s10"},
     "litestar": {
         "app.container",
         "app.web",

@@ -49,6 +49,20 @@ class ExchangeRefusedError(PortError):
     code = "exchange.refused"
 
 
+class ConfigurationUnavailableError(PortError):
+    """S10 gives no reply or an error; the text has its own words. The same call may succeed
+    later.
+    """
+
+    code = "s10.unavailable"
+
+
+class ConfigurationNotKeptError(PortError):
+    """The last snapshot of S10 cannot be saved or read back; the text says why."""
+
+    code = "s10.not_kept"
+
+
 class RecordingDamagedError(PortError):
     """A line of a market data file is not a market data message; the text names the line."""
 

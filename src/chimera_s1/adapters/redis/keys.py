@@ -10,6 +10,8 @@ ROUND_TRIP_STREAM: Final = "metrics:events:s1.ws_rtt"
 ROUND_TRIP_HASH: Final = "metrics:s1:ws_rtt"
 THROUGHPUT_KEY: Final = "s1.mkt_throughput"
 KILL_SWITCH_KEY: Final = "kill_switch"
+ACTIVE_REVISION_KEY: Final = "cfg:active_rev"
+CONFIGURATION_STREAM: Final = "cfg:events"
 
 SLOT_COUNT: Final = 16384
 """Fixed in every Redis Cluster."""

@@ -19,6 +19,7 @@ from chimera_s1.app.settings.types import (
     LogLevel,
     Nodes,
     RestUrl,
+    ServiceUrl,
     ShardSetting,
     SocketUrl,
     Venues,
@@ -136,6 +137,15 @@ class CoreSettings(BaseSettings):
     )
     ops_maxlen: WholeNumber = number_setting(
         "Redis", 100_000, (1, 10_000_000), "entries an operational stream keeps, about"
+    )
+    s10_url: ServiceUrl = text_setting(
+        "S10",
+        None,
+        "base URL of S10: GET /active below it has the thresholds; without one there are none",
+        "http://10.0.0.10:8000",
+    )
+    s10_poll_ms: WholeNumber = number_setting(
+        "S10", 10_000, (100, 600_000), "ms between requests to S10 without an announcement"
     )
     http_host: HostName = text_setting(
         "HTTP", "127.0.0.1", "address or host name to listen on", "127.0.0.1"

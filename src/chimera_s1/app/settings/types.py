@@ -76,6 +76,18 @@ def parse_base_url(text: str, schemes: tuple[str, ...]) -> str:
     Raises:
         InvalidValueError: Another scheme, no host, a bad port, credentials, a path or a query.
     """
+    url = parse_service_url(text, schemes)
+    if url.count("/") > len("//"):
+        raise InvalidValueError("a base URL ends after the host and port")
+    return url
+
+
+def parse_service_url(text: str, schemes: tuple[str, ...]) -> str:
+    """Read `http://gateway:8000/s10`: as `parse_base_url`, and a path may follow.
+
+    Raises:
+        InvalidValueError: Another scheme, no host, a bad port, credentials or a query.
+    """
     try:
         parts = urlsplit(text.strip())
         host, _ = parts.hostname, parts.port
@@ -85,9 +97,9 @@ def parse_base_url(text: str, schemes: tuple[str, ...]) -> str:
         raise InvalidValueError(f"not a URL that starts with {' or '.join(schemes)}:// and a host")
     if "@" in parts.netloc:
         raise InvalidValueError("a base URL carries no user or password")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise InvalidValueError("a base URL ends after the host and port")
-    return f"{parts.scheme}://{parts.netloc}"
+    if parts.query or parts.fragment:
+        raise InvalidValueError("a base URL has no query and no fragment")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def parse_enum_list(kind: type[_Word], text: str) -> tuple[_Word, ...]:
@@ -161,6 +173,9 @@ ConflationWindow = Annotated[
     WindowMs, _text_parser(lambda text: parse_window(parse_whole_number(text)))
 ]
 RestUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("https", "http")))]
+ServiceUrl = Annotated[
+    str | None, _text_parser(lambda text: parse_service_url(text, ("https", "http")))
+]
 SocketUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("wss", "ws")))]
 Amount = Annotated[Decimal, _text_parser(parse_usdt)]
 Directions = Annotated[

@@ -13,6 +13,11 @@ from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow, 
 from chimera_s1.adapters.redis.heartbeat import RedisHeartbeat
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.app.capabilities.operations.announce_service import AnnounceService
+from chimera_s1.app.capabilities.operations.configuration_wiring import (
+    open_configuration,
+    with_configuration,
+)
+from chimera_s1.app.capabilities.operations.follow_configuration import FollowConfiguration
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
     limits_source,
@@ -34,10 +39,15 @@ from chimera_s1.domain.operations.reports import EmbeddedRedisReport
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 from chimera_s1.domain.ports.operations_log import OperationsLog
+from chimera_s1.domain.ports.risk_limits_reader import RiskLimitsReader
 
 
 class Operations(Struct, frozen=True, kw_only=True):
-    """The parts that other capabilities use."""
+    """The parts that other capabilities use.
+
+    Attributes:
+        configuration: What S10 publishes; None without `S1_S10_URL`.
+    """
 
     exchange: ExchangeInformation
     log: OperationsLog
@@ -45,7 +55,13 @@ class Operations(Struct, frozen=True, kw_only=True):
     patrols: tuple[PatrolClock, ...]
     trading_mode: TrackTradingMode
     announce: AnnounceService
+    configuration: FollowConfiguration | None
     capability: Capability
+
+    @property
+    def risk_limits(self) -> RiskLimitsReader | None:
+        """The thresholds of S10; None without `S1_S10_URL`."""
+        return self.configuration
 
     @property
     def spot_patrol(self) -> PatrolClock:
@@ -65,7 +81,10 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
         log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
         outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
         rows = RowReader(partial(_report_unusable_row, outbox))
-        async with BinanceExchangeInformation(endpoints, clock, base.budgets, rows) as exchange:
+        async with (
+            BinanceExchangeInformation(endpoints, clock, base.budgets, rows) as exchange,
+            open_configuration(base, outbox) as configuration,
+        ):
             patrols = tuple(
                 PatrolClock(venue, exchange, clock, settings.clock_patrol_ms)
                 for venue in settings.venues
@@ -82,8 +101,12 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 patrols=patrols,
                 trading_mode=TrackTradingMode(outbox.record),
                 announce=announce,
+                configuration=configuration,
                 capability=_with_redis(
-                    settings, _capability(outbox, patrols, limits, loop, announce)
+                    settings,
+                    with_configuration(
+                        _capability(outbox, patrols, limits, loop, announce), configuration
+                    ),
                 ),
             )
 
