@@ -148,3 +148,20 @@ async def test_a_feed_reports_its_connections(feed: MarketFeed, window: WindowMs
     assert report.instruments == len(INSTRUMENTS)
     assert (report.unlisted, report.fatal) == ((), False)
     assert (report.connections, report.delivering) == (1, 1)
+
+
+async def test_a_selection_can_change(feed: MarketFeed, window: WindowMs) -> None:
+    """What is not selected any more is neither drained nor counted as refused."""
+    await drained(feed, window)
+    feed.select(INSTRUMENTS[:1])
+    removed = [quote for turn in await drained(feed, window) for quote in turn]
+    feed.select(INSTRUMENTS)
+    seen: set[InstrumentId] = set()
+    while seen != set(INSTRUMENTS):
+        seen |= {
+            quote.instrument for turn in await drained(feed, window, turns=1) for quote in turn
+        }
+
+    assert {quote.instrument for quote in removed} == set(INSTRUMENTS[:1])
+    assert feed.counters.refused == {}
+    assert feed.report().instruments == len(INSTRUMENTS)

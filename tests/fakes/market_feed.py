@@ -35,7 +35,7 @@ class ScriptedMarketFeed:
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """Set `instruments` and `subscribed` until cancelled."""
+        """Set `instruments` and `subscribed` until cancelled; `select` changes the former."""
         self.instruments = tuple(instruments)
         self.subscribed.set()
         try:
@@ -43,6 +43,14 @@ class ScriptedMarketFeed:
         finally:
             self.instruments = None
             self.subscribed = anyio.Event()
+
+    def select(self, instruments: Sequence[InstrumentId]) -> None:
+        """Forget the quotes of instruments that are not selected any more."""
+        assert self.instruments is not None, "`select` is called while `run` runs"
+        self.instruments = tuple(instruments)
+        kept = [quote for quote in self._quotes if quote.instrument in self.instruments]
+        self._counters.drop("unsubscribed", len(self._quotes) - len(kept))
+        self._quotes = kept
 
     def receive(self, quote: Quote) -> None:
         self._counters.messages += 1

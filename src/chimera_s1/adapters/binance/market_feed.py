@@ -1,8 +1,9 @@
-"""A venue's market data: as many connections as its streams need."""
+"""A venue's market data: as many connections as its streams need, while the selection changes."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
+from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.egress import DIRECT, Egress
@@ -17,18 +18,23 @@ from chimera_s1.adapters.binance.streams.market_socket import (
     FrameSink,
     MarketSocket,
     SocketPlan,
-    plan_sockets,
 )
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.adapters.binance.streams.stream_placement import PlacementChange, StreamPlacement
 from chimera_s1.adapters.binance.streams.window_drain import WindowDrain
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.health import FeedReport
-from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener
+from chimera_s1.domain.ports.market_feed import (
+    FatalEnded,
+    FeedCounters,
+    FeedListener,
+    StreamsChanged,
+)
 
 RENEW_AFTER_MS = 23 * 3_600_000
 
@@ -56,6 +62,17 @@ class FeedPlan(Struct, frozen=True):
     policy: ReconnectPolicy
     renew_after_ms: int = RENEW_AFTER_MS
     egress: Egress = DIRECT
+
+
+class _Connection(Struct, frozen=True):
+    """*scope* ends it."""
+
+    managed: ManagedConnection[BookFrames]
+    scope: anyio.CancelScope
+
+    async def run(self) -> None:
+        with self.scope:
+            await self.managed.run()
 
 
 class BinanceMarketFeed:
@@ -92,7 +109,10 @@ class BinanceMarketFeed:
         self._listener = listener
         self._record = record
         self._counters = FeedCounters()
-        self._connections: dict[str, ManagedConnection] = {}
+        self._streams: dict[str, BookStream] = {}
+        self._placement = StreamPlacement(plan.venue.value, plan.streams_per_connection)
+        self._connections: dict[str, _Connection] = {}
+        self._tasks: TaskGroup | None = None
         self._instruments: int | None = None
         self._update_event = anyio.Event()
         self._windows = WindowDrain(
@@ -114,18 +134,26 @@ class BinanceMarketFeed:
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
-        self._windows.serve(streams)
-        by_name = {stream.name: stream for stream in streams}
-        url = market_stream_url(self.venue, self._plan.ws_url)
-        plans = plan_sockets(
-            self.venue, url, list(by_name), self._plan.streams_per_connection, self._plan.egress
-        )
-        self._connections = {plan.name: self._make_connection(plan, by_name) for plan in plans}
-        self._instruments = len(instruments)
         async with anyio.create_task_group() as tasks:
-            for connection in self._connections.values():
-                tasks.start_soon(connection.run)
+            self._tasks = tasks
+            try:
+                self.select(instruments)
+                await anyio.sleep_forever()
+            finally:
+                self._tasks = None
+
+    def select(self, instruments: Sequence[InstrumentId]) -> None:
+        streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
+        before, kept = self._streams, {stream.name for stream in streams}
+        self._streams = {each.name: before.get(each.name, each) for each in streams}
+        self._windows.serve(tuple(self._streams.values()))
+        self._instruments = len(instruments)
+        changes = self._placement.select(list(self._streams))
+        for name, change in changes.items():
+            self._change_connection(name, change, before)
+        self._counters.forget_streams(
+            stream.key for name, stream in before.items() if name not in kept
+        )
 
     async def wait_for_update(self) -> None:
         await self._update_event.wait()
@@ -136,7 +164,7 @@ class BinanceMarketFeed:
         frames = [
             frames
             for connection in self._connections.values()
-            for frames in connection.frames_to_drain()
+            for frames in connection.managed.frames_to_drain()
         ]
         return self._windows.drain(frames, unfinished=unfinished)
 
@@ -145,24 +173,27 @@ class BinanceMarketFeed:
 
     def last_message_ms(self) -> dict[str, int]:
         return {
-            name: connection.last_message_ms
+            name: connection.managed.last_message_ms
             for name, connection in self._connections.items()
-            if connection.last_message_ms
+            if connection.managed.last_message_ms
         }
 
     def reconnect(self, connection: str, cause: str) -> None:
-        self._connections[connection].reconnect(cause)
+        if connection in self._connections:
+            self._connections[connection].managed.reconnect(cause)
 
     def renew(self, connection: str, cause: str) -> None:
-        self._connections[connection].renew(cause)
+        if connection in self._connections:
+            self._connections[connection].managed.renew(cause)
 
     def report(self) -> FeedReport:
+        managed = [connection.managed for connection in self._connections.values()]
         return FeedReport(
             instruments=self._instruments,
             unlisted=(),
             connections=len(self._connections),
-            delivering=sum(connection.delivering for connection in self._connections.values()),
-            fatal=any(connection.state.fatal for connection in self._connections.values()),
+            delivering=sum(connection.delivering for connection in managed),
+            fatal=any(connection.state.fatal for connection in managed),
             dial_wait_ms=self._gate.wait_ms(),
         )
 
@@ -170,11 +201,45 @@ class BinanceMarketFeed:
     def _every_update(self) -> bool:
         return self._plan.window == 0
 
+    def _change_connection(
+        self, name: str, change: PlacementChange, before: Mapping[str, BookStream]
+    ) -> None:
+        names = self._placement.connections.get(name, ())
+        keys = tuple(self._streams[each].key for each in names)
+        connection = self._connections.get(name)
+        if connection is None:
+            self._open_connection(name, names, keys)
+            return
+        add = [self._streams[each] for each in change.add]
+        remove = [before[each] for each in change.remove]
+        for frames in connection.managed.change_streams(
+            keys, names, add=change.add, remove=change.remove
+        ):
+            frames.change(add, remove)
+        if not names:
+            self._close_connection(name)
+        self._listener(StreamsChanged(name, self.venue, keys))
+
+    def _open_connection(
+        self, name: str, names: tuple[str, ...], keys: tuple[StreamKey, ...]
+    ) -> None:
+        assert self._tasks is not None, "`select` is called while `run` runs"
+        url = market_stream_url(self.venue, self._plan.ws_url)
+        plan = SocketPlan(name, self.venue, url, names, self._plan.egress)
+        connection = _Connection(self._make_connection(plan, keys), anyio.CancelScope())
+        self._connections[name] = connection
+        self._tasks.start_soon(connection.run)
+
+    def _close_connection(self, name: str) -> None:
+        connection = self._connections.pop(name)
+        connection.scope.cancel()
+        self._counters.forget_connection(name)
+        if connection.managed.state.fatal:
+            self._listener(FatalEnded(name, self.venue))
+
     def _make_connection(
-        self, plan: SocketPlan, by_name: dict[str, BookStream]
-    ) -> ManagedConnection:
-        streams = [by_name[name] for name in plan.streams]
-        keys = tuple((stream.instrument, stream.source) for stream in streams)
+        self, plan: SocketPlan, keys: tuple[StreamKey, ...]
+    ) -> ManagedConnection[BookFrames]:
         setup = ManagedConnectionSetup(
             policy=self._plan.policy,
             renew_after_ms=self._plan.renew_after_ms,
@@ -187,7 +252,8 @@ class BinanceMarketFeed:
         )
 
         def new_frames() -> BookFrames:
-            return BookFrames(streams, self._counters, window=self._plan.window)
+            carried = [self._streams[name] for name in self._placement.connections[plan.name]]
+            return BookFrames(carried, self._counters, window=self._plan.window)
 
         return ManagedConnection(plan, keys, setup, new_frames, self._frame_sink)
 

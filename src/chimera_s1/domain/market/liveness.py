@@ -71,6 +71,7 @@ class StatusChange(Struct, frozen=True):
         state: With GAP and RESUMED nothing was received from *since* to *ts*.
         since: Start of the state, local epoch ms.
         cause: Begins with the name of the connection or source.
+        is_last: The instrument is not served any more; not part of the entry.
     """
 
     ts: int
@@ -78,6 +79,7 @@ class StatusChange(Struct, frozen=True):
     state: Liveness
     since: int
     cause: str
+    is_last: bool = False
 
     @property
     def is_marker(self) -> bool:

@@ -66,6 +66,7 @@ class LivenessBoard:
 
     def __init__(self) -> None:
         self._connections: dict[str, _Connection] = {}
+        self._closed: list[_Connection] = []
         self._connection_by_stream: dict[StreamKey, _Connection] = {}
         self._carriers: dict[InstrumentId, frozenset[str]] = {}
         self._streams: dict[StreamKey, StreamLiveness] = {}
@@ -92,6 +93,24 @@ class LivenessBoard:
         since_ms = connection.liveness.last_ms or now_ms
         connection.liveness.mark_closed()
         connection.interruptions.append(Interruption(f"{name}: {cause}", since_ms, now_ms))
+
+    def streams_changed(
+        self, name: str, keys: Sequence[StreamKey], now_ms: float
+    ) -> frozenset[StreamKey]:
+        """Connection *name* carries *keys* from now on; without keys it is closed for good.
+
+        Returns:
+            The streams that no connection carries any more. Nothing is left of them here.
+        """
+        connection = self._connections.get(name)
+        if connection is None:
+            return frozenset()  # it was not open yet: it opens with its streams
+        removed = frozenset(connection.keys).difference(keys)
+        self._carry(connection, tuple(keys), now_ms)
+        if not keys:
+            del self._connections[name]
+            self._closed.append(connection)
+        return removed
 
     def record_update(self, key: StreamKey, at_ms: float, lag_ms: int | None = None) -> None:
         """Record a quote of stream *key* received at *at_ms*."""
@@ -188,7 +207,7 @@ class LivenessBoard:
 
     def evaluate(self, now_ms: float, to_wall: Callable[[float], int]) -> LivenessUpdate:
         """Update all states and return what has changed."""
-        changes: list[StatusChange] = []
+        changes = self._end_closed(now_ms, to_wall)
         silent: list[str] = []
         for name, connection in self._connections.items():
             changes += take_markers(connection.interruptions, now_ms, to_wall)
@@ -206,6 +225,23 @@ class LivenessBoard:
                 )
         changes += self._instrument_changes(now_ms, to_wall)
         return LivenessUpdate(tuple(changes), tuple(silent), self._suspects(now_ms))
+
+    def _end_closed(self, now_ms: float, to_wall: Callable[[float], int]) -> list[StatusChange]:
+        """End what was reported of connections that are closed: nothing else would."""
+        now, changes = to_wall(now_ms), list[StatusChange]()
+        for connection in self._closed:
+            for gap in connection.interruptions:
+                if gap.announced_since_ms is not None:
+                    since = gap.announced_since_ms
+                    resumed = StatusChange(
+                        now, WHOLE_CONNECTION, Liveness.RESUMED, since, gap.cause
+                    )
+                    changes.append(resumed)
+            if connection.shared.trouble is not None:
+                cause = f"{connection.name}: closed, it carries no stream any more"
+                changes.append(StatusChange(now, WHOLE_CONNECTION, Liveness.LIVE, now, cause))
+        self._closed.clear()
+        return changes
 
     def _count_frames(self, connection: _Connection, now_ms: float) -> None:
         """Move the frames since the last evaluation into the tallies of streams and connection."""

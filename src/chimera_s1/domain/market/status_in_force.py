@@ -34,6 +34,10 @@ class StatusInForce:
             else:
                 self._own[change.symbol] = change
 
+    def forget_ended(self) -> None:
+        """Forget the instruments that are not served any more; call it once that is written."""
+        self._own = {symbol: last for symbol, last in self._own.items() if not last.is_last}
+
     def of(self, symbol: str, connections: Iterable[str]) -> StatusChange | None:
         """The worst of the instrument's own entry and those of *connections*, which carry it."""
         carriers = (self._connections.get(name) for name in connections)

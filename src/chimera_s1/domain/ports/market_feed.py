@@ -1,6 +1,6 @@
 """Port: a venue's market data, conflated to the newest quote of each stream."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -35,6 +35,17 @@ class ConnectionRenewed(Struct, frozen=True):
     connection: str
     venue: Venue
     cause: str
+
+
+class StreamsChanged(Struct, frozen=True):
+    """A connection carries *streams* from now on: the selection has changed.
+
+    Without streams it is closed for good; its name may be used again.
+    """
+
+    connection: str
+    venue: Venue
+    streams: tuple[StreamKey, ...]
 
 
 class ConnectionFatal(Struct, frozen=True):
@@ -105,6 +116,7 @@ FeedEvent = (
     ConnectionOpened
     | ConnectionLost
     | ConnectionRenewed
+    | StreamsChanged
     | ConnectionFatal
     | FatalEnded
     | RoundTrip
@@ -144,8 +156,9 @@ class FeedCounters(Struct):
     refused: dict[StreamKey, dict[str, int]] = field(default_factory=dict)
     unreadable: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def drop(self, reason: str) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+    def drop(self, reason: str, count: int = 1) -> None:
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def refuse(self, stream: StreamKey, reason: str) -> None:
         """Drop a frame of *stream*."""
@@ -158,6 +171,13 @@ class FeedCounters(Struct):
         self.drop(reason)
         reasons = self.unreadable.setdefault(connection, {})
         reasons[reason] = reasons.get(reason, 0) + 1
+
+    def forget_streams(self, streams: Iterable[StreamKey]) -> None:
+        for stream in streams:
+            self.refused.pop(stream, None)
+
+    def forget_connection(self, connection: str) -> None:
+        self.unreadable.pop(connection, None)
 
 
 class MarketFeed(Protocol):
@@ -172,9 +192,16 @@ class MarketFeed(Protocol):
         ...
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """Keep *instruments* subscribed until cancelled (a recording: until its end).
+        """Keep *instruments* subscribed until cancelled.
 
         Reconnects by itself; never raises for a lost connection.
+        """
+        ...
+
+    def select(self, instruments: Sequence[InstrumentId]) -> None:
+        """Serve *instruments* from now on, while `run` runs: subscribe those that are new, and
+        unsubscribe and forget those that are not among them. Connections of the others are not
+        touched. Never waits.
         """
         ...
 

@@ -251,3 +251,54 @@ def test_markers_alternate_and_intervals_do_not_overlap(
     assert all(marker.since <= marker.ts for marker in markers)
     pairs = zip(markers[::2], markers[1::2], strict=False)
     assert all(gap.since == resumed.since for gap, resumed in pairs)
+
+
+def test_streams_that_are_removed_leave_nothing_behind() -> None:
+    """The others keep their states, without an interruption."""
+    board = opened_board()
+    removed = board.streams_changed("perp-0", [ETH], 5_000)
+    busy(board, 5_400, (ETH,))
+    update = look(board, 5_500)
+
+    assert removed == {BTC}
+    assert (update.changes, board.states()) == ((), {ETH[0]: Liveness.LIVE})
+    assert board.carriers(BTC[0]) == frozenset()
+    assert not board.carries(BTC)
+
+
+def test_a_stream_that_is_added_is_judged_from_its_subscription() -> None:
+    """Its first message has 10 s; the others of its connection are judged as before."""
+    board = opened_board()
+    sol = (InstrumentId(Venue.PERP, Symbol("SOLUSDT")), BTC[1])
+    board.streams_changed("perp-0", [*KEYS, sol], 5_000)
+    for at in range(5_100, 15_000, 100):
+        board.record_update(BTC, at)
+        board.record_update(ETH, at)
+    early = look(board, 14_900)
+    late = look(board, 15_100)
+
+    assert early.suspect_streams == ()
+    assert late.suspect_streams == (sol,)
+    assert {each.symbol for each in late.changes} == {"SOLUSDT"}
+
+
+def test_a_connection_that_opens_later_opens_with_its_streams() -> None:
+    board = LivenessBoard()
+
+    assert board.streams_changed("perp-1", [ETH], 0) == frozenset()
+    assert look(board, 1).changes == ()
+
+
+def test_a_closed_connection_ends_what_was_said_of_it() -> None:
+    """A GAP that nothing else would end, and no word about its silence afterwards."""
+    board = opened_board()
+    board.connection_lost("perp-0", KEYS, "closed", 5_100)
+    gap = next(c for c in look(board, 5_100 + LAST_FRAMES_MS).changes if c.state is Liveness.GAP)
+    board.streams_changed("perp-0", [], 7_000)
+    first, second = look(board, 7_500), look(board, 70_000)
+
+    assert first.changes == (
+        StatusChange(WALL + 7_500, "*", Liveness.RESUMED, gap.since, gap.cause),
+    )
+    assert (second.changes, second.silent_connections) == ((), ())
+    assert board.states() == {}

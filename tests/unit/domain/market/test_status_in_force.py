@@ -47,3 +47,14 @@ def test_a_gap_lasts_until_the_marker_that_repeats_it() -> None:
     assert status.states() == []
     status.record([StatusChange(9, "*", Liveness.RESUMED, 5, "spot-0: cut")])
     assert status.shared() == []
+
+
+def test_the_last_entry_of_an_instrument_is_forgotten_once_it_is_written() -> None:
+    """A predecessor's entry about it must not be the last one on the stream."""
+    in_force = StatusInForce()
+    last = StatusChange(2, "BTCUSDT", Liveness.STALE, 2, "delisted", is_last=True)
+    in_force.record([StatusChange(1, "BTCUSDT", Liveness.LIVE, 1, "updates"), last])
+
+    assert in_force.states() == [last]
+    in_force.forget_ended()
+    assert in_force.states() == []

@@ -150,6 +150,7 @@ class BookFrames:
         self, streams: Iterable[BookStream], counters: FeedCounters, *, window: WindowMs
     ) -> None:
         self._latest = {stream.name.encode(): _LatestFrame(stream) for stream in streams}
+        self._removed: set[bytes] = set()
         self._counters = counters
         self._last_taken_ms = 0
         self._window = window
@@ -160,9 +161,10 @@ class BookFrames:
         """Keep a data message; False where it belongs to none of these streams."""
         slot = self._latest.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
         if slot is None:
-            slot = self._latest.get(stream_of(payload))
-        if slot is None:
-            return False
+            name = stream_of(payload)
+            slot = self._latest.get(name)
+            if slot is None:
+                return name in self._removed and self._drop_removed(payload)
         counters = self._counters
         size = len(payload)
         counters.messages += 1
@@ -185,6 +187,34 @@ class BookFrames:
                 counters.conflated += 1
         slot.payload = payload
         slot.received_ms = received_ms
+        return True
+
+    def change(self, add: Iterable[BookStream], remove: Iterable[BookStream]) -> None:
+        """Take the frames of *add*, too, and drop those of *remove*: until the venue has
+        unsubscribed them they still arrive.
+        """
+        for stream in remove:
+            name = stream.name.encode()
+            slot = self._latest.pop(name, None)
+            if slot is not None:
+                self._removed.add(name)
+                self._last_taken_ms = max(self._last_taken_ms, slot.received_ms)
+                unread = (slot.payload is not None) + (slot.before is not None)
+                self._counters.drop("unsubscribed", unread)
+        if self._all_updates:
+            kept = [frame for frame in self._all_updates if frame[0].name.encode() in self._latest]
+            self._counters.drop("unsubscribed", len(self._all_updates) - len(kept))
+            self._all_updates.clear()
+            self._all_updates.extend(kept)
+        for stream in add:
+            name = stream.name.encode()
+            self._removed.discard(name)
+            self._latest[name] = _LatestFrame(stream)
+
+    def _drop_removed(self, payload: bytes) -> bool:
+        self._counters.messages += 1
+        self._counters.bytes += len(payload)
+        self._counters.drop("unsubscribed")
         return True
 
     @property

@@ -6,16 +6,15 @@ then the old one is closed: no update is missed, and update ids drop the duplica
 A socket that ends by itself leaves a gap; the domain's reconnect policy says when to dial again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from math import inf
-from typing import assert_never
+from typing import Any, Generic, Protocol, TypeVar, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.market_socket import FrameSink, MarketSocket, SocketPlan
 from chimera_s1.domain.market.quote import StreamKey
@@ -53,16 +52,31 @@ RENEWAL_SPREAD = 0.02
 """Fraction of the age by which renewals are spread, so that sockets do not all renew at once."""
 
 
-class _Slot:
+class SocketFrames(Protocol):
+    """What one socket has received."""
+
+    @property
+    def is_empty(self) -> bool: ...
+
+    @property
+    def last_message_ms(self) -> int: ...
+
+
+Frames = TypeVar("Frames", bound=SocketFrames)
+
+
+class _Slot(Generic[Frames]):
     """One socket and its frames.
 
     Attributes:
+        socket: None before it is made.
         succession_cause: Why it replaces another socket; empty where it does not.
         renewal_cause: Why it needs a successor; empty where it does not.
     """
 
-    def __init__(self, frames: BookFrames, succession_cause: str) -> None:
+    def __init__(self, frames: Frames, succession_cause: str) -> None:
         self.frames = frames
+        self.socket: MarketSocket | None = None
         self.succession_cause = succession_cause
         self.renewal_cause = ""
         self.ready = False
@@ -70,24 +84,24 @@ class _Slot:
 
 
 class _SlotReady(Struct, frozen=True):
-    slot: _Slot
+    slot: _Slot[Any]
 
 
 class _RenewalDue(Struct, frozen=True):
-    slot: _Slot
+    slot: _Slot[Any]
     cause: str
 
 
 class _OverlapOver(Struct, frozen=True):
-    slot: _Slot
+    slot: _Slot[Any]
 
 
 class _SlotHealthy(Struct, frozen=True):
-    slot: _Slot
+    slot: _Slot[Any]
 
 
 class _SlotEnded(Struct, frozen=True):
-    slot: _Slot
+    slot: _Slot[Any]
     cause: str
 
 
@@ -117,7 +131,7 @@ class ManagedConnectionSetup(Struct, frozen=True):
     ]
 
 
-class ManagedConnection:
+class ManagedConnection(Generic[Frames]):
     """Holds one socket, two while it is renewed.
 
     Args:
@@ -131,8 +145,8 @@ class ManagedConnection:
         plan: SocketPlan,
         streams: tuple[StreamKey, ...],
         setup: ManagedConnectionSetup,
-        new_frames: Callable[[], BookFrames],
-        frame_sink: Callable[[BookFrames], FrameSink],
+        new_frames: Callable[[], Frames],
+        frame_sink: Callable[[Frames], FrameSink],
     ) -> None:
         self.plan = plan
         self.streams = streams
@@ -140,8 +154,8 @@ class ManagedConnection:
         self._setup = setup
         self._new_frames = new_frames
         self._frame_sink = frame_sink
-        self._slots: list[_Slot] = []
-        self._retired: list[BookFrames] = []
+        self._slots: list[_Slot[Frames]] = []
+        self._retired: list[Frames] = []
         self._silent_sockets = 0
         self._failed_successors = 0
         self._renewed_ms = -inf
@@ -157,7 +171,7 @@ class ManagedConnection:
         """Receive time of the newest data message, epoch ms; 0 before the first."""
         return max((slot.frames.last_message_ms for slot in self._slots), default=0)
 
-    def frames_to_drain(self) -> list[BookFrames]:
+    def frames_to_drain(self) -> list[Frames]:
         """Frames of every open socket, and those that are left of sockets that have ended."""
         self._retired = [frames for frames in self._retired if not frames.is_empty]
         return [*self._retired, *(slot.frames for slot in self._slots)]
@@ -171,6 +185,27 @@ class ManagedConnection:
         """Dial a successor, and end the current socket once it delivers."""
         if self._slots:
             self._send(_RenewalDue(self._slots[0], cause))
+
+    def change_streams(
+        self,
+        streams: tuple[StreamKey, ...],
+        names: tuple[str, ...],
+        *,
+        add: Sequence[str],
+        remove: Collection[str],
+    ) -> Sequence[Frames]:
+        """Carry *streams*, called *names*, from now on: its sockets stay open and send what has
+        changed; later ones subscribe them all.
+
+        Returns:
+            The frames of each socket, open or ended, for the caller to change.
+        """
+        self.plan = structs.replace(self.plan, streams=names)
+        self.streams = streams
+        for slot in self._slots:
+            if slot.socket is not None:
+                slot.socket.change_streams(add, remove)
+        return [*self._retired, *(slot.frames for slot in self._slots)]
 
     async def run(self) -> None:
         """Keep a socket open until cancelled."""
@@ -219,8 +254,8 @@ class ManagedConnection:
                 return
             self._start_slot(tasks, succession_cause=cause)
 
-    async def _run_slot(self, slot: _Slot) -> None:
-        market_socket = self._setup.make_socket(
+    async def _run_slot(self, slot: _Slot[Frames]) -> None:
+        market_socket = slot.socket = self._setup.make_socket(
             self.plan,
             self._frame_sink(slot.frames),
             lambda: self._send(_SlotReady(slot)),
@@ -237,12 +272,12 @@ class ManagedConnection:
             self._silent_sockets += market_socket.was_silent
             self._send(_SlotEnded(slot, cause))
 
-    async def _renew_at_age_limit(self, slot: _Slot) -> None:
+    async def _renew_at_age_limit(self, slot: _Slot[Frames]) -> None:
         spread = 1 - RENEWAL_SPREAD * self._setup.draw()
         await self._setup.clock.sleep_ms(self._setup.renew_after_ms * spread)
         self._send(_RenewalDue(slot, "near the venue's connection age limit"))
 
-    def _on_ready(self, slot: _Slot, tasks: TaskGroup) -> None:
+    def _on_ready(self, slot: _Slot[Frames], tasks: TaskGroup) -> None:
         if not self.delivering:
             self._setup.listener(ConnectionOpened(self.plan.name, self.plan.venue, self.streams))
         slot.ready = True
@@ -256,7 +291,7 @@ class ManagedConnection:
             self._setup.listener(FatalEnded(self.plan.name, self.plan.venue))
         self.state = after_healthy()
 
-    def _on_overlap_over(self, slot: _Slot) -> None:
+    def _on_overlap_over(self, slot: _Slot[Frames]) -> None:
         for old in [each for each in self._slots if each is not slot]:
             self._close_slot(old)
         self._failed_successors = 0
@@ -265,7 +300,7 @@ class ManagedConnection:
             ConnectionRenewed(self.plan.name, self.plan.venue, slot.succession_cause)
         )
 
-    async def _on_ended(self, slot: _Slot, cause: str, tasks: TaskGroup) -> None:
+    async def _on_ended(self, slot: _Slot[Frames], cause: str, tasks: TaskGroup) -> None:
         was_delivering = self.delivering
         self._close_slot(slot)
         if self.delivering:
@@ -290,7 +325,7 @@ class ManagedConnection:
         await self._setup.clock.sleep_ms(wait_ms)
         self._send(event)
 
-    def _close_slot(self, slot: _Slot) -> None:
+    def _close_slot(self, slot: _Slot[Frames]) -> None:
         if slot in self._slots:
             self._slots.remove(slot)
             self._retired.append(slot.frames)

@@ -10,7 +10,7 @@ up only when nothing at all has arrived for some time.
 
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 from msgspec import Struct
@@ -46,7 +46,7 @@ from chimera_s1.adapters.binance.streams.subscriptions import (
     RequestAcknowledged,
     RequestRefused,
     ShutdownAnnounced,
-    SubscribeRequests,
+    SubscriptionRequests,
     UnreadableMessage,
     decode_control_message,
     message_interval_ms,
@@ -95,7 +95,7 @@ class SocketPlan(Struct, frozen=True):
     """Attributes:
     name: `spot-0`.
 
-    streams: Names to subscribe, 1 to 1024.
+    streams: Names to subscribe at first, 1 to 1024.
 
     egress: How its connections get to the exchange.
     """
@@ -147,7 +147,7 @@ class MarketSocket(WSListener):
         self._prompt_until_ms = 0
         self._pongs_missed = False
         self._subscribe_error: str | None = None
-        self._requests = SubscribeRequests(plan.streams)
+        self._requests = SubscriptionRequests(plan.streams)
         self._more_requests = anyio.Event()
 
     def wait_longer(self, silent_sockets: int) -> None:
@@ -155,6 +155,13 @@ class MarketSocket(WSListener):
         markets may have none for minutes, and another socket does not help.
         """
         self._patience = min(silent_sockets, PATIENCE_MAX)
+
+    def change_streams(self, add: Sequence[str], remove: Collection[str]) -> None:
+        """Unsubscribe *remove* and subscribe *add*, at the allowed pace; before the socket is open
+        only its first requests change.
+        """
+        self._requests.change(add, remove)
+        self._more_requests.set()
 
     async def run(self) -> str:
         """Dial when the venue's limits allow it, subscribe and wait for the end of the socket;
@@ -247,6 +254,8 @@ class MarketSocket(WSListener):
                 silence_s = SILENT_PINGS_MAX * PING_INTERVAL_MS / 1000
                 raise _SocketEnded(f"nothing received for {silence_s:g} s, not even a pong")
             transport.send_ping(self._pings.start_ping())
+            self._requests.repeat_overdue()
+            self._more_requests.set()
             self._warn_of_missing_pongs()
             self._prompt_until_ms = self._clock.now_ms() + PROMPT_READ_MS
             self._pacer.read_now(transport.underlying_transport)
@@ -376,16 +385,3 @@ def _dial_error(error: Exception, egress: Egress) -> str:
     if isinstance(error, ProxyError) or (egress.proxy and of_proxy):
         return egress.proxy_failure(text)
     return text
-
-
-def plan_sockets(
-    venue: Venue, url: str, streams: Sequence[str], per_socket: int, egress: Egress = DIRECT
-) -> tuple[SocketPlan, ...]:
-    """Spread *streams* over as few sockets as *per_socket* (at most 1024) allows."""
-    starts = range(0, len(streams), per_socket)
-    return tuple(
-        SocketPlan(
-            f"{venue.value}-{number}", venue, url, tuple(streams[at : at + per_socket]), egress
-        )
-        for number, at in enumerate(starts)
-    )

@@ -1,11 +1,12 @@
-"""Control messages of a market data socket: subscribe requests and the venue's replies.
+"""Control messages of a market data socket: subscription requests and the venue's replies.
 
 Errors have two shapes, `{"code":2,"msg":".."}` and `{"error":{"code":2,"msg":".."},"id":7}` (both
 seen on futures). `{"result":null}` only says that the request could be parsed.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from enum import StrEnum
 from typing import assert_never
 
 import msgspec
@@ -16,6 +17,11 @@ from chimera_s1.domain.identifiers import Venue
 
 STREAMS_PER_REQUEST = 200
 """Stream names in one SUBSCRIBE; 200 were measured to work on futures."""
+
+REPEATS_MAX = 2
+"""How often a request without a reply is sent again. After that the watch of the streams decides:
+a connection whose streams do not deliver is renewed.
+"""
 
 
 class RequestAcknowledged(Struct, frozen=True):
@@ -67,48 +73,100 @@ class _ControlReply(Struct):
 _reply_decoder = msgspec.json.Decoder(_ControlReply, strict=False)
 
 
-class SubscribeRequests:
-    """The SUBSCRIBE requests of a socket, with ids from 1.
+class _Method(StrEnum):
+    SUBSCRIBE = "SUBSCRIBE"
+    UNSUBSCRIBE = "UNSUBSCRIBE"
 
-    A refused request is repeated in halves, so that a name the venue does not accept costs no other
-    name its stream.
+
+class _Request(Struct):
+    method: _Method
+    names: tuple[str, ...]
+    times_sent: int = 0
+    is_overdue: bool = False
+
+
+class SubscriptionRequests:
+    """The requests of a socket: to subscribe its streams, and to follow a changing selection.
+
+    A refused SUBSCRIBE is repeated in halves, so that a name the venue does not accept costs no
+    other name its stream. A request carries only names that still need it when it is sent.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.accepted = len(names)
-        """Names that were not refused."""
-        self._waiting = deque(
-            tuple(names[start : start + STREAMS_PER_REQUEST])
-            for start in range(0, len(names), STREAMS_PER_REQUEST)
-        )
-        self._sent: dict[int, tuple[str, ...]] = {}
+        self._wanted = dict.fromkeys(names)
+        self._waiting: deque[_Request] = deque()
+        self._sent: dict[int, _Request] = {}
         self._number = 0
+        self._queue(_Method.SUBSCRIBE, names)
+
+    @property
+    def accepted(self) -> int:
+        """Names that are wanted and were not refused."""
+        return len(self._wanted)
 
     @property
     def unacknowledged(self) -> int:
         return len(self._sent)
 
+    def change(self, add: Sequence[str], remove: Collection[str]) -> None:
+        """Unsubscribe *remove*, then subscribe *add*: the venue counts both at a time."""
+        for name in remove:
+            self._wanted.pop(name, None)
+        self._wanted |= dict.fromkeys(add)
+        self._queue(_Method.UNSUBSCRIBE, tuple(remove))
+        self._queue(_Method.SUBSCRIBE, add)
+
     def next_request(self) -> bytes | None:
         """The next request to send; None if there is none now."""
-        if not self._waiting:
-            return None
-        self._number += 1
-        names = self._sent[self._number] = self._waiting.popleft()
-        return msgspec.json.encode({"method": "SUBSCRIBE", "params": names, "id": self._number})
+        while self._waiting:
+            request = self._waiting.popleft()
+            request.names = tuple(name for name in request.names if self._needs(request, name))
+            if not request.names:
+                continue
+            self._number += 1
+            request.times_sent += 1
+            request.is_overdue = False
+            self._sent[self._number] = request
+            params = {"method": request.method, "params": request.names, "id": self._number}
+            return msgspec.json.encode(params)
+        return None
 
     def acknowledge(self, number: int) -> None:
         self._sent.pop(number, None)
 
+    def repeat_overdue(self) -> None:
+        """Queue again what has no reply since the last call, at most `REPEATS_MAX` times each."""
+        for number, request in tuple(self._sent.items()):
+            if request.is_overdue and request.times_sent <= REPEATS_MAX:
+                del self._sent[number]
+                self._waiting.append(request)
+            request.is_overdue = True
+
     def refuse(self, number: int) -> str:
-        """The name that request *number* was about; empty if it is repeated in halves."""
-        names = self._sent.pop(number, ())
+        """The stream whose SUBSCRIBE, request *number*, was refused; empty if the request is
+        repeated in halves, or was no SUBSCRIBE.
+        """
+        request = self._sent.pop(number, None)
+        if request is None or request.method is _Method.UNSUBSCRIBE:
+            return ""  # its frames are dropped, and the next socket does not subscribe it
+        names = request.names
         if len(names) == 1:
-            self.accepted -= 1
+            self._wanted.pop(names[0], None)
             return names[0]
-        if names:
-            middle = len(names) // 2
-            self._waiting += (names[:middle], names[middle:])
+        middle = len(names) // 2
+        self._waiting += (
+            _Request(request.method, part) for part in (names[:middle], names[middle:])
+        )
         return ""
+
+    def _queue(self, method: _Method, names: Sequence[str]) -> None:
+        for start in range(0, len(names), STREAMS_PER_REQUEST):
+            self._waiting.append(
+                _Request(method, tuple(names[start : start + STREAMS_PER_REQUEST]))
+            )
+
+    def _needs(self, request: _Request, name: str) -> bool:
+        return (name in self._wanted) is (request.method is _Method.SUBSCRIBE)
 
 
 def decode_control_message(payload: bytes) -> ControlMessage:

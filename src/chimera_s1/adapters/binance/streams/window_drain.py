@@ -48,8 +48,10 @@ class WindowDrain:
         self._reported_term: int | None = None
 
     def serve(self, streams: Sequence[BookStream]) -> None:
-        """Drain *streams* from now on."""
+        """Drain *streams* from now on, and forget all others."""
         self._streams = tuple(streams)
+        served = {stream.instrument for stream in streams}
+        self._seeds = {each: ts for each, ts in self._seeds.items() if each in served}
         self._seed_streams()
 
     def seed(self, last_ts: Mapping[InstrumentId, int], term: int | None) -> None:

@@ -44,6 +44,7 @@ class PublishStatus:
                 changes = [*markers, *states]
             if changes:
                 await self._status.append(venue, changes)
+                in_force.forget_ended()
             self._terms[venue] = term
 
     async def run(self) -> None:

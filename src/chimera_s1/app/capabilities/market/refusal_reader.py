@@ -30,6 +30,12 @@ class RefusalReader:
                     if reason not in NO_DEFECT:
                         yield name, reason, number
 
+    def forget_stream(self, key: StreamKey) -> None:
+        self._streams.pop(key, None)
+
+    def forget_connection(self, name: str) -> None:
+        self._connections.pop(name, None)
+
 
 def _difference(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
     return {

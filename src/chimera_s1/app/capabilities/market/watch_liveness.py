@@ -33,6 +33,7 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionOpened,
     FeedEvent,
     MarketFeed,
+    StreamsChanged,
 )
 from chimera_s1.domain.ports.market_status import MarketStatus
 
@@ -93,7 +94,7 @@ class WatchLiveness:
         self._queue = ProbeQueue(clock)
         self._refusals = RefusalReader()
         self._newest: dict[StreamKey, Quote] = {}
-        self._last_message_ms: dict[str, int] = {}
+        self._last_message_ms: dict[str, float] = {}
         self._renewed_ms: dict[str, float] = {}
         self._renewals = CureBackoff(RENEWAL_PACE)
         self._reconnects = CureBackoff(RECONNECT_PACE)
@@ -123,8 +124,22 @@ class WatchLiveness:
             self._board.connection_opened(event.connection, event.streams, now_ms)
         elif isinstance(event, ConnectionLost | ConnectionFatal):
             self._board.connection_lost(event.connection, event.streams, event.cause, now_ms)
+        elif isinstance(event, StreamsChanged):
+            removed = self._board.streams_changed(event.connection, event.streams, now_ms)
+            self._forget(removed, "" if event.streams else event.connection)
         elif isinstance(event, ClockStepped):
             self.put(_step_markers(event, self._clock.now_ms()))
+
+    def end(self, instruments: Iterable[InstrumentId], cause: str) -> None:
+        """Write that *instruments* are not served any more; the feed has removed them."""
+        now_ms = self._clock.now_ms()
+        self.put(
+            [
+                StatusChange(now_ms, each.symbol, Liveness.STALE, now_ms, cause, is_last=True)
+                for each in instruments
+            ]
+        )
+        self._in_force.forget_ended()
 
     def report(self) -> MarketReport:
         """Number of instruments in each state, and what is common to them."""
@@ -262,6 +277,18 @@ class WatchLiveness:
         for each in self._board.stale_keys(name):
             self._renewals.record(each, now_ms)
         feed.renew(name, f"{key[0]} is stale")
+
+    def _forget(self, streams: Iterable[StreamKey], connection: str) -> None:
+        """Forget *streams*, and *connection* if it is not empty: they are gone for good."""
+        for key in streams:
+            self._newest.pop(key, None)
+            self._renewals.reset(key)
+            self._refusals.forget_stream(key)
+        if connection:
+            self._reconnects.reset(connection)
+            self._refusals.forget_connection(connection)
+            for times in (self._last_message_ms, self._renewed_ms, self._reconnected_ms):
+                times.pop(connection, None)
 
     async def _write(self, batch: tuple[StatusChange, ...]) -> None:
         await self._status.append(self.venue, batch)

@@ -20,6 +20,7 @@ from chimera_s1.domain.ports.market_feed import (
     MessageDropped,
     RoundTrip,
     StreamRefused,
+    StreamsChanged,
 )
 from chimera_s1.domain.ports.operations_log import (
     EventDetail,
@@ -82,6 +83,21 @@ class OperationsOutbox:
                     "%s is FATAL: out of retries: %s; MANAGE_ONLY until it is back", name, cause
                 )
                 self.record("ws.fatal", _loss_detail(event))
+            case StreamRefused() | MessageDropped() | StreamsChanged() | ClockStepped():
+                self._on_stream_event(event)
+            case _:
+                assert_never(event)
+
+    def _on_stream_event(
+        self, event: StreamRefused | MessageDropped | StreamsChanged | ClockStepped
+    ) -> None:
+        match event:
+            case StreamsChanged(connection=name, venue=venue, streams=streams):
+                _log.info("%s: carries %d streams now", name, len(streams))
+                if not streams:
+                    self._lost_at_ms.pop(name, None)
+                changed: EventDetail = {"connection": name, "venue": venue.value}
+                self.record("ws.streams_changed", {**changed, "streams": len(streams)})
             case StreamRefused(connection=name, stream=stream, cause=cause):
                 _log.warning("%s: %s has no data: %s; correct S1_SYMBOLS", name, stream, cause)
                 self.record(

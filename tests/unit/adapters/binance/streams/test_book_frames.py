@@ -282,3 +282,41 @@ def test_last_message_ms_is_that_of_the_newest_frame(order: tuple[int, int]) -> 
     table.take(NOW_MS + 1)
 
     assert table.last_message_ms == NOW_MS
+
+
+@pytest.mark.parametrize("window", [EVERY_UPDATE, SECOND])
+def test_frames_of_a_removed_stream_are_dropped_and_counted(window: WindowMs) -> None:
+    """Those that wait, and those that come until the venue has unsubscribed it: they are neither
+    unread messages nor a defect.
+    """
+    counters = FeedCounters()
+    btc, eth = (
+        BookStream(InstrumentId(Venue.PERP, Symbol(name)), Channel.BOOK_TICKER)
+        for name in ("BTCUSDT", "ETHUSDT")
+    )
+    eth_frame = frame(7, symbol="ETHUSDT").replace(b"btcusdt", b"ethusdt")
+    table = BookFrames([btc], counters, window=window)
+    table.put(frame(1), NOW_MS)
+    table.change([eth], [btc])
+
+    assert table.put(frame(2), NOW_MS + 1)
+    assert table.put(eth_frame, NOW_MS + 2)
+    assert table.last_message_ms == NOW_MS + 2
+    quotes = drain_quotes([table], counters, None, every_update=window == 0)
+    assert [quote.update_id for quote in quotes] == [7]
+    assert counters.dropped == {"unsubscribed": 2}
+    assert counters.messages == counters.drained + counters.conflated + 2
+
+
+def test_a_stream_that_comes_back_is_read_again() -> None:
+    """As a new one: its update ids begin anywhere."""
+    table = Table()
+    table.put(frame(100))
+    table.drain()
+    before = BookStream(PERP, Channel.BOOK_TICKER)
+    table.connections[0].change([], [before])
+    table.put(frame(101))
+    table.connections[0].change([BookStream(PERP, Channel.BOOK_TICKER)], [])
+    table.put(frame(5))
+
+    assert [quote.update_id for quote in table.drain()] == [5]

@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.adapters.binance.streams.subscriptions import (
+    REPEATS_MAX,
     STREAMS_PER_REQUEST,
     ControlMessage,
     RequestAcknowledged,
     RequestRefused,
     ShutdownAnnounced,
-    SubscribeRequests,
+    SubscriptionRequests,
     UnreadableMessage,
     decode_control_message,
 )
 
 
-def all_requests(requests: SubscribeRequests) -> Iterator[tuple[int, list[str]]]:
+def all_requests(requests: SubscriptionRequests) -> Iterator[tuple[int, list[str]]]:
     """The id and the names of each request, while there is one."""
     while (text := requests.next_request()) is not None:
         request = msgspec.json.decode(text)
@@ -30,7 +31,7 @@ def all_requests(requests: SubscribeRequests) -> Iterator[tuple[int, list[str]]]
 def test_every_stream_is_subscribed_once(count: int) -> None:
     """Requests carry all names in order, at most 200 each, with ids from 1."""
     names = [f"s{number}usdt@bookTicker" for number in range(count)]
-    requests = SubscribeRequests(names)
+    requests = SubscriptionRequests(names)
     sent = list(all_requests(requests))
 
     assert names == [name for _, params in sent for name in params]
@@ -44,7 +45,7 @@ def test_only_the_names_that_the_venue_refuses_are_left_out(count: int, odd: set
     """The venue refuses a whole request for one name in it."""
     names = [f"s{number}usdt@bookTicker" for number in range(count)]
     refused = {names[number] for number in odd if number < count}
-    requests = SubscribeRequests(names)
+    requests = SubscriptionRequests(names)
     accepted: list[str] = []
     reported: list[str] = []
     for number, params in all_requests(requests):
@@ -60,11 +61,95 @@ def test_only_the_names_that_the_venue_refuses_are_left_out(count: int, odd: set
 
 
 def test_a_reply_to_no_request_changes_nothing() -> None:
-    requests = SubscribeRequests(["a@bookTicker"])
+    requests = SubscriptionRequests(["a@bookTicker"])
     requests.acknowledge(7)
 
     assert requests.refuse(7) == ""
     assert requests.accepted == 1
+
+
+def sent(requests: SubscriptionRequests) -> list[tuple[str, list[str]]]:
+    """Method and names of each request, while there is one."""
+    found: list[tuple[str, list[str]]] = []
+    while (text := requests.next_request()) is not None:
+        request = msgspec.json.decode(text)
+        found.append((request["method"], request["params"]))
+    return found
+
+
+def test_a_change_is_unsubscribed_before_it_is_subscribed() -> None:
+    """The venue counts the streams of a connection at any moment: at most 1024."""
+    requests = SubscriptionRequests(["a", "b"])
+    sent(requests)
+    requests.change(add=["c"], remove=["a"])
+
+    assert sent(requests) == [("UNSUBSCRIBE", ["a"]), ("SUBSCRIBE", ["c"])]
+    assert requests.accepted == 2
+
+
+def test_a_name_that_is_removed_before_it_was_sent_is_not_subscribed() -> None:
+    requests = SubscriptionRequests(["a", "b"])
+    requests.change(add=[], remove=["a"])
+
+    assert sent(requests) == [("SUBSCRIBE", ["b"]), ("UNSUBSCRIBE", ["a"])]
+
+
+def test_a_request_without_a_reply_is_sent_again() -> None:
+    """Twice; then the streams are judged by what they deliver."""
+    requests = SubscriptionRequests([])
+    requests.change(add=["a"], remove=[])
+    times = 0
+    for _ in range(5):
+        times += len(sent(requests))
+        requests.repeat_overdue()
+        assert sent(requests) == [], "it was repeated without a wait"
+        requests.repeat_overdue()
+
+    assert times == 1 + REPEATS_MAX
+
+
+def test_an_acknowledged_request_is_not_sent_again() -> None:
+    requests = SubscriptionRequests(["a"])
+    sent(requests)
+    requests.acknowledge(1)
+    for _ in range(2):
+        requests.repeat_overdue()
+
+    assert (sent(requests), requests.unacknowledged) == ([], 0)
+
+
+@given(st.data())
+def test_what_the_venue_has_subscribed_is_what_is_wanted(data: st.DataObject) -> None:
+    """Whatever changes, and whichever requests are lost: each is repeated with what still holds."""
+    wanted: set[str] = set()
+    subscribed: set[str] = set()
+    requests = SubscriptionRequests([])
+    for _ in range(data.draw(st.integers(1, 4))):
+        after = data.draw(st.sets(st.sampled_from("abcdef")))
+        requests.change(add=sorted(after - wanted), remove=sorted(wanted - after))
+        wanted = after
+        for lossy in (True, False):
+            while (text := requests.next_request()) is not None:
+                request = msgspec.json.decode(text)
+                if lossy and data.draw(st.booleans()):
+                    continue
+                change = subscribed.update if request["method"] == "SUBSCRIBE" else None
+                (change or subscribed.difference_update)(request["params"])
+                requests.acknowledge(request["id"])
+            requests.repeat_overdue()
+            requests.repeat_overdue()
+
+    assert subscribed == wanted
+    assert requests.unacknowledged == 0
+
+
+def test_a_refused_unsubscribe_is_not_repeated() -> None:
+    requests = SubscriptionRequests(["a"])
+    requests.change(add=["b"], remove=["a"])
+    sent(requests)
+
+    assert requests.refuse(1) == ""
+    assert sent(requests) == []
 
 
 @pytest.mark.parametrize(

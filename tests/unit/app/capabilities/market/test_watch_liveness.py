@@ -21,7 +21,9 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionLost,
     ConnectionOpened,
     RoundTrip,
+    StreamsChanged,
 )
+from tests.reachable import paths_to
 from tests.unit.app.capabilities.market.liveness_rig import (
     BTC,
     ETH,
@@ -289,3 +291,38 @@ async def test_venues_do_not_mix() -> None:
         assert {venue for venue, _ in rig.status.changes} == {Venue.PERP}
         assert rig.watch.states() == {BTC[0]: Liveness.BLIND, ETH[0]: Liveness.BLIND}
         assert rig.feed.reconnect_calls == [("perp-0", "no message for much longer than usual")]
+
+
+async def test_an_instrument_that_is_not_served_any_more_is_said_and_forgotten() -> None:
+    """One last entry says why; nothing of it is kept, and the others go on."""
+    cause = "delisted: the venue does not list it any more"
+    async with watching() as rig:
+        assert paths_to(rig.watch, BTC[0])
+        rig.watch.on_feed_event(StreamsChanged("perp-0", Venue.PERP, (ETH,)))
+        rig.watch.end([BTC[0]], cause)
+        await rig.busy(1_000, [ETH])
+
+        assert rig.states[-1] == ("BTCUSDT", Liveness.STALE)
+        assert rig.changes[-1].cause == cause
+        assert rig.changed[-1] == BTC[0]
+        assert rig.watch.states() == {ETH[0]: Liveness.LIVE}
+        assert rig.watch.status(BTC[0]) is None
+        kept = paths_to(rig.watch, BTC[0])
+        assert [path for path in kept if not path.startswith("._probes._exchange")] == []
+
+
+async def test_nothing_of_a_closed_connection_is_kept() -> None:
+    """Cures, times and refused messages: its name may be used again."""
+    async with watching() as rig:
+        rig.feed.counters.drop_unreadable("perp-0", "malformed")
+        await rig.clock.advance(10_000)
+        assert rig.feed.reconnect_calls
+        rig.watch.on_feed_event(StreamsChanged("perp-0", Venue.PERP, ()))
+        rig.watch.end([BTC[0], ETH[0]], "deselected")
+        rig.feed.counters.forget_connection("perp-0")
+        await rig.clock.advance(CHECK_INTERVAL_MS)
+
+        assert rig.states[-1] == ("*", Liveness.RESUMED)
+        # Its newest entry is LIVE; connections are numbered, so few names exist.
+        assert paths_to(rig.watch, "perp-0") == ["._in_force._connections<key perp-0>"]
+        assert rig.watch.report() == MarketReport(live=0, quiet=0, stale=0, blind=0)
