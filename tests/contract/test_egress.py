@@ -21,6 +21,7 @@ from chimera_s1.adapters.binance.http.client import HttpClient, HttpReply, HttpT
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.binance.market_feed import FeedPlan
+from chimera_s1.adapters.binance.treasury.request_calls import WALLET_TRANSFER
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
@@ -61,7 +62,12 @@ async def post(endpoints: dict[Venue, Endpoints]) -> object:
     signer = Signer(Credentials(Secret("key"), Secret("secret")), CLOCK.now_ms)
     async with HttpClient(endpoints, weight_budgets(CLOCK)) as client:
         return await client.post_once(
-            Venue.SPOT, "/sapi/v1/asset/transfer", b"", signer=signer, timeouts=HttpTimeouts()
+            Venue.SPOT,
+            "/sapi/v1/asset/transfer",
+            b"",
+            call=WALLET_TRANSFER,
+            signer=signer,
+            timeouts=HttpTimeouts(),
         )
 
 

@@ -89,7 +89,8 @@ async def test_a_rate_limited_public_read_blocks_transfers() -> None:
             await public.server_time_ms(Venue.SPOT)
         assert isinstance(await gateway.submit(gateway.sign(ORDER)), ReplyNotProcessed)
 
-    assert budgets[Venue.SPOT].used == {"ip": 6_001, "sapi_uid": 300}
+    used = budgets[Venue.SPOT].requests.used(clock.monotonic_ms())
+    assert used == {"spot.weight": 6_001, "spot.raw": 1, "sapi.uid": 300}
     assert len(server.requests) == 2
 
 

@@ -43,6 +43,20 @@ class ClockUncertainError(ExchangeUnavailableError):
     code = "clock.uncertain"
 
 
+class RequestNotAdmittedError(ExchangeUnavailableError):
+    """Not sent: a rate limit, or a hold of the exchange, leaves no room for the request.
+
+    Attributes:
+        wait_ms: There is none before; infinite if there never is.
+    """
+
+    code = "exchange.no_room"
+
+    def __init__(self, text: str, wait_ms: float) -> None:
+        super().__init__(text)
+        self.wait_ms = wait_ms
+
+
 class ExchangeRefusedError(PortError):
     """The exchange refused the request; repeating it unchanged will not help."""
 

@@ -10,17 +10,38 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
+from chimera_s1.adapters.binance.http.request_limits import (
+    futures_weight,
+    read_rate_limits,
+    spot_weight,
+)
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.instrument_selection import Listing, contract_kind
+from chimera_s1.domain.operations.request_bucket import LimitSource, Priority
+from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 
 _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
 _LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
 _DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
+
+_LISTING_CALL = {
+    Venue.SPOT: RequestCall("listings", Priority.PROBE, spot_weight(20)),
+    Venue.PERP: RequestCall("listings", Priority.PROBE, futures_weight(1)),
+}
+_CLOCK_CALL = {
+    # A wait would be measured as part of the round trip.
+    Venue.SPOT: RequestCall("clock", Priority.PROBE, spot_weight(1), patience_ms=0),
+    Venue.PERP: RequestCall("clock", Priority.PROBE, futures_weight(1), patience_ms=0),
+}
+_DEPTH_CALL = {
+    Venue.SPOT: RequestCall("liveness", Priority.PROBE, spot_weight(5)),
+    Venue.PERP: RequestCall("liveness", Priority.PROBE, futures_weight(2)),
+}
 
 
 class _ServerTime(Struct):
@@ -36,6 +57,7 @@ class _SymbolRow(Struct):
 
 class _ExchangeInfo(Struct):
     symbols: list[msgspec.Raw]
+    rateLimits: list[msgspec.Raw] = []  # noqa: N815 (Binance's name)
 
 
 class _Depth(Struct):
@@ -55,7 +77,8 @@ class BinanceExchangeInformation:
         rows: RowReader | None = None,
     ) -> None:
         # Without budgets: nothing else in this process uses the hosts.
-        self._client = HttpClient(endpoints, weight_budgets(clock) if budgets is None else budgets)
+        self._budgets = weight_budgets(clock) if budgets is None else budgets
+        self._client = HttpClient(endpoints, self._budgets)
         self._rows = rows or RowReader()
 
     async def __aenter__(self) -> Self:
@@ -72,17 +95,22 @@ class BinanceExchangeInformation:
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
         path = _LISTING_PATH[venue]
-        info = await self._client.get(venue, path, (), _ExchangeInfo, strict=False)
+        info = await self._client.get(
+            venue, path, (), _ExchangeInfo, call=_LISTING_CALL[venue], strict=False
+        )
+        for name, limit in read_rate_limits(venue, info.rateLimits):
+            self._budgets[venue].requests.learn(name, limit, LimitSource.EXCHANGE)
         return tuple(self._rows.read(f"GET {path}", info.symbols, partial(_listing, venue)))
 
     async def server_time_ms(self, venue: Venue) -> int:
-        time = await self._client.get(venue, _TIME_PATH[venue], (), _ServerTime, strict=False)
+        path, call = _TIME_PATH[venue], _CLOCK_CALL[venue]
+        time = await self._client.get(venue, path, (), _ServerTime, call=call, strict=False)
         return time.serverTime
 
     async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
-        """Weight 5 on spot, 2 on futures."""
         venue, parameters = instrument.venue, (("symbol", instrument.symbol), ("limit", "5"))
-        book = await self._client.get(venue, _DEPTH_PATH[venue], parameters, _Depth, strict=False)
+        path, call = _DEPTH_PATH[venue], _DEPTH_CALL[venue]
+        book = await self._client.get(venue, path, parameters, _Depth, call=call, strict=False)
         try:
             (bid, bid_qty), (ask, ask_qty) = _first_level(book.bids), _first_level(book.asks)
         except msgspec.DecodeError as error:

@@ -4,9 +4,10 @@ REST, WebSocket API and streams of a venue are one ban domain: what one path hea
 Times are monotonic ms.
 """
 
+from collections import Counter
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 POLICY_HOLD_MS = 60_000
 POLICY_HOLD_MAX_MS = 900_000
@@ -37,6 +38,24 @@ class HoldScope(StrEnum):
         return self is not HoldScope.DIALS
 
 
+class HoldReason(StrEnum):
+    """What the venue complains of."""
+
+    RATE_LIMITED = "rate_limited"
+    """429, or an error that says the same."""
+    BANNED = "banned"
+    """418."""
+    POLICY = "policy"
+    """A socket was closed with 1008, or an error says "too many"."""
+    OVERLOADED = "overloaded"
+    """503 with a time to wait: of the venue, not of this address."""
+
+    @property
+    def is_of_address(self) -> bool:
+        """It concerns every process behind this address."""
+        return self is not HoldReason.OVERLOADED
+
+
 class Hold(Struct, frozen=True):
     """Attributes:
     until_ms: When it ends.
@@ -47,6 +66,7 @@ class Hold(Struct, frozen=True):
     scope: HoldScope
     until_ms: float
     cause: str
+    reason: HoldReason = HoldReason.RATE_LIMITED
 
 
 class VenueHold:
@@ -55,21 +75,30 @@ class VenueHold:
     Attributes:
         count: Holds that began while none was in force.
         last: The newest of them; it may have been extended since.
+        complaints: What the venue complained of, and to which caller, since the start.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.last: Hold | None = None
+        self.complaints: Counter[tuple[HoldReason, str]] = Counter()
         self._dials: Hold | None = None
         self._requests: Hold | None = None
         self._policy_holds = 0
         self._policy_ended_ms = 0.0
 
-    def hold(self, scope: HoldScope, duration_ms: float, cause: str, now_ms: float) -> None:
+    def hold(
+        self,
+        scope: HoldScope,
+        duration_ms: float,
+        cause: str,
+        now_ms: float,
+        reason: HoldReason = HoldReason.RATE_LIMITED,
+    ) -> None:
         """Hold *scope* for *duration_ms*; never shortens an earlier hold."""
         if duration_ms <= 0:
             return
-        new = Hold(scope, now_ms + duration_ms, cause)
+        new = Hold(scope, now_ms + duration_ms, cause, reason)
         if self.current(now_ms) is None:
             self.count += 1
             self.last = new
@@ -78,13 +107,19 @@ class VenueHold:
         if scope.holds_requests:
             self._requests = _later(self._requests, new)
 
-    def hold_for_policy(self, scope: HoldScope, cause: str, now_ms: float) -> None:
+    def hold_for_policy(
+        self,
+        scope: HoldScope,
+        cause: str,
+        now_ms: float,
+        reason: HoldReason = HoldReason.POLICY,
+    ) -> None:
         """Hold *scope* after a limit was broken and no time was named: 60 s, doubling to 15 min.
 
         Several reports during one hold are one: sockets that are open together end together.
         """
         if self._policy_holds and now_ms < self._policy_ended_ms:
-            self.hold(scope, self._policy_ended_ms - now_ms, cause, now_ms)
+            self.hold(scope, self._policy_ended_ms - now_ms, cause, now_ms, reason)
             return
         if now_ms - self._policy_ended_ms >= POLICY_CALM_MS:
             self._policy_holds = 0
@@ -92,7 +127,7 @@ class VenueHold:
         # Beyond the longest hold a larger exponent changes nothing.
         self._policy_holds = min(self._policy_holds + 1, POLICY_HOLD_MAX_MS // POLICY_HOLD_MS)
         self._policy_ended_ms = now_ms + duration_ms
-        self.hold(scope, duration_ms, cause, now_ms)
+        self.hold(scope, duration_ms, cause, now_ms, reason)
 
     def dials_wait_ms(self, now_ms: float) -> float:
         """How long no socket may be dialled; 0 when one may."""
@@ -108,7 +143,7 @@ class VenueHold:
         last = max((hold for hold in live if hold), key=lambda hold: hold.until_ms, default=None)
         if last is None or len(live) == 1:
             return last
-        return Hold(HoldScope.ALL, last.until_ms, last.cause)
+        return structs.replace(last, scope=HoldScope.ALL)
 
 
 def _later(known: Hold | None, new: Hold) -> Hold:

@@ -1,9 +1,9 @@
 """The HTTP client of Binance's REST hosts: every request of this package goes through it.
 
 Reads reuse connections, and their failures are the errors of `domain.errors`. A request that must
-not arrive twice goes through `post_once`, which returns what is known about it. Both obey the
-weight budget of the host, follow no redirect, ignore proxies of the environment and leave as the
-venue's `Egress` says.
+not arrive twice goes through `post_once`, which returns what is known about it. Both take a
+`RequestCall`, ask the weight budget of the host before they send, follow no redirect, ignore
+proxies of the environment and leave as the venue's `Egress` says.
 """
 
 import os
@@ -30,10 +30,16 @@ from chimera_s1.adapters.binance.http.reply_classification import (
     sanitize,
 )
 from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
-from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.adapters.binance.http.weight_budget import RATE_LIMITED_STATUSES, WeightBudget
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    RequestNotAdmittedError,
+)
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.venue_hold import HoldScope
+from chimera_s1.domain.operations.request_budget import RequestCall, Ticket
+from chimera_s1.domain.operations.venue_hold import HoldReason, HoldScope
 
 READ_BYTES_MAX = 64 * 1024 * 1024
 """Far above the longest reply, an exchangeInfo of a few MB; decompressed."""
@@ -89,6 +95,13 @@ class NotSent(Struct, frozen=True):
     """No byte of the request was sent."""
 
     cause: str
+
+
+class NotAdmitted(Struct, frozen=True):
+    """No byte of the request was sent: the host takes none for *wait_ms*, at least."""
+
+    cause: str
+    wait_ms: float
 
 
 class NoReply(Struct, frozen=True):
@@ -160,10 +173,6 @@ class HttpClient:
         for client in self._kept.values():
             await client.aclose()
 
-    def blocked_ms(self, venue: Venue) -> float:
-        """How long the host of *venue* takes no request; 0 when it does."""
-        return self._budgets[venue].blocked_ms()
-
     async def get(
         self,
         venue: Venue,
@@ -171,41 +180,47 @@ class HttpClient:
         parameters: Parameters,
         kind: type[_T],
         *,
+        call: RequestCall,
         signer: Signer | None = None,
         strict: bool = True,
     ) -> _T:
-        """The reply to a read, signed where there is a *signer*.
+        """The reply to a read, signed where there is a *signer*; *call* says what it spends.
 
         With *strict* off, numbers sent as strings are read as well.
 
         Raises:
+            RequestNotAdmittedError: Not sent: the budget of the host has no room for it.
             ExchangeUnavailableError: No reply, or none that can be relied upon.
             ExchangeRefusedError: The key or the request is at fault; a retry will not help.
         """
-        request = self._make_read(venue, path, parameters, signer)
+        ticket = await self._admit_read(venue, path, call)
         try:
-            self._endpoints[venue].egress.check(request.url)
-        except HostNotAllowedError as error:
-            raise ExchangeRefusedError(f"{request.label}: {error}") from error
-        blocked_ms = self.blocked_ms(venue)
-        if blocked_ms > 0:
-            raise ExchangeUnavailableError(
-                f"{request.label}: rate limited for another {blocked_ms / 1000:.0f} s"
-            )
-        reply = await self._read(venue, request)
+            # Signed after the wait for room: a timestamp ages.
+            request = self._make_read(venue, path, parameters, signer)
+        except ChimeraError:
+            self._budgets[venue].give_back(ticket)
+            raise
+        reply = await self._read(venue, request, ticket)
         if reply.status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
             text = self._endpoints[venue].egress.proxy_failure("replied 407")
             raise ExchangeUnavailableError(f"{request.label}: {text}")
         if reply.status != httpx2.codes.OK:
-            classified = self._classify(venue, reply)
+            classified = self._classify(venue, reply, call.caller)
             if signer is None and is_client_error(reply.status):
                 raise _public_error(request.label, classified)
             raise _read_error(request.label, classified)
         return _decode(request.label, reply.body, kind, strict=strict)
 
     async def post_once(
-        self, venue: Venue, path: str, body: bytes, *, signer: Signer, timeouts: HttpTimeouts
-    ) -> HttpReply | NotSent | NoReply:
+        self,
+        venue: Venue,
+        path: str,
+        body: bytes,
+        *,
+        call: RequestCall,
+        signer: Signer,
+        timeouts: HttpTimeouts,
+    ) -> HttpReply | NotAdmitted | NotSent | NoReply:
         """Send *body*, already signed, exactly once and on a connection of its own.
 
         A connection that was used before may have been closed by the other side while idle; then a
@@ -213,27 +228,42 @@ class HttpClient:
         there is no keep-alive here and no retry. Only cancellation raises.
         """
         egress, url = self._endpoints[venue].egress, self._endpoints[venue].rest_url + path
-        buffer = _ReplyBuffer(POST_BYTES_MAX)
+        budget, buffer = self._budgets[venue], _ReplyBuffer(POST_BYTES_MAX)
         cause = "incomplete reply"
         try:
             egress.check(url)
-            with anyio.fail_after(timeouts.total_s):
-                await self._post(venue, url, body, signer.headers(), timeouts, buffer)
+            ticket = await budget.admit(call)
         except HostNotAllowedError as error:
             return NotSent(str(error))
+        except RequestNotAdmittedError as error:
+            return NotAdmitted(str(error), error.wait_ms)
+        try:
+            with anyio.fail_after(timeouts.total_s):
+                await self._post(venue, url, body, signer.headers(), timeouts, buffer)
         except _NOT_SENT_ERRORS as error:
+            budget.give_back(ticket)
             return NotSent(_error_text(error, egress))
         except TimeoutError:
             cause = f"no complete reply within {timeouts.total_s:g} s"
         except Exception as error:  # noqa: BLE001 (after any failure the request may have been sent)
             cause = _error_text(error, egress)
-        if buffer.status:
-            self._budgets[venue].record_reply(buffer.status, buffer.headers)
+        finally:
+            budget.settle(ticket, buffer.status, buffer.headers)
         if not buffer.complete:
             return NoReply(f"{buffer.status} {cause}" if buffer.status else cause)
         reply = buffer.as_reply()
-        self._classify(venue, reply)
+        self._classify(venue, reply, call.caller)
         return reply
+
+    async def _admit_read(self, venue: Venue, path: str, call: RequestCall) -> Ticket:
+        url = self._endpoints[venue].rest_url + path
+        try:
+            self._endpoints[venue].egress.check(url)
+            return await self._budgets[venue].admit(call)
+        except HostNotAllowedError as error:
+            raise ExchangeRefusedError(f"{url}: {error}") from error
+        except RequestNotAdmittedError as error:
+            raise RequestNotAdmittedError(f"{url}: {error}", error.wait_ms) from error
 
     def _make_read(
         self, venue: Venue, path: str, parameters: Parameters, signer: Signer | None
@@ -245,7 +275,8 @@ class HttpClient:
         label = f"{url}?{query}" if query else url
         return _ReadRequest(url, query.encode("ascii"), {}, label)
 
-    async def _read(self, venue: Venue, request: _ReadRequest) -> HttpReply:
+    async def _read(self, venue: Venue, request: _ReadRequest, ticket: Ticket) -> HttpReply:
+        """Send *request*, and settle *ticket* whatever happens."""
         buffer = _ReplyBuffer(READ_BYTES_MAX)
         try:
             with anyio.fail_after(READ_TIMEOUTS.total_s):
@@ -260,17 +291,19 @@ class HttpClient:
             text = f"no reply within {READ_TIMEOUTS.total_s:g} s"
             raise ExchangeUnavailableError(f"{request.label}: {text}") from error
         except (httpx2.HTTPError, OSError) as error:
+            if isinstance(error, _NOT_SENT_ERRORS):
+                self._budgets[venue].give_back(ticket)
             text = _error_text(error, self._endpoints[venue].egress)
             raise ExchangeUnavailableError(f"{request.label}: no reply: {text}") from error
         except httpx2.InvalidURL as error:
+            self._budgets[venue].give_back(ticket)
             text = sanitize(str(error))
             raise ExchangeRefusedError(f"{request.label}: not a URL: {text}") from error
         finally:
-            if buffer.status:
-                self._budgets[venue].record_reply(buffer.status, buffer.headers)
+            self._budgets[venue].settle(ticket, buffer.status, buffer.headers)
         return buffer.as_reply()
 
-    def _classify(self, venue: Venue, reply: HttpReply) -> ClassifiedReply:
+    def _classify(self, venue: Venue, reply: HttpReply, caller: str) -> ClassifiedReply:
         """The reply's class; a wait that its body or headers ask for holds the whole host."""
         body = decode_body(reply.body, ReplyBody)
         classified = classify_reply(reply.status, body, reply.headers)
@@ -278,7 +311,10 @@ class HttpClient:
         budget, cause = self._budgets[venue], f"a request was answered {classified.summary}"
         # An overload concerns requests: sockets may be dialled meanwhile.
         scope = HoldScope.ALL if limited else HoldScope.REQUESTS
-        budget.block(classified.retry_after_ms, cause, scope)
+        reason = HoldReason.RATE_LIMITED if limited else HoldReason.OVERLOADED
+        if classified.retry_after_ms > 0 and reply.status not in RATE_LIMITED_STATUSES:
+            budget.complain(reason, caller)
+        budget.block(classified.retry_after_ms, cause, scope, reason)
         if limited:
             budget.block_while_banned(reply.body, reply.headers, cause)
         return classified

@@ -16,11 +16,17 @@ from chimera_s1.adapters.binance.http.weight_budget import RATE_LIMITED_STATUSES
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.dial_budget import DialBudget, DialLimit, dial_limit
 from chimera_s1.domain.operations.reports import VenueLimitsReport
-from chimera_s1.domain.operations.venue_hold import HoldScope, VenueHold
+from chimera_s1.domain.operations.venue_hold import HoldReason, HoldScope, VenueHold
 from chimera_s1.domain.ports.clock import Clock
 
 POLICY_VIOLATION = 1008
+CALLER = "sockets"
 _TOO_MANY = "too many"
+_REASON_BY_STATUS: Mapping[int, HoldReason] = {
+    HTTPStatus.IM_A_TEAPOT: HoldReason.BANNED,
+    HTTPStatus.TOO_MANY_REQUESTS: HoldReason.RATE_LIMITED,
+    HTTPStatus.SERVICE_UNAVAILABLE: HoldReason.OVERLOADED,
+}
 
 
 class DialGate:
@@ -47,9 +53,9 @@ class DialGate:
 
     def record_refused_upgrade(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Hold as a refused upgrade asks; *headers* must ignore case."""
-        banned = status in RATE_LIMITED_STATUSES
-        if not banned and status != HTTPStatus.SERVICE_UNAVAILABLE:
+        if status not in _REASON_BY_STATUS:
             return
+        banned = status in RATE_LIMITED_STATUSES
         scope = HoldScope.ALL if banned else HoldScope.DIALS
         words = sanitize(body.decode("utf-8", "replace"))
         cause = f"an upgrade was refused with {status} {words}".rstrip()
@@ -58,10 +64,12 @@ class DialGate:
             retry_after_s(headers, 0) * 1000,
             ban_left_ms(body, headers, self._clock.now_ms()) if banned else 0,
         )
+        reason = _REASON_BY_STATUS[status]
+        self.hold.complaints[reason, CALLER] += 1
         if asked_ms > 0:
-            self.hold.hold(scope, asked_ms, cause, now_ms)
+            self.hold.hold(scope, asked_ms, cause, now_ms, reason)
         elif banned:
-            self.hold.hold_for_policy(scope, cause, now_ms)
+            self.hold.hold_for_policy(scope, cause, now_ms, reason)
 
     def record_close(self, code: int, reason: str) -> None:
         """Hold dials after a close that says that a limit was broken."""
@@ -87,6 +95,7 @@ class DialGate:
         )
 
     def _hold_dials(self, cause: str) -> None:
+        self.hold.complaints[HoldReason.POLICY, CALLER] += 1
         self.hold.hold_for_policy(HoldScope.DIALS, cause, self._clock.monotonic_ms())
 
 

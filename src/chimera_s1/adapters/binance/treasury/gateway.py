@@ -24,6 +24,7 @@ from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.treasury import (
     income_requests,
     key_permissions,
+    request_calls,
     spot_account,
     subaccount_requests,
     system_status,
@@ -35,6 +36,7 @@ from chimera_s1.adapters.binance.treasury.transfer_sender import (
     TransferSender,
 )
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.ports.exchange_status import ExchangeStatus
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.ports.treasury_gateway import (
@@ -70,13 +72,16 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
 class BinanceTreasuryGateway:
     """The part that both modes share."""
 
-    def __init__(self, config: GatewayConfig, transfer_path: str, mode: TreasuryMode) -> None:
+    def __init__(
+        self, config: GatewayConfig, path: str, call: RequestCall, mode: TreasuryMode
+    ) -> None:
+        """A transfer is posted to *path* and spends what *call* says."""
         self.mode = mode
         self._client = HttpClient(config.endpoints, config.budgets)
         self._signer = Signer(config.credentials, config.exchange_ms)
         self._exchange_ms = config.exchange_ms
         self._sender = TransferSender(
-            self._client, lambda: self._signer, transfer_path, config.timeouts
+            self._client, lambda: self._signer, path, call, config.timeouts
         )
 
     def use_key(self, credentials: Credentials) -> None:
@@ -104,26 +109,34 @@ class BinanceTreasuryGateway:
     async def key_permissions(self) -> KeyPermissions:
         path, kind = key_permissions.PATH, key_permissions.ApiRestrictions
         return key_permissions.parse_restrictions(
-            await self._get(Venue.SPOT, path, (), kind), self.mode
+            await self._get(Venue.SPOT, path, (), kind, request_calls.KEY_PERMISSIONS), self.mode
         )
 
     async def account_uid(self) -> str:
         account = await self._get(
-            Venue.SPOT, spot_account.PATH, spot_account.PARAMETERS, spot_account.SpotAccount
+            Venue.SPOT,
+            spot_account.PATH,
+            spot_account.PARAMETERS,
+            spot_account.SpotAccount,
+            request_calls.ACCOUNT,
         )
         return str(account.uid)
 
     async def exchange_status(self) -> ExchangeStatus:
         path, kind = system_status.PATH, system_status.SystemStatus
-        return system_status.parse_status(await self._client.get(Venue.SPOT, path, (), kind))
+        return system_status.parse_status(
+            await self._client.get(Venue.SPOT, path, (), kind, call=request_calls.SYSTEM_STATUS)
+        )
 
     async def _read_income_rows(self, window_part: ExecutionWindow) -> tuple[msgspec.Raw, ...]:
         parameters = income_requests.income_parameters(window_part)
         path, kind = income_requests.PATH, tuple[msgspec.Raw, ...]
-        return await self._get(Venue.PERP, path, parameters, kind)
+        return await self._get(Venue.PERP, path, parameters, kind, request_calls.INCOME)
 
-    async def _get(self, venue: Venue, path: str, parameters: Parameters, kind: type[_T]) -> _T:
-        return await self._client.get(venue, path, parameters, kind, signer=self._signer)
+    async def _get(
+        self, venue: Venue, path: str, parameters: Parameters, kind: type[_T], call: RequestCall
+    ) -> _T:
+        return await self._client.get(venue, path, parameters, kind, call=call, signer=self._signer)
 
 
 class BinanceWalletGateway(BinanceTreasuryGateway):
@@ -134,7 +147,9 @@ class BinanceWalletGateway(BinanceTreasuryGateway):
     """
 
     def __init__(self, config: GatewayConfig) -> None:
-        super().__init__(config, wallet_requests.PATH, TreasuryMode.WALLET)
+        super().__init__(
+            config, wallet_requests.PATH, request_calls.WALLET_TRANSFER, TreasuryMode.WALLET
+        )
 
     def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
         """Make the request for *order*; its id is not in it."""
@@ -151,7 +166,7 @@ class BinanceWalletGateway(BinanceTreasuryGateway):
         parameters = wallet_requests.history_parameters(direction, window_part, page)
         path, kind = wallet_requests.PATH, wallet_requests.WalletHistoryPage
         return wallet_requests.parse_page(
-            await self._get(Venue.SPOT, path, parameters, kind), direction
+            await self._get(Venue.SPOT, path, parameters, kind, request_calls.HISTORY), direction
         )
 
 
@@ -163,7 +178,12 @@ class BinanceSubaccountGateway(BinanceTreasuryGateway):
     """
 
     def __init__(self, config: GatewayConfig) -> None:
-        super().__init__(config, subaccount_requests.PATH, TreasuryMode.SUBACCOUNT)
+        super().__init__(
+            config,
+            subaccount_requests.PATH,
+            request_calls.SUBACCOUNT_TRANSFER,
+            TreasuryMode.SUBACCOUNT,
+        )
 
     def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
         """Make the request for *order*, its id included."""
@@ -180,7 +200,7 @@ class BinanceSubaccountGateway(BinanceTreasuryGateway):
         parameters = subaccount_requests.history_parameters(window_part, page)
         path, kind = subaccount_requests.PATH, subaccount_requests.SubaccountHistoryPage
         return subaccount_requests.parse_page(
-            await self._get(Venue.SPOT, path, parameters, kind), direction
+            await self._get(Venue.SPOT, path, parameters, kind, request_calls.HISTORY), direction
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
+from math import ceil, isfinite
 from typing import NoReturn, assert_never
 
 from chimera_s1.adapters.binance.http.client import (
@@ -9,11 +10,13 @@ from chimera_s1.adapters.binance.http.client import (
     HttpReply,
     HttpTimeouts,
     NoReply,
+    NotAdmitted,
     NotSent,
 )
 from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
 from chimera_s1.adapters.binance.treasury.transfer_reply import classify_transfer_reply
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.ports.treasury_gateway import (
     ReplyNotProcessed,
     ReplyUnknown,
@@ -21,6 +24,9 @@ from chimera_s1.domain.ports.treasury_gateway import (
     SignedTransfer,
     SubmissionReply,
 )
+
+_NEVER_ROOM_WAIT_MS = 60_000
+"""Where no wait makes room, because too many instances share the limit, their number may change."""
 
 
 class BinanceSignedTransfer:
@@ -63,11 +69,13 @@ class TransferSender:
         client: HttpClient,
         current_signer: Callable[[], Signer],
         path: str,
+        call: RequestCall,
         timeouts: HttpTimeouts,
     ) -> None:
         self._client = client
         self._current_signer = current_signer
         self._path = path
+        self._call = call
         self._timeouts = timeouts
 
     def sign(self, parameters: Parameters) -> BinanceSignedTransfer:
@@ -78,7 +86,7 @@ class TransferSender:
         return BinanceSignedTransfer(signer.sign(payload), digest, signer)
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
-        """Send *signed*, unless the host is rate limited.
+        """Send *signed*, unless the host has no room for it.
 
         Raises:
             RuntimeError: It was submitted before.
@@ -86,16 +94,17 @@ class TransferSender:
         """
         if not isinstance(signed, BinanceSignedTransfer):
             raise TypeError("transfer was signed by another gateway")
-        body = signed.take_body()
-        blocked_ms = self._client.blocked_ms(Venue.SPOT)
-        if blocked_ms > 0:
-            return ReplyNotProcessed(
-                "not sent: the exchange has rate limited this address", round(blocked_ms)
-            )
         reply = await self._client.post_once(
-            Venue.SPOT, self._path, body, signer=signed.signer, timeouts=self._timeouts
+            Venue.SPOT,
+            self._path,
+            signed.take_body(),
+            call=self._call,
+            signer=signed.signer,
+            timeouts=self._timeouts,
         )
         match reply:
+            case NotAdmitted(cause=cause, wait_ms=wait_ms):
+                return ReplyNotProcessed(cause, _whole_ms(wait_ms))
             case HttpReply(status=status, headers=headers, body=content):
                 return classify_transfer_reply(status, content, headers)
             case NotSent(cause=cause):
@@ -104,3 +113,7 @@ class TransferSender:
                 return ReplyUnknown(cause)
             case _:
                 assert_never(reply)
+
+
+def _whole_ms(wait_ms: float) -> int:
+    return ceil(wait_ms) if isfinite(wait_ms) else _NEVER_ROOM_WAIT_MS

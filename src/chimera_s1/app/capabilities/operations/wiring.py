@@ -22,6 +22,7 @@ from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
     limits_source,
     operations_source,
+    requests_source,
     round_trip_source,
 )
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
@@ -105,7 +106,7 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 capability=_with_redis(
                     settings,
                     with_configuration(
-                        _capability(outbox, patrols, limits, loop, announce), configuration
+                        _capability(base, outbox, patrols, limits, loop, announce), configuration
                     ),
                 ),
             )
@@ -144,7 +145,8 @@ def _report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
     )
 
 
-def _capability(
+def _capability(  # noqa: PLR0917 (parts by position)
+    base: Foundation,
     outbox: OperationsOutbox,
     patrols: tuple[PatrolClock, ...],
     limits: tuple[WatchHolds, ...],
@@ -171,6 +173,11 @@ def _capability(
         metrics=(
             clock_source({patrol.venue: patrol.read_skew for patrol in patrols}),
             limits_source({each.venue: each.report for each in limits}),
+            requests_source(
+                {venue: budget.requests for venue, budget in base.budgets.items()},
+                {venue: gate.hold for venue, gate in base.gates.items()},
+                base.clock,
+            ),
             round_trip_source(outbox.round_trips),
             operations_source(outbox),
         ),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chimera_s1.adapters.binance.http.request_limits import SAPI_IP, SAPI_UID, SPOT_WEIGHT
 from chimera_s1.adapters.binance.http.weight_budget import (
     RETRY_AFTER_DEFAULT_S,
     RETRY_AFTER_MAX_S,
@@ -13,19 +14,29 @@ from chimera_s1.adapters.binance.http.weight_budget import (
     weight_budgets,
 )
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.request_bucket import Priority
+from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from tests.fakes.manual_clock import ManualClock
 
+FREE = RequestCall("test", Priority.MONEY, ())
 
-def test_used_weight_is_the_last_one_reported() -> None:
+
+async def reply(budget: WeightBudget, status: int, **headers: str) -> None:
+    ticket = await budget.admit(FREE)
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    budget.settle(ticket, status, httpx2.Headers(named))
+
+
+async def test_used_weight_is_what_was_reported() -> None:
     """By kind; header names in any case, invalid values ignored."""
-    budget = WeightBudget(ManualClock())
-    budget.record_reply(200, httpx2.Headers({"x-mbx-used-weight-1m": "41"}))
-    budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "300"}))
-    budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-IP-WEIGHT-1M": "2"}))
-    budget.record_reply(200, httpx2.Headers({"X-MBX-USED-WEIGHT-1M": "many"}))
+    budget = WeightBudget(Venue.SPOT, ManualClock())
+    await reply(budget, 200, x_mbx_used_weight_1m="41")
+    await reply(budget, 200, X_SAPI_USED_UID_WEIGHT_1M="300")
+    await reply(budget, 200, X_SAPI_USED_IP_WEIGHT_1M="2")
+    await reply(budget, 200, X_MBX_USED_WEIGHT_1M="many")
 
-    assert budget.used == {"ip": 41, "sapi_uid": 300, "sapi_ip": 2}
+    assert budget.requests.used(0) == {SPOT_WEIGHT: 41, SAPI_UID: 300, SAPI_IP: 2}
     assert budget.blocked_ms() == 0
 
 
@@ -35,7 +46,7 @@ async def test_a_rate_limit_blocks_every_caller(status: int) -> None:
     clock = ManualClock()
     holds = {venue: VenueHold() for venue in Venue}
     budgets = weight_budgets(clock, holds)
-    budgets[Venue.SPOT].record_reply(status, httpx2.Headers({"Retry-After": "7"}))
+    await reply(budgets[Venue.SPOT], status, Retry_After="7")
 
     assert budgets[Venue.SPOT].blocked_ms() == 7_000
     assert holds[Venue.SPOT].dials_wait_ms(0) == 7_000
@@ -49,7 +60,7 @@ async def test_a_rate_limit_blocks_every_caller(status: int) -> None:
 @given(st.lists(st.floats(0, 1e9), min_size=1))
 def test_a_later_hold_never_shortens_an_earlier_one(waits_ms: list[float]) -> None:
     """Replies come in any order."""
-    budget = WeightBudget(ManualClock())
+    budget = WeightBudget(Venue.SPOT, ManualClock())
     for wait_ms in waits_ms:
         budget.block(wait_ms, "429")
 
