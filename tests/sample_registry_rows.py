@@ -11,8 +11,8 @@ from chimera_s1.domain.instruments.instrument import (
     LeverageBracket,
     LeverageBrackets,
     RegistryRow,
-    RiskLimits,
 )
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 SEEN_MS = 1_772_514_460_893
 

@@ -6,9 +6,9 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import (
     InstrumentContent,
     LeverageBrackets,
-    RiskLimits,
 )
 from chimera_s1.domain.instruments.listing_read import ListingExtras
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 FUNDING_INTERVAL_H = 8
 """Of a perpetual contract that fundingInfo does not name."""

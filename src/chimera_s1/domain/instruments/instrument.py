@@ -5,6 +5,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 
 class InstrumentSpec(Struct, frozen=True, kw_only=True):
@@ -75,18 +76,6 @@ class LeverageBrackets(Struct, frozen=True, kw_only=True):
     account: str
     notional_coef: Decimal | None
     brackets: tuple[LeverageBracket, ...]
-
-
-class RiskLimits(Struct, frozen=True, kw_only=True):
-    """S10's thresholds for an instrument, and the revision that set them.
-
-    Attributes:
-        spread_bp_limit: In basis points.
-    """
-
-    rev: int
-    spread_bp_limit: float | None = None
-    depth_top1_usdt_min: float | None = None
 
 
 class InstrumentContent(Struct, frozen=True, kw_only=True):

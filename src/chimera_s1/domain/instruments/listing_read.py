@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.instruments.instrument import InstrumentSpec, LeverageBrackets, RiskLimits
+from chimera_s1.domain.instruments.instrument import InstrumentSpec, LeverageBrackets
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 
 class UnusableListing(Struct, frozen=True):

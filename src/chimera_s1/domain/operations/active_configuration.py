@@ -58,12 +58,12 @@ class Snapshot(Struct, frozen=True):
     instruments: tuple[ConfiguredInstrument, ...]
 
 
-class RiskLimits(Struct, frozen=True):
+class RiskLimits(Struct, frozen=True, kw_only=True):
     """The thresholds of an instrument, and the revision that set them; units as `Thresholds`."""
 
-    spread_bp_limit: float | None
-    depth_top1_usdt_min: float | None
     rev: int
+    spread_bp_limit: float | None = None
+    depth_top1_usdt_min: float | None = None
 
 
 class ThresholdsDraft(Struct, frozen=True):
@@ -161,7 +161,11 @@ def default_limits(snapshot: Snapshot) -> RiskLimits:
 
 
 def _limits(thresholds: Thresholds, rev: int) -> RiskLimits:
-    return RiskLimits(thresholds.spread_bp_limit, thresholds.depth_top1_usdt_min, rev)
+    return RiskLimits(
+        rev=rev,
+        spread_bp_limit=thresholds.spread_bp_limit,
+        depth_top1_usdt_min=thresholds.depth_top1_usdt_min,
+    )
 
 
 def _order_refusal(offered: Snapshot, in_force: Snapshot | None) -> Refusal | None:

@@ -16,8 +16,8 @@ from chimera_s1.domain.instruments.instrument import (
     InstrumentContent,
     InstrumentSpec,
     LeverageBrackets,
-    RiskLimits,
 )
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 from tests.sample_instruments import BRACKETS, BTC_PERP, BTC_SPOT
 
 NUMBERS = st.decimals(

@@ -15,13 +15,14 @@ from chimera_s1.domain.instruments.enumerations import (
     status_class,
     unknown_values,
 )
-from chimera_s1.domain.instruments.instrument import InstrumentSpec, RegistryRow, RiskLimits
+from chimera_s1.domain.instruments.instrument import InstrumentSpec, RegistryRow
 from chimera_s1.domain.instruments.listing_read import (
     ListingExtras,
     ListingRead,
     UnusableListing,
 )
 from chimera_s1.domain.instruments.sync_plan import SyncPlan, plan_extras, plan_sync
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 from tests.sample_instruments import BRACKETS, BTC_PERP, BTC_SPOT, perp_spec, registry_rows
 
 T0 = 1_795_000_000_000

@@ -54,16 +54,22 @@ def test_defaults_fill_in_what_an_instrument_leaves_out() -> None:
     snapshot = accepted(draft(3, row(spread=5), row("spot/ETHUSDT", depth=0, index=1)))
 
     assert limits_by_instrument(snapshot) == {
-        BTC: RiskLimits(5.0, 5000.0, rev=3),
-        InstrumentId.parse("spot/ETHUSDT"): RiskLimits(10.0, 0.0, rev=3),
+        BTC: RiskLimits(rev=3, spread_bp_limit=5.0, depth_top1_usdt_min=5000.0),
+        InstrumentId.parse("spot/ETHUSDT"): RiskLimits(
+            rev=3, spread_bp_limit=10.0, depth_top1_usdt_min=0.0
+        ),
     }
-    assert default_limits(snapshot) == RiskLimits(10.0, 5000.0, rev=3)
+    assert default_limits(snapshot) == RiskLimits(
+        rev=3, spread_bp_limit=10.0, depth_top1_usdt_min=5000.0
+    )
 
 
 def test_a_threshold_that_nothing_sets_is_no_limit() -> None:
     snapshot = accepted(draft(3, row(), defaults=NONE))
 
-    assert limits_by_instrument(snapshot)[BTC] == RiskLimits(None, None, rev=3)
+    assert limits_by_instrument(snapshot)[BTC] == RiskLimits(
+        rev=3, spread_bp_limit=None, depth_top1_usdt_min=None
+    )
 
 
 def test_the_order_of_rows_does_not_matter() -> None:

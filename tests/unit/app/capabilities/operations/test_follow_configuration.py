@@ -85,8 +85,12 @@ async def test_a_snapshot_is_in_force_with_its_thresholds() -> None:
     assert rig.follow.limits(BTC) is None
     rig.source.served = document(12, "perp/BTCUSDT")
     async with rig.running():
-        assert rig.follow.limits(BTC) == RiskLimits(5.0, 20000.0, rev=12)
-        assert rig.follow.limits(ETH) == RiskLimits(10.0, 5000.0, rev=12)
+        assert rig.follow.limits(BTC) == RiskLimits(
+            rev=12, spread_bp_limit=5.0, depth_top1_usdt_min=20000.0
+        )
+        assert rig.follow.limits(ETH) == RiskLimits(
+            rev=12, spread_bp_limit=10.0, depth_top1_usdt_min=5000.0
+        )
         assert rig.level() is Level.GREEN
         assert rig.sentence().startswith("rev 12 (1 instrument) in force for 0 s, confirmed")
         assert rig.events == [
@@ -105,7 +109,9 @@ async def test_an_announced_revision_is_in_force_at_once() -> None:
         rig.source.served = document(13, "perp/BTCUSDT", spread=7)
         rig.announcements.announce(13)
         await rig.passes(0.1)  # without it, S10 is asked again after 10 s
-        assert rig.follow.limits(BTC) == RiskLimits(7.0, 20000.0, rev=13)
+        assert rig.follow.limits(BTC) == RiskLimits(
+            rev=13, spread_bp_limit=7.0, depth_top1_usdt_min=20000.0
+        )
 
 
 @on_virtual_time
@@ -157,7 +163,9 @@ def test_a_bad_snapshot_leaves_the_old_one_in_force(
             rig.source.served = served
             rig.announcements.add_entry()
             await rig.passes(20 * POLL_S)
-            assert rig.follow.limits(BTC) == RiskLimits(5.0, 20000.0, rev=12)
+            assert rig.follow.limits(BTC) == RiskLimits(
+                rev=12, spread_bp_limit=5.0, depth_top1_usdt_min=20000.0
+            )
             assert rig.level() is Level.ORANGE
             assert words in rig.sentence()
             assert [kind for kind, _ in rig.events] == ["config.applied", "config.refused"]
@@ -181,7 +189,9 @@ async def test_a_dead_s10_leaves_the_snapshot_in_force_with_its_own_words() -> N
     async with rig.running():
         rig.source.served = "replied 503: maintenance until 12:00"
         await rig.passes(100 * POLL_S)
-        assert rig.follow.limits(BTC) == RiskLimits(5.0, 20000.0, rev=12)
+        assert rig.follow.limits(BTC) == RiskLimits(
+            rev=12, spread_bp_limit=5.0, depth_top1_usdt_min=20000.0
+        )
         assert rig.level() is Level.ORANGE
         assert "replied 503: maintenance until 12:00" in rig.sentence()
         assert rig.metrics()["s1_config_failed_requests_total"] >= 90
@@ -212,7 +222,9 @@ async def test_a_slow_s10_delays_only_itself() -> None:
         rig.source.served = document(13, "perp/BTCUSDT")
         rig.announcements.announce(13)
         await rig.passes(2)
-        assert rig.follow.limits(BTC) == RiskLimits(5.0, 20000.0, rev=12)
+        assert rig.follow.limits(BTC) == RiskLimits(
+            rev=12, spread_bp_limit=5.0, depth_top1_usdt_min=20000.0
+        )
         assert rig.level() is Level.ORANGE
         assert "cfg:active_rev says 13, which S10 does not serve yet" in rig.sentence()
         await rig.passes(5)
@@ -242,7 +254,9 @@ async def test_a_restart_with_a_dead_s10_has_the_thresholds() -> None:
 
     second = Rig(first.kept)
     async with second.running():
-        assert second.follow.limits(BTC) == RiskLimits(5.0, 20000.0, rev=12)
+        assert second.follow.limits(BTC) == RiskLimits(
+            rev=12, spread_bp_limit=5.0, depth_top1_usdt_min=20000.0
+        )
         assert second.level() is Level.ORANGE
         assert "kept from an earlier run" in second.sentence()
         assert "connection refused" in second.sentence()

@@ -10,9 +10,9 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import (
     LeverageBrackets,
     RegistryRow,
-    RiskLimits,
 )
 from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 _DECIMAL = r"^[0-9]+(\.[0-9]+)?$"
 _Exact: TypeAlias = Annotated[
