@@ -1,7 +1,9 @@
 """Symbols listed, changed and delisted at run time, `!contractInfo`, and wrong listings."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -56,13 +58,13 @@ async def test_a_listing_is_announced_listed_and_then_trades(sim: SimulatorClien
         await wire.request("SUBSCRIBE", ["newusdt@bookTicker"])
         await sim.change_symbol("perp", "NEWUSDT", status="TRADING")
         trading = await event_of(contracts, "NEWUSDT")
-        quote = await wire.receive_message()
+        ticker = await wire.receive_message()
 
     assert list(pending) == ["e", "E", "s", "ps", "ct", "dt", "ot", "cs", "st"]
     assert (pending["cs"], pending["ot"], pending["st"]) == ("PENDING_TRADING", 1234, 1)
     assert (row["status"], row["onboardDate"]) == ("PENDING_TRADING", 1234)
     assert (trading["cs"], trading["dt"]) == ("TRADING", FAR_AWAY)
-    assert quote["s"] == "NEWUSDT"
+    assert ticker["s"] == "NEWUSDT"
 
 
 async def test_a_delisting_shows_first_in_the_delivery_date(sim: SimulatorClient) -> None:
@@ -138,10 +140,10 @@ async def test_a_spot_listing_trades_at_once(sim: SimulatorClient) -> None:
     row = (await listed(sim, "spot"))["币安人生USDT"]
     async with sim.connect("spot", "/ws") as wire:
         await wire.request("SUBSCRIBE", ["币安人生usdt@bookTicker"])
-        quote = await wire.receive_message()
+        ticker = await wire.receive_message()
 
     assert (row["baseAsset"], row["filters"][-1]) == ("币安人生", unknown)
-    assert quote["s"] == "币安人生USDT"
+    assert ticker["s"] == "币安人生USDT"
 
 
 @pytest.mark.parametrize(
@@ -209,3 +211,59 @@ async def test_listing_faults_act_on_listings_only(sim: SimulatorClient) -> None
         body = {"on": on, "do": "listing:empty"}
         status, answer = await sim.control("POST", "/sim/faults", body)
         assert (status, "cannot act" in answer["error"]) == (400, True)
+
+
+async def test_a_market_order_may_be_much_smaller_than_a_limit_order(sim: SimulatorClient) -> None:
+    """On many spot symbols MARKET_LOT_SIZE has no step: LOT_SIZE's applies."""
+    for of, step in (("spot", "0.00000000"), ("perp", "0.001")):
+        row = (await listed(sim, of))["BTCUSDT"]
+        filters = {each["filterType"]: each for each in row["filters"]}
+        most = [float(filters[name]["maxQty"]) for name in ("MARKET_LOT_SIZE", "LOT_SIZE")]
+        assert most[0] * 5 < most[1]
+        assert filters["MARKET_LOT_SIZE"]["stepSize"] == step
+
+
+async def test_a_chinese_stream_name_is_escaped_in_a_url(sim: SimulatorClient) -> None:
+    await sim.list_symbol("perp", "哈哈USDT")
+    name = quote("哈哈usdt") + "%40bookTicker"
+    for path in (f"/public/ws/{name}", f"/public/stream?streams={name}"):
+        async with sim.connect("perp", path) as wire:
+            message = await wire.receive_message()
+            assert message.get("data", message)["s"] == "哈哈USDT"
+
+
+async def test_the_whole_market_has_all_kinds_of_symbols(sim: SimulatorClient) -> None:
+    """About as many of each as Binance; all listed rows of a TradFi market and unknown words."""
+    status, added = await sim.control("POST", "/sim/listings/whole-market")
+    perps = await listed(sim, "perp")
+    _, reply, _ = await sim.rest("spot", LISTINGS["spot"] + "?showPermissionSets=false")
+    spot = {row["symbol"]: row for row in reply["symbols"]}
+    kinds = Counter(row["status"] for row in perps.values())
+
+    assert (status, set(added)) == (201, {"spot", "perp"})
+    assert len(perps) > 900
+    assert 120 < kinds["SETTLING"] < 150
+    assert {"AUCTION", "TRADING_HALT", "PRE_SETTLE", "CLOSE"} <= set(kinds)
+    assert {row["quoteAsset"] for row in perps.values()} == {"USDT", "USDC", "USD1"}
+    assert {row["underlyingType"] for row in perps.values()} > {"FX", "KR_EQUITY", "BOND", "COIN"}
+    assert perps["币安人生USDT"]["baseAsset"] == "币安人生"
+    assert perps["ETHUSDT_270326"]["pair"] == "ETHUSDT"
+    assert len(spot) > 2900
+    assert "AUCTION" in {row["status"] for row in spot.values()}
+    assert not any(row["permissionSets"] for row in spot.values())
+    assert reply["sors"][0]["baseAsset"] == "BTC"
+
+
+async def test_stocks_on_spot_are_listed_for_their_group_only(sim: SimulatorClient) -> None:
+    await sim.control("POST", "/sim/listings/whole-market")
+    path = LISTINGS["spot"]
+    _, group, _ = await sim.rest("spot", path + '?permissions=["TRD_GRP_250"]')
+    _, one, _ = await sim.rest("spot", path + "?symbol=STOCK01USDT")
+    status, refused, _ = await sim.rest("spot", path + "?symbol=BTCUSDT&permissions=SPOT")
+
+    assert {row["symbol"] for row in group["symbols"]} == {
+        f"STOCK{n:02d}USDT" for n in range(1, 21)
+    }
+    assert one["symbols"][0]["permissionSets"] == [["TRD_GRP_250"]]
+    assert "STOCK01USDT" not in await listed(sim, "spot")
+    assert (status, refused["code"]) == (400, -1128)

@@ -53,6 +53,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         spot_rest_port, spot_ws_port, perp_rest_port, perp_ws_port, control_port: 0 means any free
             port.
         symbols: How many TRADING symbols quoted in USDT each venue has, or their names.
+        whole_market: List as many and as mixed symbols as Binance, besides *symbols*.
         seed: The same seed gives the same prices.
         rate: Book updates per second over all subscribed symbols of both venues.
         play: Market data file to send in place of generated prices, at the pace of its own times.
@@ -71,6 +72,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     perp_ws_port: int = 0
     control_port: int = 0
     symbols: int | tuple[str, ...] = DEFAULT_SYMBOLS
+    whole_market: bool = False
     seed: int = 1
     rate: float = DEFAULT_RATE
     play: Path | None = None

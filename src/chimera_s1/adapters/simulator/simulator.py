@@ -26,6 +26,7 @@ from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
+from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
 from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRoutes
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
@@ -232,7 +233,8 @@ def _discard(_: Movement) -> None:
 
 
 def _symbol_specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:
+    build = build_whole_market if config.whole_market else build_symbols
     if config.play is None:
-        return build_symbols(config.symbols)
+        return build(config.symbols)
     named = config.symbols if isinstance(config.symbols, tuple) else ()
-    return build_symbols(tuple(dict.fromkeys((*named, *symbols_in(config.play)))))
+    return build(tuple(dict.fromkeys((*named, *symbols_in(config.play)))))

@@ -4,6 +4,7 @@ A change of a futures contract is announced on `!contractInfo`, as Binance does 
 settlements and leverage brackets. Spot has no such stream, and filters change without an event.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from chimera_s1.adapters.simulator.market.leverage_brackets import (
 )
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
+from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
 from chimera_s1.adapters.simulator.rest.replies import json_reply
 from chimera_s1.adapters.simulator.streams.payloads import contract_info
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
@@ -62,6 +64,7 @@ class ListingControl:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/sim/listings", self._list),
+            web.post("/sim/listings/whole-market", self._list_whole_market),
             web.post("/sim/symbols/{venue}/{symbol}", self._change),
         ]
 
@@ -76,6 +79,17 @@ class ListingControl:
         market = hub.market.add(listing.spec(hub.clock.now_ms()))
         hub.listings_changed(market, _contract_info(hub, market.spec) if listing.announce else None)
         return json_reply(_view(market), 201)
+
+    async def _list_whole_market(self, _: web.Request) -> web.Response:
+        """Adds what was never listed; without events, there would be hundreds."""
+        added = Counter(
+            spec.venue.value
+            for spec in build_whole_market(())
+            if self._hubs[spec.venue].market.list_new(spec)
+        )
+        for hub in self._hubs.values():
+            hub.listings_changed()
+        return json_reply(dict(added), 201)
 
     async def _change(self, request: web.Request) -> web.Response:
         hub, market = find_listed(self._hubs, request)

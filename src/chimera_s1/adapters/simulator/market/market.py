@@ -155,6 +155,13 @@ class Market:
         market.delisted = False
         return market
 
+    def list_new(self, spec: SymbolSpec) -> bool:
+        """As `add`, unless the symbol was ever listed; whether it was added."""
+        new = (spec.venue, spec.symbol) not in self._symbols
+        if new:
+            self.add(spec)
+        return new
+
     def find(self, venue: Venue, symbol: str) -> SymbolMarket | None:
         market = self._symbols.get((venue, symbol))
         return None if market is None or market.delisted else market

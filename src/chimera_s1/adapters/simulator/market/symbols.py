@@ -39,6 +39,9 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         onboard_ms, delivery_ms: Futures only, exchange time; a perpetual's delivery is far away
             until its delisting is announced.
         max_leverage: Futures only, of the lowest notional bracket.
+        max_steps, market_max_steps: Largest quantities of an order and of a market order.
+        price_band: Futures only: how far, in percent, an order's price may be from the mark price.
+        trading_group: Spot only: if set, the permission that a request must name to see it.
         extra_filters: Appended to the filters of exchangeInfo as they are.
     """
 
@@ -63,6 +66,10 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     onboard_ms: int = ONBOARD_MS
     delivery_ms: int = PERPETUAL_DELIVERY_MS
     max_leverage: int = 75
+    max_steps: int = 900_000_000
+    market_max_steps: int = 90_000_000
+    price_band: int = 5
+    trading_group: str = ""
     extra_filters: tuple[dict[str, object], ...] = ()
 
     @property
@@ -91,8 +98,8 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         return [(self.price(ticks), self.quantity(steps)) for ticks, steps in levels]
 
 
-class _MajorCoin(Struct, frozen=True):
-    """Ticks and steps are decimal places."""
+class Coin(Struct, frozen=True):
+    """What both venues list of one asset; ticks and steps are decimal places."""
 
     base: str
     price: float
@@ -103,23 +110,25 @@ class _MajorCoin(Struct, frozen=True):
 
 
 _MAJORS = (
-    _MajorCoin("BTC", 67_403.8, 2, 5, 1, 3),
-    _MajorCoin("ETH", 3_512.42, 2, 4, 2, 3),
-    _MajorCoin("BNB", 612.35, 2, 3, 2, 2),
-    _MajorCoin("SOL", 168.21, 2, 3, 2, 2),
-    _MajorCoin("XRP", 0.5342, 4, 1, 4, 1),
-    _MajorCoin("DOGE", 0.13871, 5, 0, 5, 0),
-    _MajorCoin("ADA", 0.4521, 4, 1, 4, 0),
-    _MajorCoin("AVAX", 28.31, 2, 2, 3, 0),
-    _MajorCoin("LINK", 14.12, 2, 2, 3, 2),
-    _MajorCoin("LTC", 78.45, 2, 3, 2, 3),
-    _MajorCoin("DOT", 6.214, 3, 2, 3, 1),
-    _MajorCoin("TRX", 0.1214, 4, 1, 5, 0),
-    _MajorCoin("SHIB", 0.00002514, 8, 0, 8, 0),
-    _MajorCoin("UNI", 9.812, 3, 2, 3, 0),
+    Coin("BTC", 67_403.8, 2, 5, 1, 3),
+    Coin("ETH", 3_512.42, 2, 4, 2, 3),
+    Coin("BNB", 612.35, 2, 3, 2, 2),
+    Coin("SOL", 168.21, 2, 3, 2, 2),
+    Coin("XRP", 0.5342, 4, 1, 4, 1),
+    Coin("DOGE", 0.13871, 5, 0, 5, 0),
+    Coin("ADA", 0.4521, 4, 1, 4, 0),
+    Coin("AVAX", 28.31, 2, 2, 3, 0),
+    Coin("LINK", 14.12, 2, 2, 3, 2),
+    Coin("LTC", 78.45, 2, 3, 2, 3),
+    Coin("DOT", 6.214, 3, 2, 3, 1),
+    Coin("TRX", 0.1214, 4, 1, 5, 0),
+    Coin("SHIB", 0.00002514, 8, 0, 8, 0),
+    Coin("UNI", 9.812, 3, 2, 3, 0),
 )
 _BY_SYMBOL = {f"{coin.base}USDT": coin for coin in _MAJORS}
 _PERP_MIN_NOTIONAL = {"BTC": "100", "ETH": "20", "LTC": "20", "LINK": "20"}
+_PERP_MAX_STEPS = {"BTC": (1_000_000, 120_000), "ETH": (10_000_000, 2_000_000)}
+"""As at Binance: market orders of BTC up to 120, others up to 1000."""
 
 
 def format_fixed(value: int, decimals: int) -> str:
@@ -142,7 +151,7 @@ def build_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
     specs: list[SymbolSpec] = []
     for name in names:
         coin = _BY_SYMBOL.get(name) or _synthetic(name)
-        specs += (_spot(coin), _perp(coin))
+        specs += (spot_symbol(coin), perp_symbol(coin))
     return (*specs, *_filtered_out_spot(), *_filtered_out_perp())
 
 
@@ -151,13 +160,13 @@ def _names(count: int) -> tuple[str, ...]:
     return majors + tuple(f"SIM{n:04d}USDT" for n in range(1, count - len(majors) + 1))
 
 
-def _synthetic(symbol: str) -> _MajorCoin:
+def _synthetic(symbol: str) -> Coin:
     base = symbol.removesuffix("USDT") or symbol
     spread = sum(symbol.encode())
-    return _MajorCoin(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)
+    return Coin(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)
 
 
-def _spot(coin: _MajorCoin) -> SymbolSpec:
+def spot_symbol(coin: Coin) -> SymbolSpec:
     return SymbolSpec(
         venue=Venue.SPOT,
         symbol=f"{coin.base}USDT",
@@ -173,9 +182,10 @@ def _spot(coin: _MajorCoin) -> SymbolSpec:
     )
 
 
-def _perp(coin: _MajorCoin) -> SymbolSpec:
+def perp_symbol(coin: Coin) -> SymbolSpec:
     # BTCUSDT has a tick of 0.10 and two decimals: its tick is not one unit of the last decimal.
     decimals = coin.perp_tick + (1 if coin.base == "BTC" else 0)
+    most, most_at_market = _PERP_MAX_STEPS.get(coin.base, (900_000_000, 90_000_000))
     return SymbolSpec(
         venue=Venue.PERP,
         symbol=f"{coin.base}USDT",
@@ -187,12 +197,14 @@ def _perp(coin: _MajorCoin) -> SymbolSpec:
         quantity_decimals=coin.perp_step,
         step=1,
         min_notional=_PERP_MIN_NOTIONAL.get(coin.base, "5"),
+        max_steps=most,
+        market_max_steps=most_at_market,
         funding_hours=4 if coin.base == "SOL" else 8,
     )
 
 
 def _filtered_out_spot() -> tuple[SymbolSpec, ...]:
-    btc, eth = _spot(_MAJORS[0]), _spot(_MAJORS[1])
+    btc, eth = spot_symbol(_MAJORS[0]), spot_symbol(_MAJORS[1])
     replace = msgspec.structs.replace
     return (
         replace(btc, symbol="BTCUSDC", quote="USDC", price_ticks=btc.price_ticks + 120),
@@ -205,7 +217,7 @@ def _filtered_out_spot() -> tuple[SymbolSpec, ...]:
 
 
 def _filtered_out_perp() -> tuple[SymbolSpec, ...]:
-    btc, eth, bnb = (_perp(coin) for coin in _MAJORS[:3])
+    btc, eth, bnb = (perp_symbol(coin) for coin in _MAJORS[:3])
     replace = msgspec.structs.replace
     return (
         replace(btc, symbol="BTCUSDC", quote="USDC"),
@@ -236,13 +248,13 @@ def build_symbol(venue: Venue, symbol: str, quote: str) -> SymbolSpec:
     *symbol* is its base asset, *quote* and, for dated contracts, `_` and a date.
     """
     coin = _synthetic(symbol.split("_", maxsplit=1)[0].removesuffix(quote) + "USDT")
-    spec = _spot(coin) if venue is Venue.SPOT else _perp(coin)
+    spec = spot_symbol(coin) if venue is Venue.SPOT else perp_symbol(coin)
     return msgspec.structs.replace(spec, symbol=symbol, quote=quote)
 
 
 def build_coin_margined(base: str) -> SymbolSpec:
     """The synthetic COIN-M perpetual of *base*."""
-    return _coin_margined(_perp(_synthetic(f"{base}USDT")))
+    return _coin_margined(perp_symbol(_synthetic(f"{base}USDT")))
 
 
 def _coin_margined(perpetual: SymbolSpec) -> SymbolSpec:

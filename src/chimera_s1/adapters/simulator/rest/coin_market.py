@@ -12,10 +12,11 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import (
-    PERCENT_PRICE,
     PERP_FEATURES,
     PERP_LIMITS,
     lot_size,
+    market_lot_size,
+    percent_price,
     perp_rate_limits,
     price_filter,
 )
@@ -86,8 +87,8 @@ def _contract(spec: SymbolSpec) -> dict[str, Any]:
 def _filters(spec: SymbolSpec) -> list[dict[str, Any]]:
     return [
         price_filter(spec),
-        lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
-        lot_size("MARKET_LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
+        lot_size(spec),
+        market_lot_size(spec),
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-        PERCENT_PRICE,
+        percent_price(spec),
     ]

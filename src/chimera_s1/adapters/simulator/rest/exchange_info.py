@@ -9,7 +9,6 @@ from typing import Any
 from chimera_s1.adapters.simulator.config import PERP_IP_WEIGHT, SPOT_IP_WEIGHT
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 
-_QUANTITY_MAX_STEPS = 900_000_000
 _PRECISIONS = {
     "quotePrecision": 8,
     "quoteAssetPrecision": 8,
@@ -44,9 +43,20 @@ _SELF_TRADE_PREVENTION = {
         "EXPIRE_MAKER",
         "EXPIRE_BOTH",
         "DECREMENT",
+        "TRANSFER",
     ],
 }
-_SPOT_PERMISSIONS = ["SPOT", "MARGIN", "TRD_GRP_004", "TRD_GRP_005"]
+_SPOT_PERMISSIONS = ["SPOT", "MARGIN", *(f"TRD_GRP_{n:03d}" for n in range(4, 214))]
+"""Binance names more than 200 of them for one symbol."""
+
+_SOR_ASSETS = ("BTC", "ETH")
+_SOR_QUOTES = frozenset({"USDT", "USDC"})
+EXCHANGE_FILTERS: list[dict[str, Any]] = [
+    {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 1000},
+    {"filterType": "EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 200},
+    {"filterType": "EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 10_000},
+    {"filterType": "EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+]
 _TRAILING_DELTA = {
     "filterType": "TRAILING_DELTA",
     "minTrailingAboveDelta": 10,
@@ -85,21 +95,16 @@ PERP_FEATURES = {
         "TRAILING_STOP_MARKET",
     ],
     "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
-    "permissionSets": ["GRID", "COPY"],
+    "permissionSets": ["GRID", "COPY", "RPI", "DCA", "PSB"],
 }
-PERCENT_PRICE = {
-    "filterType": "PERCENT_PRICE",
-    "multiplierUp": "1.0500",
-    "multiplierDown": "0.9500",
-    "multiplierDecimal": "4",
-}
+POSITION_RISK_CONTROL = {"filterType": "POSITION_RISK_CONTROL", "positionControlSide": "NONE"}
 
 
 def spot_exchange_info(
     specs: list[SymbolSpec], now_ms: int, *, permission_sets: bool
 ) -> dict[str, Any]:
     """Reply of `GET /api/v3/exchangeInfo` for *specs*."""
-    return {
+    reply = {
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": [
@@ -108,9 +113,24 @@ def spot_exchange_info(
             _limit("ORDERS", "DAY", 1, 200_000),
             _limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
         ],
-        "exchangeFilters": [],
+        "exchangeFilters": EXCHANGE_FILTERS,
         "symbols": [_spot_symbol(spec, permission_sets=permission_sets) for spec in specs],
     }
+    sors = _order_routing(specs)
+    return {**reply, "sors": sors} if sors else reply
+
+
+def _order_routing(specs: list[SymbolSpec]) -> list[dict[str, Any]]:
+    """Smart order routing between the dollar pairs of an asset; absent where there is none."""
+    pairs = {
+        base: [spec.symbol for spec in specs if spec.base == base and spec.quote in _SOR_QUOTES]
+        for base in _SOR_ASSETS
+    }
+    return [
+        {"baseAsset": base, "symbols": symbols}
+        for base, symbols in pairs.items()
+        if len(symbols) > 1
+    ]
 
 
 def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
@@ -123,7 +143,7 @@ def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
         "exchangeFilters": [],
         "assets": [
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
-            for asset in ("USDT", "USDC", "BTC")
+            for asset in ("USDT", "USDC", "USD1", "BTC", "BNB")
         ],
         "symbols": [_perp_symbol(spec) for spec in specs],
     }
@@ -158,9 +178,13 @@ def _spot_symbol(spec: SymbolSpec, *, permission_sets: bool) -> dict[str, Any]:
         "isMarginTradingAllowed": spec.margin_pair,
         "filters": _spot_filters(spec),
         "permissions": [],
-        "permissionSets": [_SPOT_PERMISSIONS] if permission_sets else [],
+        "permissionSets": [_permissions(spec)] if permission_sets else [],
         **_SELF_TRADE_PREVENTION,
     }
+
+
+def _permissions(spec: SymbolSpec) -> list[str]:
+    return [spec.trading_group] if spec.trading_group else _SPOT_PERMISSIONS
 
 
 def _spot_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
@@ -175,9 +199,9 @@ def _spot_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
     }
     return [
         price_filter(spec),
-        lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
+        lot_size(spec),
         {"filterType": "ICEBERG_PARTS", "limit": 100},
-        lot_size("MARKET_LOT_SIZE", spec, "0.00000000", market_step),
+        {**market_lot_size(spec), "minQty": "0.00000000", "stepSize": market_step},
         _TRAILING_DELTA,
         _PERCENT_PRICE_BY_SIDE,
         notional,
@@ -214,11 +238,12 @@ def _perp_symbol(spec: SymbolSpec) -> dict[str, Any]:
 def _perp_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
     return [
         price_filter(spec),
-        lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
-        lot_size("MARKET_LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
+        lot_size(spec),
+        market_lot_size(spec),
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MIN_NOTIONAL", "notional": spec.min_notional},
-        PERCENT_PRICE,
+        percent_price(spec),
+        POSITION_RISK_CONTROL,
         *spec.extra_filters,
     ]
 
@@ -232,10 +257,25 @@ def price_filter(spec: SymbolSpec) -> dict[str, Any]:
     }
 
 
-def lot_size(kind: str, spec: SymbolSpec, smallest: str, step: str) -> dict[str, Any]:
+def lot_size(spec: SymbolSpec) -> dict[str, Any]:
     return {
-        "filterType": kind,
-        "minQty": smallest,
-        "maxQty": spec.quantity(_QUANTITY_MAX_STEPS),
-        "stepSize": step,
+        "filterType": "LOT_SIZE",
+        "minQty": spec.quantity(1),
+        "maxQty": spec.quantity(spec.max_steps),
+        "stepSize": spec.quantity(1),
+    }
+
+
+def market_lot_size(spec: SymbolSpec) -> dict[str, Any]:
+    """Its maximum is far below that of LOT_SIZE."""
+    most = spec.quantity(spec.market_max_steps)
+    return {**lot_size(spec), "filterType": "MARKET_LOT_SIZE", "maxQty": most}
+
+
+def percent_price(spec: SymbolSpec) -> dict[str, Any]:
+    return {
+        "filterType": "PERCENT_PRICE",
+        "multiplierUp": f"{1 + spec.price_band / 100:.4f}",
+        "multiplierDown": f"{1 - spec.price_band / 100:.4f}",
+        "multiplierDecimal": "4",
     }

@@ -123,8 +123,8 @@ def find_symbol(symbol: str, market: Market, venue: Venue) -> SymbolMarket:
     return found
 
 
-def symbol_list(text: str) -> list[str]:
-    """Parse `symbols=["BTCUSDT","BNBUSDT"]`.
+def symbol_list(text: str, name: str = "symbols") -> list[str]:
+    """Parse the parameter *name*, like `symbols=["BTCUSDT","BNBUSDT"]`.
 
     Raises:
         BinanceError: -1100, it is not an array of strings.
@@ -134,5 +134,5 @@ def symbol_list(text: str) -> list[str]:
     except orjson.JSONDecodeError:
         symbols = None
     if not isinstance(symbols, list) or not all(isinstance(each, str) for each in symbols):
-        raise BinanceError(-1100, "Illegal characters found in parameter 'symbols'.")
+        raise BinanceError(-1100, f"Illegal characters found in parameter '{name}'.")
     return symbols

@@ -1,12 +1,13 @@
 """Public market data endpoints of spot (`/api/v3`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import spot_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import (
     depth_limit,
@@ -33,6 +34,8 @@ _DEPTH_WEIGHT_MAX = 250
 _DAY_WEIGHTS = ((20, 2), (100, 40))
 _DAY_WEIGHT_ALL = 80
 _AVERAGE_MINUTES = 5
+_DEFAULT_PERMISSIONS = ("SPOT", "MARGIN", "LEVERAGED")
+_COMMON_PERMISSIONS = frozenset({"SPOT", "MARGIN"})
 _DAY_ROWS = {"FULL": spot_day_row, "MINI": mini_day_row}
 
 
@@ -62,8 +65,9 @@ class SpotMarketRoutes:
     async def _exchange_info(self, request: web.Request) -> object:
         status = request.query.get("symbolStatus")
         specs = [market.spec for market in self._requested(request)]
+        groups = _trading_groups(request)
         return spot_exchange_info(
-            [spec for spec in specs if status in {None, spec.status}],
+            [s for s in specs if status in {None, s.status} and _permitted(s, groups)],
             self._clock.now_ms(),
             permission_sets=request.query.get("showPermissionSets") != "false",
         )
@@ -108,6 +112,28 @@ class SpotMarketRoutes:
             names = symbol_list(request.query["symbols"])
             return [find_symbol(name, self._market, Venue.SPOT) for name in names]
         return self._market.listed(Venue.SPOT)
+
+
+def _trading_groups(request: web.Request) -> Collection[str] | None:
+    """`permissions=SPOT` or `permissions=["SPOT","MARGIN"]`; None shows a symbol that is named.
+
+    Raises:
+        BinanceError: -1128, with `symbol` or `symbols`; -1100, it cannot be parsed.
+    """
+    named = "symbol" in request.query or "symbols" in request.query
+    text = request.query.get("permissions")
+    if text is None:
+        return None if named else _DEFAULT_PERMISSIONS
+    if named:
+        raise BinanceError(-1128, "Combination of optional parameters invalid.")
+    return symbol_list(text, "permissions") if text.startswith("[") else (text,)
+
+
+def _permitted(spec: SymbolSpec, permissions: Collection[str] | None) -> bool:
+    if permissions is None:
+        return True
+    granted = {spec.trading_group} if spec.trading_group else _COMMON_PERMISSIONS
+    return not granted.isdisjoint(permissions)
 
 
 def _depth_weight(request: web.Request) -> int:

@@ -174,11 +174,13 @@ class StreamHub:
         """A connection was refused, because it was opened on *path*."""
         self._not_simulated.record(self.venue, Feature.CONNECTION, path, "answered 404")
 
-    def listings_changed(self, market: SymbolMarket, contract_info: bytes | None) -> None:
-        """*market* was listed, changed or delisted; *contract_info* goes to `!contractInfo`."""
+    def listings_changed(
+        self, market: SymbolMarket | None = None, contract_info: bytes | None = None
+    ) -> None:
+        """Symbols were listed, or *market* changed; *contract_info* goes to `!contractInfo`."""
         self.subscription_version += 1
         for topic in self.topics.values():
-            if topic.market is market:
+            if market is not None and topic.market is market:
                 topic.encoder = BookTickerEncoder(market)
         listener = self.topics.get(CONTRACT_INFO)
         if listener is not None and contract_info is not None:

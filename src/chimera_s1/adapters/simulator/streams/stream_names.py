@@ -7,6 +7,7 @@ without one of them behaves like `/public`.
 
 import re
 from enum import Enum, auto
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -142,7 +143,7 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
         parts = parts[1:] if parts[0] in _ROUTE_OF_PATH else parts
     match parts:
         case ["ws", *streams]:
-            names = tuple(filter(None, streams))
+            names = tuple(filter(None, map(unquote, streams)))
             return ConnectionPath(route, names, combined=False, microseconds=microseconds)
         case ["stream"]:
             names = _streams_of(query)
@@ -152,9 +153,8 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
 
 
 def _streams_of(query: str) -> tuple[str, ...]:
-    # Not urllib.parse: names contain "@" and "!", which only some clients escape.
-    plain = _value_in(query, "streams").replace("%40", "@").replace("%21", "!")
-    return tuple(filter(None, plain.replace("%2F", "/").split("/")))
+    # Some clients escape "@", "!" and "/"; all of them escape letters that are not ASCII.
+    return tuple(filter(None, unquote(_value_in(query, "streams")).split("/")))
 
 
 def _value_in(query: str, key: str) -> str:

@@ -9,7 +9,7 @@ from chimera_s1.app.cli.shared.options import StateDirOption
 _SIMULATOR, _SERVICE = "Simulator", "Service"
 
 
-def demo(
+def demo(  # noqa: PLR0917  # typer passes options by name
     rate: Annotated[
         float,
         typer.Option(
@@ -25,6 +25,14 @@ def demo(
             rich_help_panel=_SIMULATOR,
         ),
     ] = "20",
+    whole_market: Annotated[
+        bool,
+        typer.Option(
+            "--whole-market",
+            help="List as many and as mixed symbols as Binance: 930 futures, 3000 spot.",
+            rich_help_panel=_SIMULATOR,
+        ),
+    ] = False,
     http_port: Annotated[
         int | None,
         typer.Option(
@@ -50,5 +58,7 @@ def demo(
     """
     from chimera_s1.app.cli.demo.run import run_demo_command  # noqa: PLC0415 (help is quick)
 
-    options = ("--rate", f"{rate:g}", "--symbols", symbols)
+    options = ["--rate", f"{rate:g}", "--symbols", symbols]
+    if whole_market:
+        options.append("--whole-market")
     run_demo_command(options, http_port=http_port, state_dir=state_dir, as_json=as_json)

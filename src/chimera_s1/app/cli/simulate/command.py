@@ -33,6 +33,14 @@ SymbolsOption = Annotated[
     ),
 ]
 
+WholeMarketOption = Annotated[
+    bool,
+    typer.Option(
+        "--whole-market",
+        help="List as many and as mixed symbols as Binance: 930 futures, 3000 spot.",
+    ),
+]
+
 RateOption = Annotated[
     float,
     typer.Option(
@@ -92,6 +100,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     perp_ws_port: PortOption = 0,
     control_port: PortOption = 0,
     symbols: SymbolsOption = str(DEFAULT_SYMBOLS),
+    whole_market: WholeMarketOption = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same prices.")] = 1,
     rate: RateOption = DEFAULT_RATE,
     play: PlayOption = None,
@@ -134,6 +143,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         perp_ws_port=perp_ws_port,
         control_port=control_port,
         symbols=read_symbols(symbols),
+        whole_market=whole_market,
         seed=seed,
         rate=rate,
         play=play,
