@@ -85,4 +85,28 @@ CREATE TRIGGER IF NOT EXISTS installation_never_goes BEFORE DELETE ON installati
 BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
 """
 
-MIGRATIONS: Final = (_TREASURY, _INSTALLATION)
+_INSTRUMENT_REGISTRY: Final = """
+CREATE TABLE IF NOT EXISTS instrument_registry (
+    venue TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    checked_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (venue, symbol)
+) STRICT;
+CREATE TABLE IF NOT EXISTS instrument_registry_changes (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    venue TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    UNIQUE (venue, symbol, version)
+) STRICT;
+CREATE TABLE IF NOT EXISTS instrument_registry_held (
+    venue TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_TREASURY, _INSTALLATION, _INSTRUMENT_REGISTRY)

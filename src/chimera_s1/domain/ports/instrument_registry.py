@@ -17,6 +17,24 @@ class RecordedChange(Struct, frozen=True):
     change: RegistryChange
 
 
+class RefusedChange(Struct, frozen=True):
+    """*reason* is the store's own text."""
+
+    change: RegistryChange
+    reason: str
+
+
+class AppliedChanges(Struct, frozen=True):
+    """Attributes:
+    written: The changes that this call has written.
+
+    refused: Those that the store refuses for good, or whose row it refuses.
+    """
+
+    written: tuple[RegistryChange, ...] = ()
+    refused: tuple[RefusedChange, ...] = ()
+
+
 class InstrumentRegistry(Protocol):
     """Each call may raise `StoreUnavailableError`; every call may be repeated."""
 
@@ -26,15 +44,14 @@ class InstrumentRegistry(Protocol):
 
     async def find(self, instrument: InstrumentId) -> RegistryRow | None: ...
 
-    async def apply(self, changes: Sequence[RegistryChange]) -> tuple[RegistryChange, ...]:
+    async def apply(self, changes: Sequence[RegistryChange]) -> AppliedChanges:
         """Write each change once, then its row.
 
-        A version that another instance has written already is skipped; a row that a crash left
-        behind its newest change is repaired. One row that the store refuses for good does not keep
-        the others from being written.
-
-        Returns:
-            The changes that this call has written.
+        A version that is not above the newest change of its instrument is skipped: another
+        instance has written it. A row that a crash left behind its newest change is repaired first,
+        also without *changes*. What the store refuses for good does not keep the rest from being
+        written. After an error a part may be written, which a repeated call skips: whoever must see
+        every change reads `changes`.
         """
         ...
 
@@ -45,7 +62,10 @@ class InstrumentRegistry(Protocol):
     async def changes(
         self, *, after: int = 0, since: int = 0, limit: int = 1_000
     ) -> tuple[RecordedChange, ...]:
-        """Changes beyond position *after* and not before the time *since*, in order."""
+        """Changes beyond position *after* and not before the time *since*, in order.
+
+        With several writers, too, a change never appears before a position that was read already.
+        """
         ...
 
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]: ...

@@ -1,0 +1,95 @@
+"""An instrument registry in memory, whose store can be made to fail."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.instruments.held_rows import HeldRows
+from chimera_s1.domain.instruments.instrument import RegistryChange, RegistryRow
+from chimera_s1.domain.ports.instrument_registry import (
+    AppliedChanges,
+    RecordedChange,
+    RefusedChange,
+)
+
+
+class FakeInstrumentRegistry:
+    """Attributes:
+    unavailable: While not empty, each call raises `StoreUnavailableError` with this text.
+
+    fails_after: The next `apply` writes this many changes and then raises; None does not.
+
+    refused: Instruments whose changes the store refuses for good.
+    """
+
+    def __init__(self) -> None:
+        self.unavailable = ""
+        self.fails_after: int | None = None
+        self.refused: set[InstrumentId] = set()
+        self._rows: dict[InstrumentId, RegistryRow] = {}
+        self._changes: list[RegistryChange] = []
+        self._held: dict[Venue, tuple[HeldRows, ...]] = {}
+
+    async def rows(self, venue: Venue | None = None) -> tuple[RegistryRow, ...]:
+        await self._check()
+        found = sorted(self._rows.items())
+        return tuple(row for instrument, row in found if venue in {None, instrument.venue})
+
+    async def find(self, instrument: InstrumentId) -> RegistryRow | None:
+        await self._check()
+        return self._rows.get(instrument)
+
+    async def apply(self, changes: Sequence[RegistryChange]) -> AppliedChanges:
+        await self._check()
+        written: list[RegistryChange] = []
+        refused: list[RefusedChange] = []
+        for change in changes:
+            instrument = change.row.instrument
+            stored = self._rows.get(instrument)
+            if stored is not None and stored.version >= change.row.version:
+                continue
+            if instrument in self.refused:
+                refused.append(RefusedChange(change, "refused by this test"))
+                continue
+            if self.fails_after == len(written):
+                self.fails_after = None
+                raise StoreUnavailableError("the store failed in the middle of a call")
+            checked_at = max(change.row.checked_at, stored.checked_at if stored else 0)
+            self._rows[instrument] = msgspec.structs.replace(change.row, checked_at=checked_at)
+            self._changes.append(change)
+            written.append(change)
+        return AppliedChanges(tuple(written), tuple(refused))
+
+    async def mark_checked(self, instruments: Iterable[InstrumentId], checked_at: int) -> None:
+        await self._check()
+        for instrument in instruments:
+            row = self._rows.get(instrument)
+            if row is not None and row.checked_at < checked_at:
+                self._rows[instrument] = msgspec.structs.replace(row, checked_at=checked_at)
+
+    async def changes(
+        self, *, after: int = 0, since: int = 0, limit: int = 1_000
+    ) -> tuple[RecordedChange, ...]:
+        await self._check()
+        found = [
+            RecordedChange(position, change)
+            for position, change in enumerate(self._changes, start=1)
+            if position > after and change.row.updated_at >= since
+        ]
+        return tuple(found[:limit])
+
+    async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
+        await self._check()
+        return self._held.get(venue, ())
+
+    async def hold(self, venue: Venue, held: Sequence[HeldRows]) -> None:
+        await self._check()
+        self._held[venue] = tuple(held)
+
+    async def _check(self) -> None:
+        await checkpoint()
+        if self.unavailable:
+            raise StoreUnavailableError(self.unavailable)
