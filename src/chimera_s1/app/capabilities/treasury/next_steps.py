@@ -4,7 +4,8 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.treasury.text_format import format_movement, format_utc
+from chimera_s1.app.capabilities.treasury.text_format import format_movement
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.printable import escape_unprintable
 from chimera_s1.domain.treasury.events import Evidence, FailureReason
 from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming, execution_window

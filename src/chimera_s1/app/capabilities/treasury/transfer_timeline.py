@@ -11,7 +11,8 @@ from chimera_s1.app.capabilities.treasury.next_steps import (
     NextSteps,
     next_steps,
 )
-from chimera_s1.app.capabilities.treasury.text_format import format_movement, format_utc
+from chimera_s1.app.capabilities.treasury.text_format import format_movement
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry

@@ -13,7 +13,6 @@ from chimera_s1.app.capabilities.treasury.list_transfers import (
     list_newest_transfers,
     read_transfer_entries,
 )
-from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.cli.shared.output import (
@@ -25,6 +24,7 @@ from chimera_s1.app.cli.shared.output import (
 )
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.stores import open_stores
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import exact_text

@@ -10,7 +10,6 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.shared.options import state_directory
@@ -19,6 +18,7 @@ from chimera_s1.app.cli.shared.stream_store_location import connected, require_s
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
 from chimera_s1.app.stores import open_stores, sqlite_path
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.installation_store import InstallationFact

@@ -6,12 +6,12 @@ from typing import get_args
 import msgspec
 import pytest
 
-from chimera_s1.app.capabilities.treasury.text_format import format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import (
     build_timeline,
     decode_events,
     describe_event,
 )
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.ledger.commit import (
     LedgerEntry,
