@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
-from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
 from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.execute_transfers import (

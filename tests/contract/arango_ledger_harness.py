@@ -25,6 +25,7 @@ from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
 from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.installation_store import ArangoInstallationStore
+from chimera_s1.adapters.arango.job_runs import ArangoJobRuns
 from chimera_s1.adapters.arango.layout import COMMITS
 from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore
 from chimera_s1.adapters.arango.transfer_projection import ArangoTransferProjection
@@ -72,6 +73,7 @@ class ArangoLedgerHarness(LedgerHarness):
             ArangoLeaseStore(arango, self._clock),
             ArangoTransferProjection(arango),
             ArangoInstallationStore(arango),
+            ArangoJobRuns(arango),
         )
 
     async def pass_time(self, duration_ms: int) -> None:

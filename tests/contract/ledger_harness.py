@@ -9,6 +9,7 @@ from chimera_s1.domain.ledger.commit import Document
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.installation_store import InstallationStore
+from chimera_s1.domain.ports.job_runs import JobRuns
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
@@ -21,6 +22,7 @@ class StoreSet(Struct):
     leases: LeaseStore
     transfers: TransferProjection
     installation: InstallationStore
+    job_runs: JobRuns
 
 
 class LedgerHarness(ABC):

@@ -11,12 +11,14 @@ import pytest
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
+from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
+from chimera_s1.adapters.sqlite.job_runs import SqliteJobRuns
 from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.domain.errors import StoreUnavailableError
@@ -42,13 +44,16 @@ class MemoryLedgerHarness(LedgerHarness):
         self._seqs: dict[str, int] = {}
         self._rows: dict[str, TransferRow] = {}
         self._installation = MemoryInstallationStore()
+        self._job_runs = MemoryJobRuns()
 
     async def open(self) -> StoreSet:
         self._events = FaultyEventStore(LEDGER, self._contents)
         cursors, transfers = MemoryCursorStore(), MemoryTransferProjection()
         cursors.seqs, transfers.rows = self._seqs, self._rows
         leases = MemoryLeaseStore(self._clock)
-        return StoreSet(self._events, cursors, leases, transfers, self._installation)
+        return StoreSet(
+            self._events, cursors, leases, transfers, self._installation, self._job_runs
+        )
 
     async def pass_time(self, duration_ms: int) -> None:
         await self._clock.advance(duration_ms)
@@ -98,6 +103,7 @@ class SqliteLedgerHarness(LedgerHarness):
             SqliteLeaseStore(database, self._clock),
             SqliteTransferProjection(database),
             SqliteInstallationStore(database),
+            SqliteJobRuns(database),
         )
 
     async def pass_time(self, duration_ms: int) -> None:

@@ -13,8 +13,8 @@ from chimera_s1.domain.instruments.instrument import (
     LeverageBrackets,
     RegistryChange,
     RegistryRow,
-    RiskLimits,
 )
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 START = 1_772_514_460_893
 CHINESE = "币安人生USDT"

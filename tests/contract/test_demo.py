@@ -90,7 +90,9 @@ async def test_only_the_demos_token_is_accepted(demo: ChimeraProcess, directory:
     assert holding(directory, token) == {"demo.env"}
     code, out, err = await finished("tokens", "list", "--file", f"{directory}/demo.tokens.json")
     assert (code, err) == (0, "")
-    assert out.startswith("demo\tdemo\tread,treasury:transfer,treasury:resolve,orders:trade\t")
+    assert out.startswith(
+        "demo\tdemo\tread,treasury:transfer,treasury:resolve,jobs:run,orders:trade\t"
+    )
 
 
 def test_the_service_is_ready_and_the_simulator_serves_it(demo: ChimeraProcess) -> None:

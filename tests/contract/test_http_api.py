@@ -37,7 +37,7 @@ QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src 
 STATUS_FIELDS = "ts symbol venue state since cause"
 BTC = InstrumentId.parse("spot/BTCUSDT")
 ETH = InstrumentId.parse("spot/ETHUSDT")
-WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics", "/xchg/status")
+WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics", "/xchg/status", "/xchg/jobs")
 WITH_PARAMETERS = (
     "/xchg/quotes",
     "/xchg/quotes/{venue}/{symbol}",
@@ -68,7 +68,7 @@ async def test_health_answers_200_and_names_problems(
 
     assert reply.status_code == 200
     body = reply.json()
-    assert list(body) == ["status", "mode", "shard", "version", "uptime_s", "components"]
+    assert list(body) == ["status", "mode", "shard", "version", "uptime_s", "components", "jobs"]
     assert (body["status"], body["mode"], body["shard"]) == ("RED", "NORMAL", "0/1")
     assert [(each["name"], each["level"]) for each in body["components"]] == [
         ("redis", "RED"),
@@ -435,6 +435,7 @@ def test_every_operation_is_fuzzed() -> None:
         *WITHOUT_PARAMETERS,
         *WITH_PARAMETERS,
         "/xchg/quotes/stream",
+        "/xchg/jobs/{job_name}/run",
     }
 
 

@@ -25,7 +25,13 @@ from tests.treasury_harness import untyped
 SAFETY_S = 30
 ALL_TOKEN, ALL = make_token("all1", b"a" * 32, actor="all", scopes=AccessScope, created_at=0)
 MAY = {"Authorization": f"Bearer {ALL_TOKEN}"}
-VALUES = {"venue": "spot", "symbol": "BTCUSDT", "transfer_id": "one", "path": "openapi.json"}
+VALUES = {
+    "venue": "spot",
+    "symbol": "BTCUSDT",
+    "transfer_id": "one",
+    "path": "openapi.json",
+    "job_name": "clock.spot",
+}
 BODY = {"from": "SPOT", "to": "FUT", "amount_usdt": 10, "transfer_id": "one"}
 
 

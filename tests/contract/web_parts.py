@@ -16,6 +16,8 @@ import httpx2
 from anyio.abc import TaskGroup
 from litestar import Litestar
 
+from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
+from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.read_instruments import ReadInstruments
 from chimera_s1.app.capabilities.instruments.web.part import instruments_part
@@ -26,12 +28,16 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteSubscription,
 )
 from chimera_s1.app.capabilities.market.web.part import market_part
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
+from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
+from chimera_s1.app.capability import Job
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.application import create_web_app
 from chimera_s1.app.web.connection_protocol import LIMITS, ConnectionLimits
@@ -52,6 +58,7 @@ from chimera_s1.domain.operations.health import HealthReport, HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
+from chimera_s1.domain.operations.schedule import Every
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
@@ -165,6 +172,7 @@ class WebParts:
             HealthSource("loop", lambda: LoopReport(3.0), required=True),
         ):
             self.health.register(source)
+        self.jobs = self._jobs()
         self.treasury = treasury or Treasury()
         self.catalog = InstrumentCatalog()
         self.app: Litestar = create_web_app(
@@ -175,8 +183,30 @@ class WebParts:
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
                 ),
                 health_part(self.health, render_metrics),
+                jobs_part(self.jobs),
             ],
             self.access,
+        )
+
+    def _jobs(self) -> RunJobs:
+        """One job, which has not run yet."""
+
+        async def scan() -> str:
+            return "skew 3 ms"
+
+        every = Every(10_000)
+        job = Job(name="clock.spot", schedule=every, run=scan, each_instance=True, at_start=True)
+        leases = MemoryLeaseStore(self.clock)
+        return RunJobs(
+            [job],
+            JobLease("jobs", leases, "s1-a", self.clock),
+            MemoryJobRuns(),
+            MemoryJobRuns(),
+            may_own=True,
+            instance="s1-a",
+            clock=self.clock,
+            record=lambda kind, detail: self.events.append((kind, detail)),
+            draw=lambda: 0.0,
         )
 
     def client(self) -> httpx2.AsyncClient:

@@ -4,32 +4,70 @@ Its `wiring.py` returns one. Container, runtime, health, metrics and web loop ov
 name none of their parts.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.metrics import MetricSource
+from chimera_s1.domain.operations.schedule import Schedule
 from chimera_s1.domain.ports.clock import Clock
 
+JOB_NAME = r"[a-z0-9][a-z0-9.-]{0,63}"
 
-class Job(Struct, frozen=True):
-    """Work that is done at the start and then again and again.
+
+class JobResult(Struct, frozen=True):
+    """Attributes:
+    sentence: What the run has done, for the operator.
+    again_ms: Run again after this time, and not at the next regular time.
+    """
+
+    sentence: str
+    again_ms: float | None = None
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """Work that is done at regular times, by `RunJobs`; `/health` shows its last run.
 
     Attributes:
-        run: Does it once; returns how long to wait until the next time, ms.
+        name: Unique; of a-z, 0-9, dots and hyphens: `instruments.sync`.
+        run: Does it once; returns what it has done, in one sentence. An error is shown, and the run
+            repeated after a growing wait. It must be safe to repeat: a run may be interrupted.
+        each_instance: Every instance runs it, and keeps its state in memory. Otherwise one instance
+            of all that share the store runs it, and its state is in the store.
+        at_start: Also run when the service starts.
+        jitter_ms: A run begins up to this much later than its time, so that many instances do not
+            ask the exchange at the same moment.
+        limit_ms: A run that takes longer is ended, and has failed.
+        wake: Notified to have it run now.
     """
 
     name: str
-    run: Callable[[], Awaitable[float]]
+    schedule: Schedule
+    run: Callable[[], Awaitable[str | JobResult]]
+    each_instance: bool = False
+    at_start: bool = False
+    jitter_ms: int = 1_000
+    limit_ms: int = 300_000
+    wake: ChangeSignal = field(default_factory=ChangeSignal)
 
-    async def repeat(self, clock: Clock) -> None:
-        """Run until cancelled."""
+    def __post_init__(self) -> None:
+        assert re.fullmatch(JOB_NAME, self.name), self.name
+
+
+def repeating(name: str, run: Callable[[], Awaitable[float]], clock: Clock) -> Worker:
+    """A worker that repeats *run*, which returns the wait until the next time, ms."""
+
+    async def repeat() -> None:
         while True:
-            await clock.sleep_ms(await self.run())
+            await clock.sleep_ms(await run())
+
+    return Worker(name, repeat)
 
 
 class PendingWrites(Struct, frozen=True):
@@ -50,6 +88,7 @@ class Capability(Struct, frozen=True, kw_only=True):
 
     Attributes:
         health: In the order of `/health`.
+        jobs: Run by `RunJobs`.
         pending_writes: Flushed in this order.
     """
 

@@ -12,12 +12,20 @@ from litestar import Litestar
 from msgspec import Struct
 
 from chimera_s1 import __version__
+from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
 from chimera_s1.app.capabilities.market.wiring import open_market
-from chimera_s1.app.capabilities.operations.metrics import build_source, health_source
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.metrics import (
+    build_source,
+    health_source,
+    jobs_source,
+)
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.capabilities.operations.run_jobs import LEASE_MS, RunJobs
+from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
 from chimera_s1.app.capabilities.treasury.wiring import open_treasury, treasury_enabled
@@ -75,11 +83,12 @@ def build_access(
     )
 
 
-def build_health(
+def build_health(  # noqa: PLR0917 (parts by position)
     settings: Settings,
     clock: Clock,
     operations: Operations,
     tokens: ConfiguredTokens,
+    jobs: RunJobs,
     capabilities: tuple[Capability, ...],
 ) -> ReportHealth:
     health = ReportHealth(
@@ -94,14 +103,36 @@ def build_health(
             health.register(source)
     for source in tokens.health:
         health.register(source)
+    health.register(HealthSource("jobs", jobs.report, required=False))
     return health
 
 
-def build_metrics(
+def build_jobs(
+    settings: Settings,
+    foundation: Foundation,
+    operations: Operations,
+    capabilities: tuple[Capability, ...],
+) -> RunJobs:
+    """Instances with one ArangoDB agree on one that runs the jobs; SQLite has one instance."""
+    stores, clock, instance = foundation.stores, foundation.clock, foundation.instance
+    return RunJobs(
+        [job for capability in capabilities for job in capability.jobs],
+        JobLease("jobs", stores.leases, instance, clock, duration_ms=LEASE_MS),
+        stores.job_runs,
+        MemoryJobRuns(),
+        may_own=bool(settings.db_arango_uri) or settings.shard.index == 0,
+        instance=instance,
+        clock=clock,
+        record=operations.outbox.record,
+    )
+
+
+def build_metrics(  # noqa: PLR0917 (parts by position)
     settings: Settings,
     access: ControlAccess,
     connections: Connections,
     health: ReportHealth,
+    jobs: RunJobs,
     capabilities: tuple[Capability, ...],
 ) -> MetricsPage:
     return MetricsPage(
@@ -110,22 +141,25 @@ def build_metrics(
             access_source(access),
             connections_source(connections),
             health_source(lambda: health.snapshot().components),
+            jobs_source(jobs),
             build_source(__version__, str(settings.shard)),
         ],
         [histogram for capability in capabilities for histogram in capability.histograms],
     )
 
 
-def build_web(
+def build_web(  # noqa: PLR0917 (parts by position)
     clock: Clock,
     access: ControlAccess,
     health: ReportHealth,
     metrics: MetricsPage,
+    jobs: RunJobs,
     capabilities: tuple[Capability, ...],
 ) -> Litestar:
     parts = [
         *(each.web for each in capabilities),
         health_part(health, PageCache(metrics.render, clock)),
+        jobs_part(jobs),
     ]
     return create_web_app(parts, access)
 
@@ -163,8 +197,11 @@ class Container(containers.DeclarativeContainer):
 
     tokens = providers.Singleton(open_tokens, settings, clock)
     access = providers.Singleton(build_access, settings, clock, operations, tokens)
-    health = providers.Singleton(build_health, settings, clock, operations, tokens, capabilities)
-    metrics = providers.Singleton(
-        build_metrics, settings, access, connections, health, capabilities
+    jobs = providers.Singleton(build_jobs, settings, foundation, operations, capabilities)
+    health = providers.Singleton(
+        build_health, settings, clock, operations, tokens, jobs, capabilities
     )
-    web = providers.Singleton(build_web, clock, access, health, metrics, capabilities)
+    metrics = providers.Singleton(
+        build_metrics, settings, access, connections, health, jobs, capabilities
+    )
+    web = providers.Singleton(build_web, clock, access, health, metrics, jobs, capabilities)

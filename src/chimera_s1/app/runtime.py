@@ -42,7 +42,6 @@ from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 from chimera_s1.app.web.connections import Connections, connections_max
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ChimeraError, ConfigurationError
-from chimera_s1.domain.ports.clock import Clock
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
@@ -168,17 +167,13 @@ def _workers(
     clock = container.clock()
     yield Worker("http", http.serve, http.stop)
     for capability in capabilities:
-        yield from workers_of(capability, clock)
+        yield from capability.workers
+    jobs = container.jobs()
+    yield Worker("jobs", jobs.run, jobs.stop)
     record = container.operations().outbox.record
     yield Worker("health", partial(container.health().run, record))
     if redis is not None:
         yield Worker("embedded redis", partial(restart_when_down, redis, clock))
-
-
-def workers_of(capability: Capability, clock: Clock) -> Iterator[Worker]:
-    """The workers of *capability*, and one for each of its jobs."""
-    yield from capability.workers
-    yield from (Worker(job.name, partial(job.repeat, clock)) for job in capability.jobs)
 
 
 async def flush_pending(pending_writes: Sequence[PendingWrites]) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
+from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.app.settings.core import CoreSettings
@@ -17,6 +18,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.installation_store import InstallationStore
+from chimera_s1.domain.ports.job_runs import JobRuns
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
@@ -36,6 +38,7 @@ class Stores(Struct, frozen=True):
     leases: LeaseStore
     transfers: TransferProjection
     installation: InstallationStore
+    job_runs: JobRuns
 
 
 @asynccontextmanager
@@ -75,6 +78,7 @@ async def _sqlite_stores(
     from chimera_s1.adapters.sqlite.installation_store import (  # noqa: PLC0415
         SqliteInstallationStore,
     )
+    from chimera_s1.adapters.sqlite.job_runs import SqliteJobRuns  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.transfer_projection import (  # noqa: PLC0415
         SqliteTransferProjection,
@@ -89,6 +93,7 @@ async def _sqlite_stores(
             SqliteLeaseStore(database, clock),
             SqliteTransferProjection(database),
             SqliteInstallationStore(database),
+            SqliteJobRuns(database),
         )
 
 
@@ -103,6 +108,7 @@ async def _arango_stores(
     from chimera_s1.adapters.arango.installation_store import (  # noqa: PLC0415
         ArangoInstallationStore,
     )
+    from chimera_s1.adapters.arango.job_runs import ArangoJobRuns  # noqa: PLC0415
     from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.transfer_projection import (  # noqa: PLC0415
         ArangoTransferProjection,
@@ -122,6 +128,7 @@ async def _arango_stores(
             ArangoLeaseStore(arango, clock),
             ArangoTransferProjection(arango),
             ArangoInstallationStore(arango),
+            ArangoJobRuns(arango),
         )
 
 
@@ -133,6 +140,7 @@ def memory_stores(clock: Clock) -> Stores:
         MemoryLeaseStore(clock),
         MemoryTransferProjection(),
         MemoryInstallationStore(),
+        MemoryJobRuns(),
     )
 
 

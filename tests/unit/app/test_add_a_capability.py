@@ -19,7 +19,7 @@ from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.container import Container
 from chimera_s1.app.foundation import Foundation
-from chimera_s1.app.runtime import open_capabilities, workers_of
+from chimera_s1.app.runtime import open_capabilities
 from chimera_s1.app.service_settings import Settings, read_settings
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting
@@ -31,6 +31,7 @@ from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.operations.health import HealthSource, Level
 from chimera_s1.domain.operations.metrics import counter
+from chimera_s1.domain.operations.schedule import Every
 from tests.fakes.manual_clock import ManualClock
 from tests.treasury_harness import untyped
 
@@ -61,7 +62,7 @@ class HeartbeatSettings(CoreSettings):
     """How often the heart beats."""
 
     heartbeat_ms: WholeNumber = number_setting(
-        "Heartbeat", 1_000, (10, 60_000), "ms between two beats"
+        "Heartbeat", 1_000, (1_000, 60_000), "ms between two beats"
     )
 
 
@@ -75,14 +76,13 @@ class NoBeatError(ChimeraError):
 class Beat:
     """Counts beats."""
 
-    def __init__(self, interval_ms: int) -> None:
-        self._interval_ms = interval_ms
+    def __init__(self) -> None:
         self.beats = 0
 
-    async def beat(self) -> float:
-        """Beat once; returns when to beat again, ms."""
+    async def beat(self) -> str:
+        """Beat once; the result is shown by `chimera-s1 jobs list`."""
         self.beats += 1
-        return self._interval_ms
+        return f"beat {self.beats}"
 
     def report(self) -> HeartbeatReport:
         return HeartbeatReport(self.beats)
@@ -114,11 +114,12 @@ async def open_heartbeat(
     settings: HeartbeatSettings, base: Foundation, operations: Operations
 ) -> AsyncIterator[Capability]:
     """A heart that beats; what it opens is closed after the yield."""
-    beat = Beat(settings.heartbeat_ms)
+    beat = Beat()
+    schedule = Every(settings.heartbeat_ms)
     operations.outbox.record("heartbeat.opened", {"at": base.clock.now_ms()})
     yield Capability(
         name="heartbeat",
-        jobs=(Job("heartbeat", beat.beat),),
+        jobs=(Job(name="heartbeat", schedule=schedule, run=beat.beat, at_start=True),),
         health=(HealthSource("heartbeat", beat.report, required=False),),
         metrics=(lambda: [counter("s1_heartbeats_total", "Beats.", beat.beats)],),
         web=heartbeat_part(beat),
@@ -148,35 +149,38 @@ async def unconnected() -> AsyncIterator[ClusterClient]:
 
 
 @asynccontextmanager
-async def opened(directory: Path) -> AsyncIterator[tuple[Container, tuple[Capability, ...]]]:
-    environ = {"S1_STATE_DIR": str(directory), "S1_HEARTBEAT_MS": "500"}
+async def opened(
+    directory: Path, clock: ManualClock
+) -> AsyncIterator[tuple[Container, tuple[Capability, ...]]]:
+    environ = {"S1_STATE_DIR": str(directory), "S1_HEARTBEAT_MS": "5000"}
     container = ContainerWithHeartbeat(
         settings=read_settings(environ, SettingsWithHeartbeat),
         connect_redis=unconnected,
         pulse_watchdog=lambda: None,
         connections=Connections(),
     )
+    container.clock.override(clock)
     async with AsyncExitStack() as stack:
         yield container, await open_capabilities(container, stack)
 
 
+async def beaten(clock: ManualClock, container: Container, times: int) -> None:
+    """Return after *times* runs that are stored."""
+    while not any(each.state.sentence == f"beat {times}" for each in container.jobs().listed()):
+        await clock.wait_for_sleeper()
+        await clock.advance(1_000)
+
+
 async def test_everything_it_contributes_is_in_the_service(tmp_path: Path) -> None:
     clock = ManualClock()
-    async with opened(tmp_path) as (container, capabilities):
-        heartbeat = next(each for each in capabilities if each.name == "heartbeat")
-        [worker] = workers_of(heartbeat, clock)
+    async with opened(tmp_path, clock) as (container, _):
         web = httpx2.ASGITransport(untyped(container.web()))
         async with httpx2.AsyncClient(transport=web, base_url="http://s1") as client:
             before = await client.get("/xchg/heartbeat")
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 async with anyio.create_task_group() as tasks:
-
-                    async def run() -> None:
-                        await worker.run()
-
-                    tasks.start_soon(run)
-                    await clock.wait_for_sleeper()
-                    await clock.advance(500)
+                    tasks.start_soon(container.jobs().run)
+                    await beaten(clock, container, times=2)
                     tasks.cancel_scope.cancel()
             after = await client.get("/xchg/heartbeat")
             health = (await client.get("/health")).json()
@@ -184,7 +188,9 @@ async def test_everything_it_contributes_is_in_the_service(tmp_path: Path) -> No
             schema = (await client.get("/schema")).text
 
     assert (before.status_code, before.json()["code"]) == (404, "heartbeat.none")
-    assert (worker.name, after.json()) == ("heartbeat", 2)
+    assert after.json() == 2
+    [job] = [each for each in health["jobs"] if each["name"] == "heartbeat"]
+    assert (job["result"], job["detail"], job["schedule"]) == ("ok", "beat 2", "every 5 s")
     line = next(each for each in health["components"] if each["name"] == "heartbeat")
     assert (line["level"], line["detail"]) == ("GREEN", "2 beats")
     assert "s1_heartbeats_total 2.0" in metrics

@@ -9,6 +9,7 @@ TRANSFERS = "treasury_transfers"
 CURSORS = "treasury_cursors"
 LEASES = "treasury_leases"
 INSTALLATION = "treasury_installation"
+JOB_RUNS = "job_runs"
 
 
 class IndexPlan(Struct, frozen=True):
@@ -43,6 +44,7 @@ COLLECTIONS = (
     CollectionPlan(CURSORS),
     CollectionPlan(LEASES),
     CollectionPlan(INSTALLATION, waits_for_sync=True),
+    CollectionPlan(JOB_RUNS),
 )
 
 

@@ -23,6 +23,7 @@ from chimera_s1.app.cli.config.command import config
 from chimera_s1.app.cli.demo.command import demo
 from chimera_s1.app.cli.doctor.command import doctor
 from chimera_s1.app.cli.drill.command import drill
+from chimera_s1.app.cli.jobs.command import jobs
 from chimera_s1.app.cli.ledger.command import ledger
 from chimera_s1.app.cli.record.command import record
 from chimera_s1.app.cli.replay.command import replay
@@ -64,6 +65,7 @@ app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
 app.command(rich_help_panel=_INSPECT)(config)
 app.command(rich_help_panel=_INSPECT)(doctor)
 app.command(rich_help_panel=_INSPECT)(drill)
+app.add_typer(jobs, name="jobs", rich_help_panel=_INSPECT)
 
 
 def _print_version(requested: bool) -> None:

@@ -14,7 +14,7 @@ from chimera_s1.app.web.access.control_access import (
 )
 from chimera_s1.app.web.access.public_budget import PublicRateError
 from chimera_s1.app.web.json_object import ContentCodingError, MediaTypeError, RequestInvalidError
-from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+from chimera_s1.domain.errors import ChimeraError, InvalidValueError, StoreUnavailableError
 
 
 class Advice(StrEnum):
@@ -107,6 +107,9 @@ ACCESS_DISABLED = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Disabled, because no tokens are configured",
 )
+STORE_UNAVAILABLE = ProblemKind(
+    StoreUnavailableError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer"
+)
 STOPPING = ProblemKind(
     "service.stopping", HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"
 )
@@ -123,6 +126,7 @@ KIND_BY_ERROR: KindByError = {
     RateExceededError: RATE_EXCEEDED,
     PublicRateError: PUBLIC_RATE,
     AccessDisabledError: ACCESS_DISABLED,
+    StoreUnavailableError: STORE_UNAVAILABLE,
 }
 
 _WITHOUT_ERROR = (

@@ -9,6 +9,7 @@ class Scope(StrEnum):
     READ = "read"
     TREASURY_TRANSFER = "treasury:transfer"
     TREASURY_RESOLVE = "treasury:resolve"
+    JOBS_RUN = "jobs:run"
     ORDERS_TRADE = "orders:trade"
 
     @property

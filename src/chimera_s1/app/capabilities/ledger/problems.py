@@ -2,17 +2,13 @@
 
 from http import HTTPStatus
 
-from chimera_s1.app.web.problem_kinds import KindByError, ProblemKind
+from chimera_s1.app.web.problem_kinds import STORE_UNAVAILABLE, KindByError, ProblemKind
 from chimera_s1.domain.errors import (
     AppendUncertainError,
     LedgerDamagedError,
     LedgerTooNewError,
-    StoreUnavailableError,
 )
 
-STORE_UNAVAILABLE = ProblemKind(
-    StoreUnavailableError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The ledger's store does not answer"
-)
 LEDGER_DAMAGED = ProblemKind(
     LedgerDamagedError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -24,7 +20,6 @@ LEDGER_TOO_NEW = ProblemKind(
     "A newer version of the service has written to the ledger",
 )
 KIND_BY_ERROR: KindByError = {
-    StoreUnavailableError: STORE_UNAVAILABLE,
     AppendUncertainError: STORE_UNAVAILABLE,
     LedgerDamagedError: LEDGER_DAMAGED,
     LedgerTooNewError: LEDGER_TOO_NEW,

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
+from chimera_s1.app.capabilities.operations.run_job import RunJob
+from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent
+from chimera_s1.domain.operations.job_state import JobOutcome
 from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, gauge
 from chimera_s1.domain.operations.reports import VenueLimitsReport
 from chimera_s1.domain.operations.request_budget import RequestBudget
@@ -70,6 +73,11 @@ def health_source(components: Callable[[], Iterable[HealthComponent]]) -> Metric
         )
         for component in components()
     ]
+
+
+def jobs_source(jobs: RunJobs) -> MetricSource:
+    """Runs of this process; the time of the last success is the same on all instances."""
+    return lambda: [sample for runner in jobs.runners() for sample in _job_samples(runner)]
 
 
 def build_source(version: str, shard: str) -> MetricSource:
@@ -176,6 +184,23 @@ def _complaint_samples(venue: Venue, hold: VenueHold) -> Iterator[Sample]:
             reason=reason.value,
             caller=caller,
         )
+
+
+def _job_samples(runner: RunJob) -> Iterator[Sample]:
+    name = runner.job.name
+    about = "Runs that ended in this process, by result."
+    for outcome in JobOutcome:
+        if outcome is not JobOutcome.RUNNING:
+            result = outcome.value.replace(" ", "_")
+            runs = runner.ended[outcome]
+            yield counter("s1_job_runs_total", about, runs, job=name, result=result)
+    if runner.state.succeeded_at:
+        about = "When a run last succeeded, epoch seconds."
+        seconds = runner.state.succeeded_at / 1000
+        yield gauge("s1_job_last_success_timestamp_seconds", about, seconds, job=name)
+    if runner.duration_ms is not None:
+        about = "How long the last run in this process took."
+        yield gauge("s1_job_duration_seconds", about, runner.duration_ms / 1000, job=name)
 
 
 def _round_trip_samples(summary: RoundTripSummary) -> Iterator[Sample]:

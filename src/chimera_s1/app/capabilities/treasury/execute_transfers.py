@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.transfer_streams import streams_of
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger

@@ -12,9 +12,9 @@ from chimera_s1.adapters.binance.treasury.gateway import (
     BinanceWalletGateway,
 )
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
-from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.ledger.projector import LedgerProjector
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence

@@ -9,7 +9,7 @@ of requests does not grow with the number of transfers.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.conclude_outcomes import ACTOR, ConcludeOutcomes
 from chimera_s1.app.capabilities.treasury.execute_transfers import LEDGER_ERRORS
 from chimera_s1.app.capabilities.treasury.reconciliation_schedule import (

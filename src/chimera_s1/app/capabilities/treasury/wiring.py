@@ -18,7 +18,7 @@ from chimera_s1.adapters.binance.treasury.gateway import (
 )
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
-from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
@@ -49,7 +49,7 @@ from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
 from chimera_s1.app.capabilities.treasury.watch_maintenance import WatchMaintenance
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
-from chimera_s1.app.capability import Capability, Job
+from chimera_s1.app.capability import Capability, repeating
 from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
 from chimera_s1.app.stores import Stores, memory_stores
@@ -252,12 +252,10 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("treasury projection", projection.run),
             Worker("kill switch", keyed.switch.run),
             Worker("exchange maintenance", keyed.maintenance.run),
-        ),
-        jobs=(
-            Job("treasury account", guard.check),
-            Job("treasury key's account", guard.read_account),
-            Job("treasury key", key.check),
-            Job("treasury key's files", rotation.check),
+            repeating("treasury account", guard.check, clock),
+            repeating("treasury key's account", guard.read_account, clock),
+            repeating("treasury key", key.check, clock),
+            repeating("treasury key's files", rotation.check, clock),
         ),
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),

@@ -7,6 +7,7 @@ from msgspec import Struct
 from chimera_s1.app.cli.shared.base_url import parse_base_url
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.state_files import read_demo_state
+from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import ConfigurationError
 
 
@@ -18,8 +19,14 @@ class ServiceAccess(Struct, frozen=True):
         return f"ServiceAccess(url={self.url!r}, token=***)"
 
 
-def find_service(url: str | None, environ: Mapping[str, str], settings: Settings) -> ServiceAccess:
-    """The service at *url*, else at S1_URL, else the demo running in the state directory.
+def find_service(
+    url: str | None,
+    environ: Mapping[str, str],
+    settings: Settings,
+    scope: str = Scope.TREASURY_TRANSFER,
+) -> ServiceAccess:
+    """The service at *url*, else at S1_URL, else the demo running in the state directory; *scope*
+    is what the command needs, for the error.
 
     Raises:
         ConfigurationError: There is no service or no token, or one of them is malformed.
@@ -38,7 +45,7 @@ def find_service(url: str | None, environ: Mapping[str, str], settings: Settings
             token = token or (demo.token if _base(url) == _base(demo.url) else "")
     if not token:
         raise ConfigurationError(
-            f"no token for {_base(url)}: set S1_TOKEN to a token with the scope treasury:transfer; "
+            f"no token for {_base(url)}: set S1_TOKEN to a token with the scope {scope}; "
             "chimera-s1 tokens create makes one"
         )
     if not (token.isascii() and token.isprintable()) or " " in token:

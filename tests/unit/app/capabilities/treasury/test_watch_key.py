@@ -12,7 +12,7 @@ from chimera_s1.app.capabilities.treasury.watch_key import (
     RETRY_INTERVAL_MS,
     WatchKey,
 )
-from chimera_s1.app.capability import Job
+from chimera_s1.app.capability import repeating
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from tests.fakes.manual_clock import ManualClock
@@ -134,10 +134,10 @@ async def test_an_answer_about_a_replaced_key_is_discarded() -> None:
 
 async def test_permissions_are_read_hourly_and_sooner_after_no_answer() -> None:
     clock, key = ManualClock(), Key(AWAY)
-    job = Job("key", WatchKey(key, clock).check)
+    worker = repeating("key", WatchKey(key, clock).check, clock)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(job.repeat, clock)
+            tasks.start_soon(worker.run)
             await clock.wait_for_sleeper()
             await clock.advance(RETRY_INTERVAL_MS - 1)
             assert key.asked == 1

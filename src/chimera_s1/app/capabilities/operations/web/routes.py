@@ -14,6 +14,7 @@ from litestar.params import SkipValidation
 from msgspec import structs
 
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
 from chimera_s1.app.capabilities.operations.web.problems import NOT_READY
 from chimera_s1.app.capabilities.operations.web.schemas import (
     ComponentView,
@@ -34,13 +35,15 @@ _TAGS = ["operation"]
     "/health",
     opt={"public": True},
     operation_id="read_health",
-    summary="Liveness, and the level of every component",
+    summary="Liveness, the level of every component, and the jobs",
     tags=_TAGS,
     sync_to_thread=False,
 )
-def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
+def read_health(
+    report_health: NamedDependency[ReportHealth], run_jobs: NamedDependency[RunJobs]
+) -> HealthView:
     """Answers 200 while the process runs, whatever the levels in the body."""
-    return HealthView.of(report_health.snapshot())
+    return HealthView.of(report_health.snapshot(), run_jobs.listed())
 
 
 @get(

@@ -1,10 +1,13 @@
 """Response bodies of `/health` and `/ready`."""
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
 from chimera_s1.app.capabilities.operations.report_health import HealthSnapshot
+from chimera_s1.app.capabilities.operations.run_jobs import ListedJob
+from chimera_s1.app.capabilities.operations.web.job_schemas import JobView
 from chimera_s1.app.web.schemas import ProblemView
 from chimera_s1.domain.operations.health import HealthComponent
 from chimera_s1.domain.operations.trading_mode import TradingMode
@@ -52,9 +55,10 @@ class HealthView(Struct, frozen=True):
     version: Annotated[str, Meta(description="Version of the service.", examples=["0.1.0"])]
     uptime_s: Annotated[int, Meta(description="Whole seconds since the start.", examples=[3600])]
     components: tuple[ComponentView, ...]
+    jobs: tuple[JobView, ...]
 
     @classmethod
-    def of(cls, snapshot: HealthSnapshot) -> Self:
+    def of(cls, snapshot: HealthSnapshot, jobs: Iterable[ListedJob]) -> Self:
         return cls(
             status=snapshot.status.name,
             mode=snapshot.mode,
@@ -62,6 +66,7 @@ class HealthView(Struct, frozen=True):
             version=snapshot.version,
             uptime_s=snapshot.uptime_s,
             components=tuple(ComponentView.of(each) for each in snapshot.components),
+            jobs=tuple(map(JobView.of, jobs)),
         )
 
 

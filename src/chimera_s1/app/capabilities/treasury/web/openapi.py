@@ -15,11 +15,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 
-from chimera_s1.app.capabilities.ledger.problems import (
-    LEDGER_DAMAGED,
-    LEDGER_TOO_NEW,
-    STORE_UNAVAILABLE,
-)
+from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
     EXCHANGE_MAINTENANCE,
@@ -54,6 +50,7 @@ from chimera_s1.app.web.problem_kinds import (
     REQUEST_TOO_LARGE,
     SCOPE_MISSING,
     STOPPING,
+    STORE_UNAVAILABLE,
     TOKEN_REFUSED,
     ProblemKind,
 )

@@ -8,11 +8,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
 from litestar.params import PathParameter, QueryParameter, RawBody
 
-from chimera_s1.app.capabilities.ledger.problems import (
-    LEDGER_DAMAGED,
-    LEDGER_TOO_NEW,
-    STORE_UNAVAILABLE,
-)
+from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import PAGE_MAX, ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
@@ -49,6 +45,7 @@ from chimera_s1.app.web.problem_kinds import (
     CONTENT_CODING,
     MEDIA_TYPE,
     REQUEST_INVALID,
+    STORE_UNAVAILABLE,
     VALUE_INVALID,
 )
 from chimera_s1.app.web.problems import AnyRequest, problem_spec

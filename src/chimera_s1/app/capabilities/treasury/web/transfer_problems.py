@@ -7,11 +7,7 @@ from urllib.parse import quote
 from litestar import Response
 from msgspec import structs
 
-from chimera_s1.app.capabilities.ledger.problems import (
-    LEDGER_DAMAGED,
-    LEDGER_TOO_NEW,
-    STORE_UNAVAILABLE,
-)
+from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
 from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
@@ -31,7 +27,7 @@ from chimera_s1.app.capabilities.treasury.web.transfer_response import (
     TransferProblemView,
     TransferResponse,
 )
-from chimera_s1.app.web.problem_kinds import INTERNAL, STOPPING
+from chimera_s1.app.web.problem_kinds import INTERNAL, STOPPING, STORE_UNAVAILABLE
 from chimera_s1.app.web.problems import (
     AnyRequest,
     classify_error,

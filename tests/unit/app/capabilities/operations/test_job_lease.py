@@ -2,7 +2,7 @@
 
 import pytest
 
-from chimera_s1.app.capabilities.ledger.job_lease import LEASE_MS, JobLease
+from chimera_s1.app.capabilities.operations.job_lease import LEASE_MS, JobLease
 from tests.fakes.ledger_stores import FaultyLeaseStore
 from tests.virtual_time import LoopClock, on_virtual_time
 

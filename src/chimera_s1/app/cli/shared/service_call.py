@@ -1,0 +1,53 @@
+"""One request of a command to the running service."""
+
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from chimera_s1.app.cli.shared.service_access import ServiceAccess
+from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+from chimera_s1_client import HttpSession, NoReplyError
+from chimera_s1_client.errors import problem_error
+from chimera_s1_client.transfer import read_problem
+
+T = TypeVar("T")
+
+_WRONG_REQUEST = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+class ServiceCallError(ChimeraError):
+    """The service did not answer, or answered that it cannot do this now."""
+
+    code = "service.call"
+
+
+async def call_service(
+    service: ServiceAccess, method: str, path: str, kind: type[T], body: bytes | None = None
+) -> T:
+    """The reply to one request, decoded.
+
+    Raises:
+        InvalidValueError: The request asks for something that does not exist or is not valid.
+        ServiceCallError: Anything else that is not the reply; it has the service's words.
+    """
+    try:
+        async with HttpSession(service.url, service.token) as session:
+            reply = await session.send(method, path, body)
+    except NoReplyError as error:
+        raise ServiceCallError(f"{error}; is the service running?") from error
+    if not reply.ok:
+        problem = problem_error(read_problem(reply))
+        text = f"{service.url}: {problem}"
+        raise (InvalidValueError if reply.status in _WRONG_REQUEST else ServiceCallError)(text)
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ServiceCallError(
+            f"{service.url}{path}: the reply has another form ({error}); is the service of another "
+            "version?"
+        ) from error

@@ -1,0 +1,122 @@
+"""`/xchg/jobs` and `chimera-s1 jobs`: what ran, and running it now."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import make_token
+from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
+from tests.fakes.token_store import MemoryTokenStore
+
+OPERATOR_TOKEN, OPERATOR = make_token(
+    "operator", b"o" * 32, actor="ops", scopes=[Scope.READ, Scope.JOBS_RUN], created_at=0
+)
+SAFETY_S = 60
+
+
+@asynccontextmanager
+async def jobs_running() -> AsyncIterator[tuple[WebParts, httpx2.AsyncClient]]:
+    """The one job has run at the start; its clock stands still."""
+    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+    with anyio.fail_after(SAFETY_S):
+        async with anyio.create_task_group() as tasks, parts.client() as client:
+            tasks.start_soon(parts.jobs.run)
+            await anyio.wait_all_tasks_blocked()
+            client.headers["Authorization"] = f"Bearer {OPERATOR_TOKEN}"
+            yield parts, client
+            tasks.cancel_scope.cancel()
+
+
+async def test_jobs_are_listed_with_their_last_run_and_their_next_one() -> None:
+    """In health, too."""
+    async with jobs_running() as (parts, client):
+        listed = (await client.get("/xchg/jobs")).json()
+        health = (await client.get("/health")).json()
+
+    now_ms = parts.clock.now_ms()
+    assert listed["jobs"] == health["jobs"]
+    assert listed["jobs"] == [
+        {
+            "name": "clock.spot",
+            "schedule": "every 10 s",
+            "runs_on": "each",
+            "owner": "s1-a",
+            "last_run": now_ms,
+            "duration_ms": 0,
+            "result": "ok",
+            "detail": "skew 3 ms",
+            "failures": 0,
+            "next_run": now_ms + 10_000,
+        }
+    ]
+
+
+async def test_a_job_runs_on_request() -> None:
+    async with jobs_running() as (parts, client):
+        await parts.clock.advance(1_000)
+        reply = await client.post("/xchg/jobs/clock.spot/run")
+        await anyio.wait_all_tasks_blocked()
+        [job] = (await client.get("/xchg/jobs")).json()["jobs"]
+
+    assert reply.status_code == 202
+    assert (reply.json()["name"], reply.json()["result"]) == ("clock.spot", "ok")
+    assert job["last_run"] == reply.json()["last_run"] + 1_000
+
+
+@pytest.mark.parametrize("name", ["scan", "CLOCK.SPOT", "clock.spot%0a", "%F0%9F%98%80"])
+async def test_a_job_that_does_not_exist_is_answered_with_those_that_do(name: str) -> None:
+    async with jobs_running() as (_, client):
+        reply = await client.post(f"/xchg/jobs/{name}/run")
+
+    assert (reply.status_code, reply.json()["code"]) == (404, "job.unknown")
+    assert reply.json()["detail"].endswith("; the jobs are clock.spot")
+
+
+async def test_running_a_job_needs_its_scope() -> None:
+    async with jobs_running() as (_, client):
+        client.headers["Authorization"] = f"Bearer {READER_TOKEN}"
+        assert (await client.get("/xchg/jobs")).status_code == 200
+        reply = await client.post("/xchg/jobs/clock.spot/run")
+
+    assert (reply.status_code, reply.json()["code"]) == (403, "access.scope")
+
+
+async def run_command(url: str, directory: Path, *arguments: str) -> tuple[int, str, str]:
+    environ = {**os.environ, "S1_TOKEN": OPERATOR_TOKEN, "COLUMNS": "80"}
+    command = (sys.executable, "-m", "chimera_s1", "jobs", *arguments, "--url", url)
+    done = await anyio.run_process(
+        [*command, "--state-dir", str(directory)], check=False, env=environ
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def test_the_command_lists_and_runs_jobs(tmp_path: Path) -> None:
+    async with jobs_running() as (parts, _), serving(parts) as server:
+        _, listed, _ = await run_command(server.url, tmp_path, "list")
+        _, as_json, _ = await run_command(server.url, tmp_path, "list", "--json")
+        await parts.clock.advance(1_000)
+        done = await run_command(server.url, tmp_path, "run", "clock.spot")
+        unknown = await run_command(server.url, tmp_path, "run", "scan")
+
+    assert listed.split("\t") == [
+        "clock.spot",
+        "every 10 s",
+        "each",
+        "s1-a",
+        "1970-01-01T00:00:01.000Z",
+        "ok",
+        "1970-01-01T00:00:11.000Z",
+        "skew 3 ms\n",
+    ]
+    assert json.loads(as_json)[0]["name"] == "clock.spot"
+    assert done[:2] == (0, "ok clock.spot: skew 3 ms (0 ms)\n")
+    assert unknown[0] == 2
+    assert "no job is called 'scan'; the jobs are clock.spot (404 job.unknown)" in unknown[2]
