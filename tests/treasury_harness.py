@@ -14,6 +14,7 @@ from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
 from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
@@ -95,8 +96,7 @@ class OperatorSwitches:
         """Without a guard, `account` is the verdict."""
         return TransferAdmission(
             enabled=self.enabled,
-            kill_switch_on=lambda: self.kill,
-            mode=lambda: self.mode,
+            gate=TradingGate(kill_switch_on=lambda: self.kill, mode=lambda: self.mode),
             account_problem=guard.reason_to_hold if guard else lambda: self.account.reason_to_hold,
             wait_for_account=guard.wait_for_first_check if guard else _at_once,
             is_stopping=lambda: self.stopping,
@@ -325,8 +325,6 @@ class TreasuryInstance:
             clock_problem=self.executor.clock_problem,
             maintenance=lambda: self.world.switches.maintenance,
             status_problem=lambda: "",
-            kill_switch=lambda: self.world.switches.kill,
-            kill_switch_error=lambda: "",
         ).report()
 
 

@@ -106,7 +106,6 @@ async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: TreasuryD
 
             refused = await desk.transfer("k3", "33")
             assert (refused.status_code, refused.json()["code"]) == (503, "kill_switch")
-            assert "the kill switch is on" in (await desk.read_treasury_health())["detail"]
             await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 0})
             await site.event("transfer.completed", "k1")
             assert (await desk.read_transfer("k2"))["phase"] == "requested"

@@ -7,8 +7,10 @@ from itertools import count
 import anyio
 from anyio import wait_all_tasks_blocked as settle
 
+from chimera_s1.app.capabilities.market.publication_gate import PublicationGate
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.health import StreamStoreReport
@@ -45,10 +47,24 @@ class CoarseClock(ManualClock):
         await super().sleep_ms(duration_ms - 1 if duration_ms > 1 else duration_ms)
 
 
+class ScriptedSwitch:
+    """A kill switch whose position is known at once."""
+
+    def __init__(self) -> None:
+        self.changes = ChangeSignal()
+        self.withholds_quotes = False
+
+    def set(self, *, on: bool) -> None:
+        self.withholds_quotes = on
+        self.changes.notify()
+
+
 class Bench:
     """Publishing between two feeds and a store, all in memory."""
 
-    def __init__(self, window: int = 1000, clock: ManualClock | None = None) -> None:
+    def __init__(
+        self, window: int = 1000, clock: ManualClock | None = None, *, slow_ms: int | None = None
+    ) -> None:
         self.clock = clock or ManualClock(SECOND)
         self.streams = MemoryQuoteStreams(maxlen=1_000)
         self.publisher = GatedPublisher(self.streams, WindowMs(window))
@@ -58,6 +74,7 @@ class Bench:
         self.spot = ScriptedMarketFeed(Venue.SPOT, every_update=every)
         self.perp = ScriptedMarketFeed(Venue.PERP, every_update=every)
         self.latencies: list[float] = []
+        self.switch = ScriptedSwitch()
         self.publishing = PublishQuotes(
             [self.spot, self.perp],
             self.publisher,
@@ -65,6 +82,7 @@ class Bench:
             clock=self.clock,
             window=WindowMs(window),
             admission=AdmitAll(),
+            gate=PublicationGate(self.switch, self.clock, slow_ms),
             observe_latency=self.latencies.append,
         )
 

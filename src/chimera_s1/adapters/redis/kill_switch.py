@@ -5,7 +5,7 @@ import anyio
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.keys import KILL_SWITCH_KEY
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 1.0
 _OFF_VALUES = frozenset({"", "off", "0", "false", "no"})
 
 

@@ -39,6 +39,13 @@ class RedisWriter(StrEnum):
     OFFICIAL = "official"
 
 
+class KillSwitchEffect(StrEnum):
+    """What the kill switch does to publication: none of it, or less often."""
+
+    STOP = "stop"
+    SLOW = "slow"
+
+
 class LogFormat(StrEnum):
     """Format of log lines; `auto` is `human` in a terminal and `json` elsewhere."""
 

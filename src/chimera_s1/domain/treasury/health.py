@@ -25,8 +25,6 @@ class TreasuryReport(Struct, frozen=True):
         clock_problem: Why requests cannot be signed now.
         maintenance: The exchange's words; empty outside of a maintenance.
         status_problem: Why it is not known whether the exchange is in maintenance.
-        kill_switch_on: It is on, or its position was never read.
-        kill_switch_error: Why its position may be an old one.
         waiting: Transfers accepted and not sent.
         unresolved: Transfers that may have moved money.
         oldest_unresolved_ms: Age of the oldest of them.
@@ -42,8 +40,6 @@ class TreasuryReport(Struct, frozen=True):
     clock_problem: str
     maintenance: str
     status_problem: str
-    kill_switch_on: bool
-    kill_switch_error: str
     waiting: int
     unresolved: int
     oldest_unresolved_ms: int
@@ -52,14 +48,13 @@ class TreasuryReport(Struct, frozen=True):
     @property
     def level(self) -> Level:
         """RED: damage, store, account claimed by another; ORANGE: unknown for 60 s, review, relay,
-        key, maintenance; YELLOW: kill switch, clock, claim or status not read.
+        key, maintenance; YELLOW: clock, claim or status not read.
         """
         if self._stopped:
             return Level.RED
         if self._needs_someone or self.relay_error:
             return Level.ORANGE
-        unread = self.kill_switch_error or self.account_error or self.status_problem
-        unsure = self.kill_switch_on or self.clock_problem or unread
+        unsure = self.clock_problem or self.account_error or self.status_problem
         return Level.YELLOW if unsure else self.account.level
 
     @property
@@ -105,10 +100,6 @@ class TreasuryReport(Struct, frozen=True):
         yield from self._exchange_parts()
         if self.relay_error:
             yield f"events do not reach ops:events ({self.relay_error}): check Redis"
-        if self.kill_switch_error:
-            yield f"the kill switch cannot be read ({self.kill_switch_error})"
-        if self.kill_switch_on:
-            yield "the kill switch is on, or was never read: nothing is sent"
 
     def _exchange_parts(self) -> Iterator[str]:
         if self.key_problem:

@@ -1,7 +1,7 @@
 """Measure the time from the receipt of a frame to the acknowledgement of its entry."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from msgspec import Struct, structs
@@ -25,15 +25,22 @@ class MeasureProcessing:
     last report.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, gate_opened_ms: Callable[[], int] = lambda: 0) -> None:
+        """Args:
+        gate_opened_ms: Quotes received before have waited at the publication gate, and do not
+            count; epoch ms.
+        """
         self._clock = clock
+        self._gate_opened_ms = gate_opened_ms
         self._samples = {venue: _Samples(0, deque(maxlen=SAMPLES_MAX)) for venue in Venue}
         self._reported: dict[str, int] = {}
 
     def observe(self, quotes: Sequence[Quote]) -> None:
         """Record quotes whose entries were acknowledged just now."""
-        now_ms = self._clock.now_ms()
+        now_ms, opened_ms = self._clock.now_ms(), self._gate_opened_ms()
         for quote in quotes:
+            if quote.received_ms < opened_ms:
+                continue
             samples = self._samples[quote.instrument.venue]
             samples.total += 1
             samples.newest.append(max(0, now_ms - quote.received_ms))

@@ -74,6 +74,11 @@ def publishing_source(publishing: PublishQuotes) -> MetricSource:
             "Pending quotes dropped because they were too old.",
             counters.expired,
         ),
+        counter(
+            "s1_quotes_withheld_total",
+            "Quotes replaced by a newer one of their stream while the kill switch was on.",
+            counters.withheld,
+        ),
         gauge(
             "s1_quotes_waiting",
             "Quotes that wait for an unavailable Redis node.",

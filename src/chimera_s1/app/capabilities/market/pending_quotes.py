@@ -18,6 +18,7 @@ class PublishingCounters(Struct):
     windows: int = 0
     windows_merged: int = 0
     superseded: int = 0
+    withheld: int = 0
     expired: int = 0
 
 

@@ -4,9 +4,12 @@ Sockets never wait for Redis, and no node of Redis waits for another: each has i
 a node is slower than the window, its windows are merged: the newest quote of each stream waits.
 While a node is unavailable, the newest quote of each of its streams stays pending and is retried
 with each window until it is too old.
+
+While the kill switch is on, the newest quote of each stream waits in its lane (`PublicationGate`).
 """
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -14,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from chimera_s1.app.capabilities.market.node_lane import NodeLane
 from chimera_s1.app.capabilities.market.pending_quotes import PendingQuotes, PublishingCounters
+from chimera_s1.app.capabilities.market.publication_gate import AlwaysOpen, PublicationGate
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.market.conflation import WindowMs, window_end
@@ -51,6 +55,7 @@ class PublishQuotes:
         board: Gets every quote that is passed to *publisher*.
         window: 0 publishes every update at once.
         admission: Decides which quotes are published, and with which ids.
+        gate: Decides when they may be written.
         observe_latency: Called with the ms from the end of a window (window 0: from the receipt of
             its oldest quote) to the acknowledgement of its batch.
         acknowledged_watchers: Called with the quotes of a batch that were acknowledged just now.
@@ -67,6 +72,7 @@ class PublishQuotes:
         window: WindowMs,
         admission: QuoteAdmission,
         observe_latency: Callable[[float], None],
+        gate: PublicationGate | None = None,
         acknowledged_watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
         watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
     ) -> None:
@@ -76,6 +82,7 @@ class PublishQuotes:
         self._clock = clock
         self._window = window
         self._admission = admission
+        self._gate = gate or PublicationGate(AlwaysOpen(), clock)
         self._observe_latency = observe_latency
         self._acknowledged_watchers = tuple(acknowledged_watchers)
         self._watchers = tuple(watchers)
@@ -91,6 +98,7 @@ class PublishQuotes:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch_nodes, tasks)
             tasks.start_soon(self._publish_admitted, tasks)
+            tasks.start_soon(self._gate.follow, partial(self._write_waiting, tasks))
             if self._window == 0:
                 for feed in self._feeds:
                     tasks.start_soon(self._publish_updates, feed, tasks)
@@ -98,8 +106,12 @@ class PublishQuotes:
                 tasks.start_soon(self._publish_windows, tasks)
 
     async def flush(self) -> None:
-        """Publish the quotes that the feeds hold now, and those that wait for a node."""
+        """Publish the quotes that the feeds hold now, and those that wait for a node; nothing while
+        the kill switch stops publication.
+        """
         self._drain(self._feeds, None)
+        if self._gate.is_stopped:
+            return
         async with anyio.create_task_group() as tasks:
             for lane in self._lanes_to_write():
                 tasks.start_soon(self._flush_lane, lane, tasks)
@@ -149,10 +161,10 @@ class PublishQuotes:
             await feed.wait_for_update()
             while self._every_lane_writes():
                 await self._lane_freed.wait()
-            if self._drain([feed], None):
+            if self._drain([feed], None) and self._gate.is_open:
                 self._start_writes(tasks)
             else:
-                # No valid quote: let the socket be read before the next drain.
+                # No write begins: let the socket be read before the next drain.
                 await anyio.lowlevel.checkpoint()
 
     async def _publish_admitted(self, tasks: TaskGroup) -> None:
@@ -198,8 +210,13 @@ class PublishQuotes:
         """Let *quotes* wait in the lanes of their nodes."""
         for node, part in self._publisher.by_node(quotes).items():
             since_ms = self._receipt_ms(part) if closed_ms is None else closed_ms
-            replaced = self._lane(node).add(part, since_ms, newest_only=self._window != 0)
-            self.counters.superseded += replaced
+            is_open = self._gate.is_open
+            newest_only = self._window != 0 or not is_open
+            replaced = self._lane(node).add(part, since_ms, newest_only=newest_only)
+            if is_open:
+                self.counters.superseded += replaced
+            else:
+                self.counters.withheld += replaced
 
     def _receipt_ms(self, quotes: Sequence[Quote]) -> float:
         """Receive time of the oldest of *quotes*, monotonic ms."""
@@ -208,9 +225,18 @@ class PublishQuotes:
         return self._clock.monotonic_ms() - max(0, age_ms)
 
     def _start_writes(self, tasks: TaskGroup) -> None:
-        """Start a write in each free lane that has quotes."""
+        """Start a write in each free lane that has quotes, if the gate is open."""
+        if not self._gate.is_open:
+            return
         for lane in self._lanes_to_write():
             if not lane.busy:
+                self._start(lane, tasks)
+
+    def _write_waiting(self, tasks: TaskGroup) -> None:
+        """The gate lets through what waits; the latency of its writes counts from now."""
+        for lane in self._lanes_to_write():
+            if not lane.busy:
+                lane.since_ms = self._clock.monotonic_ms()
                 self._start(lane, tasks)
 
     def _lanes_to_write(self) -> list[NodeLane]:
@@ -250,10 +276,12 @@ class PublishQuotes:
                 if not problem:
                     lane.refused.clear()
                 lane.record(problem, accepts=not problem, now_ms=self._clock.monotonic_ms())
+                if not self._gate.is_open:
+                    return
                 lane.writing = True
             while quotes := self._next_batch(lane, tasks):
                 await self._write(lane, quotes)
-                if self._window or not lane.waiting:
+                if self._window or not lane.waiting or not self._gate.is_open:
                     # With windows, what came meanwhile waits for the end of the next one.
                     return
         finally:
@@ -265,6 +293,10 @@ class PublishQuotes:
         if not self._admission.publishing:
             self._pending.settle(quotes, ())
             self._admission.keep(quotes)
+            return
+        if self._gate.is_stopped:
+            self._pending.settle(quotes, ())
+            lane.waiting = [*quotes, *lane.waiting]
             return
         # The port limits the time. Cancelled halfway, it would be unknown what was written.
         with anyio.CancelScope(shield=True):
@@ -285,7 +317,7 @@ class PublishQuotes:
     async def _publish_again(self, report: PublishReport) -> PublishReport:
         """Publish what was refused because of its id, where it may still be published."""
         again = await self._admission.resolve(report.refused)
-        if not again:
+        if not again or self._gate.is_stopped:
             return report
         second = await self._publisher.publish(again)
         return PublishReport(
@@ -319,7 +351,7 @@ class PublishQuotes:
             for lane in self._lanes.values():
                 if lane.busy:
                     continue
-                if lane.node in retried:
+                if lane.node in retried and self._gate.is_open:
                     if self._window == 0:
                         # With window 0 only an update publishes, and the market may be calm.
                         self._start(lane, tasks)

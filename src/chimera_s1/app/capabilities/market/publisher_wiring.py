@@ -1,9 +1,11 @@
 """The parts of the market capability that decide what is published, and where."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
+
+from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
@@ -14,6 +16,7 @@ from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
 from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
 from chimera_s1.app.capabilities.market.mark_downtime import MarkDowntime
+from chimera_s1.app.capabilities.market.mark_kill_switch import MarkKillSwitch, kill_switch_cause
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.publish_status import PublishStatus
 from chimera_s1.app.capabilities.market.settings import MarketSettings
@@ -24,11 +27,52 @@ from chimera_s1.app.foundation import Foundation
 from chimera_s1.app.settings.types import RedisWriter
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.stream_ids import StreamIds
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 
 _LAST_ENTRIES_TIMEOUT_S = 1.0
+
+
+class Marks(Struct, frozen=True):
+    """What marks interruptions on `mkt:status:*`."""
+
+    downtime: tuple[MarkDowntime, ...]
+    kill_switch: MarkKillSwitch
+
+    @property
+    def of_received(self) -> list[Callable[[Sequence[Quote]], None]]:
+        return [
+            *(each.observe_received for each in self.downtime),
+            self.kill_switch.observe_received,
+        ]
+
+    @property
+    def of_published(self) -> list[Callable[[Sequence[Quote]], None]]:
+        return [
+            *(each.observe_published for each in self.downtime),
+            self.kill_switch.observe_published,
+        ]
+
+
+def make_marks(
+    settings: MarketSettings,
+    operations: Operations,
+    lease: HoldPublisherLease,
+    watches: tuple[WatchLiveness, ...],
+    clock: Clock,
+) -> Marks:
+    return Marks(
+        tuple(MarkDowntime(each.venue, each.put, clock) for each in watches),
+        MarkKillSwitch(
+            operations.kill_switch,
+            {each.venue: each.put for each in watches},
+            clock,
+            publishing=lambda: lease.publishing,
+            cause=kill_switch_cause(settings.kill_switch_interval_ms),
+        ),
+    )
 
 
 def make_publisher(
@@ -65,7 +109,7 @@ def make_admission(
     operations: Operations,
     *,
     feeds: tuple[MarketFeed, ...],
-    marks: tuple[MarkDowntime, ...],
+    marks: Marks,
     clock: Clock,
 ) -> AdmitQuotes:
     def seed(last_ts: Mapping[InstrumentId, int], term: int | None) -> None:
@@ -73,8 +117,9 @@ def make_admission(
             feed.seed(last_ts, term)
 
     def begin() -> None:
-        for mark in marks:
+        for mark in marks.downtime:
             mark.begin(admission.ids.newest_ms(mark.venue), admission.dropped_until_ms)
+        marks.kill_switch.begin()
 
     admission = AdmitQuotes(
         lease,
@@ -95,12 +140,16 @@ def make_status(
 
 
 def lease_workers(
-    lease: HoldPublisherLease, admission: AdmitQuotes, status: PublishStatus
+    lease: HoldPublisherLease,
+    admission: AdmitQuotes,
+    status: PublishStatus,
+    marks: Marks,
 ) -> tuple[Worker, ...]:
     return (
         Worker("publisher lease", lease.run),
         Worker("quote admission", admission.run),
         Worker("market status", status.run),
+        Worker("kill switch marks", marks.kill_switch.run),
     )
 
 
@@ -108,13 +157,13 @@ def pending_writes(
     publish: PublishQuotes,
     lease: HoldPublisherLease,
     admission: AdmitQuotes,
-    marks: tuple[MarkDowntime, ...],
+    marks: Marks,
     watches: tuple[WatchLiveness, ...],
 ) -> tuple[PendingWrites, ...]:
     async def end() -> None:
         await lease.check()
         if lease.publishing and not lease.standby:
-            for mark in marks:
+            for mark in marks.downtime:
                 mark.end(admission.ids.newest_ms(mark.venue))
 
     return (

@@ -1,6 +1,7 @@
 """The settings of market data and its connections."""
 
 from hashlib import blake2b
+from typing import assert_never
 
 from msgspec import structs
 from pydantic import ValidationInfo, field_validator
@@ -11,6 +12,7 @@ from chimera_s1.app.settings.types import (
     Channels,
     ConflationWindow,
     Contracts,
+    KillSwitchEffect,
     RedisWriter,
     WholeNumber,
 )
@@ -44,6 +46,18 @@ class MarketSettings(CoreSettings):
     )
     read_interval_ms: WholeNumber = number_setting(
         "Market data", 10, (0, 100), "ms between reads of a socket, 0 reads at once"
+    )
+    kill_switch_mode: KillSwitchEffect = text_setting(
+        "Market data",
+        "stop",
+        "stop or slow: what the key kill_switch does to publication while it is on",
+        "slow",
+    )
+    kill_switch_slow_ms: WholeNumber = number_setting(
+        "Market data",
+        10_000,
+        (1_000, 3_600_000),
+        "ms between writes while the kill switch slows publication",
     )
     streams_per_connection: WholeNumber = number_setting(
         "Connections", 200, (1, 1024), "streams; Binance allows 1024"
@@ -105,6 +119,17 @@ class MarketSettings(CoreSettings):
     def symbol_filter(self) -> SymbolFilter:
         """`S1_SYMBOLS` with `S1_CONTRACTS`."""
         return structs.replace(self.symbols, contracts=frozenset(self.contracts))
+
+    @property
+    def kill_switch_interval_ms(self) -> int | None:
+        """How often quotes are written while the kill switch is on; None: never."""
+        match self.kill_switch_mode:
+            case KillSwitchEffect.STOP:
+                return None
+            case KillSwitchEffect.SLOW:
+                return self.kill_switch_slow_ms
+            case _:
+                assert_never(self.kill_switch_mode)
 
     @property
     def publisher_lease_name(self) -> str:

@@ -10,7 +10,6 @@ from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
-from chimera_s1.app.capabilities.market.mark_downtime import MarkDowntime
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
 from chimera_s1.app.capabilities.market.metrics import (
@@ -29,12 +28,14 @@ from chimera_s1.app.capabilities.market.metrics import (
     throughput_source,
 )
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
+from chimera_s1.app.capabilities.market.publication_gate import PublicationGate
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.publish_status import PublishStatus
 from chimera_s1.app.capabilities.market.publisher_wiring import (
     lease_workers,
     make_admission,
     make_lease,
+    make_marks,
     make_publisher,
     make_status,
     pending_writes,
@@ -72,10 +73,11 @@ async def open_market(
         watches = _watches(base, operations, status, board, lag)
         current = CurrentStatus(watches, lease.report, clock)
         pacer = ReadPacer(clock, settings.read_interval_ms)
-        processing = MeasureProcessing(clock)
+        gate = PublicationGate(operations.kill_switch, clock, settings.kill_switch_interval_ms)
+        processing = MeasureProcessing(clock, lambda: gate.opened_ms)
         listener = _listener(operations, watches, processing)
         feeds = _feeds(settings, base, operations, pacer, listener)
-        marks = tuple(MarkDowntime(each.venue, each.put, clock) for each in watches)
+        marks = make_marks(settings, operations, lease, watches, clock)
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
@@ -89,15 +91,10 @@ async def open_market(
             clock=clock,
             window=settings.conflation_ms,
             admission=admission,
+            gate=gate,
             observe_latency=latency.observe,
-            acknowledged_watchers=[
-                processing.observe,
-                *(each.observe_published for each in marks),
-            ],
-            watchers=[
-                *(each.observe for each in watches),
-                *(each.observe_received for each in marks),
-            ],
+            acknowledged_watchers=[processing.observe, *marks.of_published],
+            watchers=[*(each.observe for each in watches), *marks.of_received],
         )
         throughput = MeasureThroughput(feeds, operations.log, clock)
         yield Capability(
@@ -105,7 +102,7 @@ async def open_market(
             workers=(
                 Worker("reads", pacer.run),
                 Worker("publisher", publish.run),
-                *lease_workers(lease, admission, status),
+                *lease_workers(lease, admission, status, marks),
                 Worker("throughput", throughput.run),
                 *(Worker(f"feed.{server.venue}", server.run) for server in servers),
                 *map(_liveness_worker, watches, feeds),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.run_job import RunJob
 from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
+from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent
@@ -25,6 +26,21 @@ def operations_source(operations: OperationsOutbox) -> MetricSource:
             "s1_ops_events_overflowed_total",
             "Oldest events dropped because the outbox was full.",
             events.dropped,
+        ),
+    ]
+
+
+def kill_switch_source(switch: WatchKillSwitch) -> MetricSource:
+    return lambda: [
+        gauge(
+            "s1_kill_switch_on",
+            "1 while transfers and entries are refused: the switch is on, or was never read.",
+            int(switch.is_on()),
+        ),
+        counter(
+            "s1_kill_switch_read_failures_total",
+            "Reads of the kill switch that failed; its last value holds meanwhile.",
+            switch.failures,
         ),
     ]
 

@@ -11,6 +11,7 @@ from chimera_s1 import __version__
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow, log_unusable_row
 from chimera_s1.adapters.redis.heartbeat import RedisHeartbeat
+from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.app.capabilities.operations.announce_service import AnnounceService
 from chimera_s1.app.capabilities.operations.configuration_wiring import (
@@ -20,6 +21,7 @@ from chimera_s1.app.capabilities.operations.configuration_wiring import (
 from chimera_s1.app.capabilities.operations.follow_configuration import FollowConfiguration
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
+    kill_switch_source,
     limits_source,
     operations_source,
     requests_source,
@@ -28,7 +30,9 @@ from chimera_s1.app.capabilities.operations.metrics import (
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
+from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.app.capabilities.operations.watch_holds import WatchHolds
+from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
@@ -55,6 +59,8 @@ class Operations(Struct, frozen=True, kw_only=True):
     outbox: OperationsOutbox
     patrols: tuple[PatrolClock, ...]
     trading_mode: TrackTradingMode
+    kill_switch: WatchKillSwitch
+    gate: TradingGate
     announce: AnnounceService
     configuration: FollowConfiguration | None
     capability: Capability
@@ -75,10 +81,13 @@ class Operations(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
-    """Operational events, clocks, the event loop and the trading mode."""
+    """Operational events, clocks, the event loop, the kill switch and the trading mode."""
     settings, clock = base.settings, base.clock
     endpoints = served_endpoints(settings)
-    async with base.connect_redis() as client:  # its own: a slow batch of quotes delays no alarm
+    async with (
+        base.connect_redis() as client,  # its own: a slow batch of quotes delays no alarm
+        base.connect_redis() as switch_client,  # nor does anything delay the kill switch
+    ):
         log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
         outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
         rows = RowReader(partial(_report_unusable_row, outbox))
@@ -92,6 +101,8 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
             )
             limits = tuple(_limits(base, venue, outbox) for venue in settings.venues)
             loop = WatchLoop(clock, base.pulse_watchdog)
+            switch = WatchKillSwitch(RedisKillSwitch(switch_client), clock, outbox.record)
+            mode = TrackTradingMode(outbox.record)
             announce = AnnounceService(
                 RedisHeartbeat(client), _identity(base), outbox.record, clock
             )
@@ -100,13 +111,16 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 log=log,
                 outbox=outbox,
                 patrols=patrols,
-                trading_mode=TrackTradingMode(outbox.record),
+                trading_mode=mode,
+                kill_switch=switch,
+                gate=TradingGate(kill_switch_on=switch.is_on, mode=mode.mode),
                 announce=announce,
                 configuration=configuration,
                 capability=_with_redis(
                     settings,
                     with_configuration(
-                        _capability(base, outbox, patrols, limits, loop, announce), configuration
+                        _capability(base, outbox, patrols, limits, loop, announce, switch),
+                        configuration,
                     ),
                 ),
             )
@@ -152,6 +166,7 @@ def _capability(  # noqa: PLR0917 (parts by position)
     limits: tuple[WatchHolds, ...],
     loop: WatchLoop,
     announce: AnnounceService,
+    switch: WatchKillSwitch,
 ) -> Capability:
     return Capability(
         name="operations",
@@ -159,6 +174,7 @@ def _capability(  # noqa: PLR0917 (parts by position)
             Worker("operations", outbox.run),
             Worker("loop", loop.run),
             Worker("heartbeat", announce.run),
+            Worker("kill switch", switch.run),
             *(Worker(f"clock.{patrol.venue}", patrol.run) for patrol in patrols),
             *(Worker(f"limits.{each.venue}", each.run) for each in limits),
         ),
@@ -169,6 +185,7 @@ def _capability(  # noqa: PLR0917 (parts by position)
                 for each in limits
             ),
             HealthSource("loop", loop.report, required=True),
+            HealthSource("kill_switch", switch.report, required=False),
         ),
         metrics=(
             clock_source({patrol.venue: patrol.read_skew for patrol in patrols}),
@@ -180,6 +197,7 @@ def _capability(  # noqa: PLR0917 (parts by position)
             ),
             round_trip_source(outbox.round_trips),
             operations_source(outbox),
+            kill_switch_source(switch),
         ),
         pending_writes=(
             PendingWrites("heartbeat", partial(announce.end, "requested"), lambda: 0),

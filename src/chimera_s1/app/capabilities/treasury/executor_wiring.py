@@ -15,7 +15,6 @@ from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.app.capabilities.ledger.projector import LedgerProjector
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
-from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
@@ -47,7 +46,6 @@ class Keyed(Struct, frozen=True):
 
     credentials: Credentials
     gateway: BinanceGateway
-    switch: WatchKillSwitch
     maintenance: WatchMaintenance
     claims: RedisAccountClaims
 
@@ -134,7 +132,7 @@ def build_report(  # noqa: PLR0917 (parts by position)
     store_errors: Iterable[Callable[[], str]],
     clock_problem: Callable[[], str],
 ) -> ReportTreasury:
-    switch, maintenance = keyed.switch, keyed.maintenance
+    maintenance = keyed.maintenance
     return ReportTreasury(
         served.ledger,
         clock,
@@ -146,6 +144,4 @@ def build_report(  # noqa: PLR0917 (parts by position)
         clock_problem=clock_problem,
         maintenance=lambda: maintenance.maintenance,
         status_problem=lambda: maintenance.problem,
-        kill_switch=switch.is_on,
-        kill_switch_error=lambda: switch.last_error,
     )

@@ -17,7 +17,6 @@ class ReportTreasury:
 
     Args:
         store_errors: Errors of each user of the ledger's store; the first one is reported.
-        kill_switch: Whether it is on.
     """
 
     def __init__(
@@ -33,8 +32,6 @@ class ReportTreasury:
         clock_problem: ReadError,
         maintenance: ReadError,
         status_problem: ReadError,
-        kill_switch: Callable[[], bool],
-        kill_switch_error: ReadError,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -46,8 +43,6 @@ class ReportTreasury:
         self._clock_problem = clock_problem
         self._maintenance = maintenance
         self._status_problem = status_problem
-        self._kill_switch = kill_switch
-        self._switch = kill_switch_error
 
     def report(self) -> TreasuryReport:
         open_transfers = self._ledger.open_transfers
@@ -62,8 +57,6 @@ class ReportTreasury:
             clock_problem=self._clock_problem(),
             maintenance=self._maintenance(),
             status_problem=self._status_problem(),
-            kill_switch_on=self._kill_switch(),
-            kill_switch_error=self._switch(),
             waiting=len(open_transfers.queued),
             unresolved=len(unresolved),
             oldest_unresolved_ms=self._oldest_ms(unresolved),

@@ -4,14 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.domain.errors import ChimeraError
-from chimera_s1.domain.operations.trading_mode import TradingMode
-
-
-class KillSwitchOnError(ChimeraError):
-    """The kill switch is on: no new transfer is accepted."""
-
-    code = "kill_switch"
+from chimera_s1.domain.operations.trading_gate import Spending
 
 
 class TreasuryDisabledError(ChimeraError):
@@ -24,12 +19,6 @@ class AccountNotClaimedError(ChimeraError):
     """The ledger may not move the account's money, or it is not known yet whether it may."""
 
     code = "treasury.account"
-
-
-class ModeHaltedError(ChimeraError):
-    """The trading mode is HALTED: no new transfer is accepted."""
-
-    code = "mode_halted"
 
 
 class ExchangeMaintenanceError(ChimeraError):
@@ -49,7 +38,7 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
 
     Attributes:
         enabled: An exchange key is configured.
-        kill_switch_on: The last value read; True before the first read.
+        gate: The kill switch and the trading mode.
         account_problem: Why this ledger may not move the account's money; empty if it may.
         wait_for_account: Waits for the first answer to that, for a few seconds at most.
         is_stopping: SIGTERM was received.
@@ -58,8 +47,7 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
     """
 
     enabled: bool
-    kill_switch_on: Callable[[], bool]
-    mode: Callable[[], TradingMode]
+    gate: TradingGate
     account_problem: Callable[[], str]
     wait_for_account: Callable[[], Awaitable[None]]
     is_stopping: Callable[[], bool]
@@ -76,13 +64,7 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
             return ServiceStoppingError(
                 "the service is stopping; retry in a few seconds, or call another instance"
             )
-        if self.kill_switch_on():
-            return KillSwitchOnError(
-                "the kill switch is on; no transfer is accepted until it is off"
-            )
-        if self.mode() is TradingMode.HALTED:
-            return ModeHaltedError("trading is HALTED; no transfer is accepted until it is resumed")
-        return self._exchange_obstacle()
+        return self.gate.obstacle(Spending.TRANSFER) or self._exchange_obstacle()
 
     def _exchange_obstacle(self) -> ChimeraError | None:
         if problem := self.account_problem():

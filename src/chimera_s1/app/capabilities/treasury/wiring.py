@@ -17,9 +17,7 @@ from chimera_s1.adapters.binance.treasury.gateway import (
     GatewayConfig,
 )
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
-from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
-from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
 from chimera_s1.app.capabilities.treasury.executor_wiring import (
@@ -95,15 +93,12 @@ async def open_treasury(
     credentials = read_credentials(settings)
     exchange_ms = operations.spot_patrol.exchange_ms
     async with (
-        base.connect_redis() as switch_client,
-        # Its own: a slow read of the kill switch delays no submission.
         base.connect_redis() as claims_client,
         build_gateway(settings, base.budgets, exchange_ms, credentials) as gateway,
     ):
-        switch = WatchKillSwitch(RedisKillSwitch(switch_client), base.clock)
         maintenance = WatchMaintenance(gateway, base.clock)
         claims = RedisAccountClaims(claims_client)
-        keyed = Keyed(credentials, gateway, switch, maintenance, claims)
+        keyed = Keyed(credentials, gateway, maintenance, claims)
         stopping = StopFlag()
         served = _serve(settings, base, operations, base.stores, keyed, stopping)
         yield _working(settings, base, operations, served, keyed, stopping)
@@ -170,8 +165,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
     guard = build_guard(settings, base, operations, stores, ledger, keyed) if keyed else None
     admission = TransferAdmission(
         enabled=keyed is not None,
-        kill_switch_on=keyed.switch.is_on if keyed else lambda: False,
-        mode=operations.trading_mode.mode,
+        gate=operations.gate,
         account_problem=guard.reason_to_hold if guard else lambda: "",
         wait_for_account=guard.wait_for_first_check if guard else checkpoint,
         is_stopping=stopping.is_set,
@@ -250,7 +244,6 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("treasury reconciler", reconciler.run),
             Worker("treasury relay", relay.run),
             Worker("treasury projection", projection.run),
-            Worker("kill switch", keyed.switch.run),
             Worker("exchange maintenance", keyed.maintenance.run),
             repeating("treasury account", guard.check, clock),
             repeating("treasury key's account", guard.read_account, clock),

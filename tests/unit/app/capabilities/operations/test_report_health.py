@@ -41,8 +41,6 @@ SOUND = TreasuryReport(
     clock_problem="",
     maintenance="",
     status_problem="",
-    kill_switch_on=False,
-    kill_switch_error="",
     waiting=0,
     unresolved=0,
     oldest_unresolved_ms=0,
@@ -348,11 +346,6 @@ async def test_a_component_is_described_by_its_report() -> None:
         (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation continues"),
         (treasury(key_problem="it may withdraw"), "the exchange key: it may withdraw"),
         (treasury(relay_error="gone"), "events do not reach ops:events (gone): check Redis"),
-        (treasury(kill_switch_error="gone"), "the kill switch cannot be read (gone)"),
-        (
-            treasury(kill_switch_on=True),
-            "the kill switch is on, or was never read: nothing is sent",
-        ),
     ],
 )
 def test_report_has_its_sentence(report: HealthReport, said: str) -> None:

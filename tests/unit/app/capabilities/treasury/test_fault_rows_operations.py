@@ -9,9 +9,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from chimera_s1.app.capabilities.treasury.transfer_admission import (
-    KillSwitchOnError,
     ServiceStoppingError,
 )
+from chimera_s1.domain.operations.trading_gate import KillSwitchOnError
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import (
     CapReserved,

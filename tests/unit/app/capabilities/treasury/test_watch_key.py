@@ -13,6 +13,7 @@ from chimera_s1.app.capabilities.treasury.watch_key import (
     WatchKey,
 )
 from chimera_s1.app.capability import repeating
+from chimera_s1.app.supervisor import supervise
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from tests.fakes.manual_clock import ManualClock
@@ -137,7 +138,7 @@ async def test_permissions_are_read_hourly_and_sooner_after_no_answer() -> None:
     worker = repeating("key", WatchKey(key, clock).check, clock)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(worker.run)
+            tasks.start_soon(supervise, (worker,), anyio.Event())
             await clock.wait_for_sleeper()
             await clock.advance(RETRY_INTERVAL_MS - 1)
             assert key.asked == 1

@@ -1,4 +1,4 @@
-"""Problems of the operations routes."""
+"""Problems of the operations routes, and of the trading gate."""
 
 from http import HTTPStatus
 
@@ -7,7 +7,12 @@ from chimera_s1.app.capabilities.operations.run_jobs import (
     JobRunningError,
     UnknownJobError,
 )
-from chimera_s1.app.web.problem_kinds import ProblemKind
+from chimera_s1.app.web.problem_kinds import KindByError, ProblemKind
+from chimera_s1.domain.operations.trading_gate import (
+    KillSwitchOnError,
+    ModeHaltedError,
+    ModeManageOnlyError,
+)
 
 NOT_READY = ProblemKind(
     "service.not_ready",
@@ -19,3 +24,17 @@ JOB_RUNNING = ProblemKind(JobRunningError.code, HTTPStatus.CONFLICT, "The job is
 JOB_ELSEWHERE = ProblemKind(
     JobElsewhereError.code, HTTPStatus.CONFLICT, "Another instance runs the job"
 )
+KILL_SWITCH = ProblemKind(
+    KillSwitchOnError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The kill switch is on"
+)
+MODE_HALTED = ProblemKind(ModeHaltedError.code, HTTPStatus.CONFLICT, "Trading is HALTED")
+MODE_MANAGE_ONLY = ProblemKind(
+    ModeManageOnlyError.code, HTTPStatus.CONFLICT, "Only positions are managed, nothing is opened"
+)
+
+GATE_KINDS: KindByError = {
+    KillSwitchOnError: KILL_SWITCH,
+    ModeHaltedError: MODE_HALTED,
+    ModeManageOnlyError: MODE_MANAGE_ONLY,
+}
+"""For every capability with a use case that spends."""

@@ -16,6 +16,7 @@ from litestar.openapi.spec import (
 )
 
 from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
+from chimera_s1.app.capabilities.operations.web.problems import KILL_SWITCH, MODE_HALTED
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
     EXCHANGE_MAINTENANCE,
@@ -23,9 +24,7 @@ from chimera_s1.app.capabilities.treasury.web.problems import (
     KEY_MISMATCH,
     KEY_MISSING,
     KEY_REUSED,
-    KILL_SWITCH,
     KIND_BY_RULE,
-    MODE_HALTED,
     TREASURY_DISABLED,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_problems import REPLAYED

@@ -3,13 +3,12 @@
 from http import HTTPStatus
 
 from chimera_s1.app.capabilities.ledger.problems import KIND_BY_ERROR as LEDGER_KINDS
+from chimera_s1.app.capabilities.operations.web.problems import GATE_KINDS
 from chimera_s1.app.capabilities.treasury.accept_transfers import KeyReusedError
 from chimera_s1.app.capabilities.treasury.resolve_transfers import TransferNotFoundError
 from chimera_s1.app.capabilities.treasury.transfer_admission import (
     AccountNotClaimedError,
     ExchangeMaintenanceError,
-    KillSwitchOnError,
-    ModeHaltedError,
     ServiceStoppingError,
     TreasuryDisabledError,
 )
@@ -40,10 +39,6 @@ TRANSFER_STATE = ProblemKind(
     HTTPStatus.CONFLICT,
     "The transfer cannot be resolved in its current state",
 )
-MODE_HALTED = ProblemKind(ModeHaltedError.code, HTTPStatus.CONFLICT, "Trading is HALTED")
-KILL_SWITCH = ProblemKind(
-    KillSwitchOnError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The kill switch is on"
-)
 ACCOUNT_NOT_CLAIMED = ProblemKind(
     AccountNotClaimedError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -72,6 +67,7 @@ KIND_BY_RULE: dict[LimitRule, ProblemKind] = {
 
 KIND_BY_ERROR: KindByError = {
     **LEDGER_KINDS,
+    **GATE_KINDS,
     ServiceStoppingError: STOPPING,
     KeyMissingError: KEY_MISSING,
     KeyInvalidError: KEY_INVALID,
@@ -79,8 +75,6 @@ KIND_BY_ERROR: KindByError = {
     KeyReusedError: KEY_REUSED,
     TransferNotFoundError: TRANSFER_NOT_FOUND,
     TransferStateError: TRANSFER_STATE,
-    ModeHaltedError: MODE_HALTED,
-    KillSwitchOnError: KILL_SWITCH,
     AccountNotClaimedError: ACCOUNT_NOT_CLAIMED,
     ExchangeMaintenanceError: EXCHANGE_MAINTENANCE,
     TreasuryDisabledError: TREASURY_DISABLED,

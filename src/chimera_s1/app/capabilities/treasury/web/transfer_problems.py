@@ -8,13 +8,12 @@ from litestar import Response
 from msgspec import structs
 
 from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
+from chimera_s1.app.capabilities.operations.web.problems import KILL_SWITCH, MODE_HALTED
 from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
     EXCHANGE_MAINTENANCE,
-    KILL_SWITCH,
     KIND_BY_RULE,
-    MODE_HALTED,
     TREASURY_DISABLED,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
