@@ -222,6 +222,8 @@ async def test_the_permissions_of_the_key_are_enforced(account: Account) -> None
         "universal_transfer": True,
         "internal_transfer": True,
         "withdrawals": False,
+        "futures": True,
+        "ip_restrict": False,
     }
     assert (await account.transfer())[0] == 200
 

@@ -32,10 +32,12 @@ from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRou
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.coin_market import CoinMarketRoutes
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
+from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
 from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
 from chimera_s1.adapters.simulator.rest.routes import Route, RouteLimit
 from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
+from chimera_s1.adapters.simulator.rest.spot_rules import SpotRuleRoutes
 from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
 from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
@@ -163,6 +165,7 @@ class Simulator:
             *WalletRoutes(account, authenticator, self._clock, limits).routes(),
             *SubaccountRoutes(account, authenticator, self._clock, limits).routes(),
             *AssetCatalogueRoutes(self._market, account, authenticator, limits).routes(),
+            *SpotRuleRoutes(self._market, authenticator, self._clock, limits).routes(),
         ]
 
     def _perp_routes(self, account: Account) -> list[Route]:
@@ -170,6 +173,7 @@ class Simulator:
         return [
             *PerpMarketRoutes(market, clock).routes(),
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
+            *PerpContractRoutes(market, account, authenticator, clock).routes(),
             *CoinMarketRoutes(market, clock).routes(),
         ]
 

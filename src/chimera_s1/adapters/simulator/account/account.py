@@ -50,6 +50,8 @@ class Permissions(Struct, frozen=True):
     universal_transfer: bool = True
     internal_transfer: bool = True
     withdrawals: bool = False
+    futures: bool = True
+    ip_restrict: bool = False
 
 
 class InsufficientBalanceError(Exception):
@@ -61,6 +63,7 @@ class Account:
 
     Attributes:
         maintenance: Transfers are refused, and the system's status says why.
+        notional_coef: Multiplies the caps of the leverage brackets; None where Binance sends none.
         behaviour, permissions: May be replaced at any time. Lags apply to everything read from now
             on, delays to everything accepted from now on.
     """
@@ -81,6 +84,7 @@ class Account:
         self.behaviour = TransferBehaviour()
         self.permissions = Permissions()
         self.maintenance = False
+        self.notional_coef: float | None = None
         # The exchange never reuses a number; neither may a simulator that is restarted.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)

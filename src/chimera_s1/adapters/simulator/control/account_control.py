@@ -27,7 +27,8 @@ _AMOUNT_MAX = Decimal(10) ** 15
 WALLET_HELP = (
     "history_lag_ms, execution_delay_ms, pending_ms: whole numbers from 0; income_lag_ms: the "
     "same, or null; pending_ends: CONFIRMED or FAILED; permissions: reading, universal_transfer, "
-    "internal_transfer, withdrawals, each true or false; maintenance: true or false; "
+    "internal_transfer, withdrawals, futures, ip_restrict, each true or false; maintenance: true "
+    "or false; notional_coef: above 0, up to 100, or null; "
     "balances: spot, fut, each an amount of USDT"
 )
 TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25.5"'
@@ -40,6 +41,8 @@ class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_d
     universal_transfer: bool | UnsetType = UNSET
     internal_transfer: bool | UnsetType = UNSET
     withdrawals: bool | UnsetType = UNSET
+    futures: bool | UnsetType = UNSET
+    ip_restrict: bool | UnsetType = UNSET
 
 
 class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +68,7 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
     permissions: PermissionsRequest = PermissionsRequest()
     balances: BalancesRequest = BalancesRequest()
     maintenance: bool | UnsetType = UNSET
+    notional_coef: Annotated[float, Meta(gt=0, le=100)] | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         if self.pending_ends in {MovementStatus.WAITING, MovementStatus.PENDING}:
@@ -117,6 +121,8 @@ class AccountControl:
         account.permissions = _changed(account.permissions, change.permissions)
         if change.maintenance is not UNSET:
             account.maintenance = change.maintenance
+        if change.notional_coef is not UNSET:
+            account.notional_coef = change.notional_coef
         for wallet, amount in _given(change.balances, tuple(WalletName)).items():
             account.set_balance(WalletName(wallet), amount)
         return json_reply(self._view())
@@ -161,6 +167,7 @@ class AccountControl:
             "permissions": msgspec.structs.asdict(self._account.permissions),
             "balances": self._amounts(),
             "maintenance": self._account.maintenance,
+            "notional_coef": self._account.notional_coef,
         }
 
 

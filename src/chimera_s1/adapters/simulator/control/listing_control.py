@@ -11,8 +11,10 @@ from aiohttp import web
 from msgspec import UNSET, structs
 
 from chimera_s1.adapters.simulator.control.listing_requests import (
+    HOURS_HELP,
     LISTING_HELP,
     SYMBOL_HELP,
+    HoursRequest,
     ListingRequest,
     SymbolRequest,
 )
@@ -66,6 +68,7 @@ class ListingControl:
             web.post("/sim/listings", self._list),
             web.post("/sim/listings/whole-market", self._list_whole_market),
             web.post("/sim/symbols/{venue}/{symbol}", self._change),
+            web.post("/sim/trading-hours", self._set_hours),
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -101,6 +104,15 @@ class ListingControl:
         event = _change_event(hub, market, before, was_delisted=was_delisted)
         hub.listings_changed(market, event if change.announce else None)
         return json_reply(_view(market))
+
+    async def _set_hours(self, request: web.Request) -> web.Response:
+        change = decode(await request.read(), HoursRequest, HOURS_HELP)
+        hours = self._hubs[Venue.PERP].market.hours
+        if change.session is None:
+            hours.fixed.pop(change.underlying_type, None)
+        else:
+            hours.fixed[change.underlying_type] = change.session
+        return json_reply({"fixed": hours.fixed})
 
 
 def _change_event(

@@ -1,7 +1,7 @@
 """Bodies of the control plane's requests that list, change and delist symbols."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
@@ -12,6 +12,7 @@ from chimera_s1.adapters.simulator.market.symbols import (
     build_coin_margined,
     build_symbol,
 )
+from chimera_s1.adapters.simulator.market.trading_hours import UNDERLYING_TYPES
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 
@@ -19,9 +20,11 @@ Word = Annotated[str, Meta(pattern="^[A-Z0-9_]{1,32}$")]
 Asset = Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")]
 SymbolText = Annotated[str, Meta(pattern=r"^[^\s/@!a-z\"\\]{1,40}$")]
 EpochMs = Annotated[int, Meta(ge=0, le=10**14)]
+FundingHours = Literal[1, 2, 4, 8]
 Leverage = Annotated[int, Meta(ge=1, le=200)]
 Filters = tuple[dict[str, object], ...]
 
+_PLAIN_CHANGES = ("status", "delivery_ms", "max_leverage", "funding_hours", "extra_filters")
 _PRICE_TICKS_MIN = 2 * BOOK_LEVELS
 """Below, bids would reach zero."""
 
@@ -29,13 +32,27 @@ LISTING_HELP = (
     'venue: spot or perp; symbol: like "NEWUSDT"; quote: its quote asset; coin_margined: true for '
     "a COIN-M perpetual; status, contract_type, underlying_type: as in exchangeInfo; "
     "underlying_subtypes: array of text; onboard_ms, delivery_ms: epoch ms; max_leverage: 1 to "
-    '200; min_notional: like "5"; extra_filters: array of objects; announce: true or false'
+    '200; funding_hours: 1, 2, 4 or 8; min_notional: like "5"; extra_filters: array of objects; '
+    "announce: true or false"
 )
 SYMBOL_HELP = (
     "status: TRADING, BREAK, ... as in exchangeInfo, or null to delist; delivery_ms: epoch ms; "
-    'tick_size, min_notional: like "0.01"; max_leverage: 1 to 200; extra_filters: array of '
-    "objects; announce: true or false"
+    'tick_size, min_notional: like "0.01"; max_leverage: 1 to 200; funding_hours: 1, 2, 4 or 8; '
+    "extra_filters: array of objects; announce: true or false"
 )
+
+
+HOURS_HELP = (
+    f"underlying_type: one of {', '.join(UNDERLYING_TYPES)}; session: REGULAR, NO_TRADING, ... or "
+    "null for its usual hours"
+)
+
+
+class HoursRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /sim/trading-hours`: one session without end, or null for the usual hours."""
+
+    underlying_type: Literal["EQUITY", "COMMODITY", "KR_EQUITY", "HK_EQUITY", "CN_EQUITY", "FX"]
+    session: Word | None
 
 
 class ListingRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,6 +74,7 @@ class ListingRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     onboard_ms: EpochMs | None = None
     delivery_ms: EpochMs = PERPETUAL_DELIVERY_MS
     max_leverage: Leverage = 75
+    funding_hours: FundingHours = 8
     min_notional: Decimal | None = None
     extra_filters: Filters = ()
     announce: bool = True
@@ -77,6 +95,7 @@ class ListingRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             onboard_ms=now_ms if self.onboard_ms is None else self.onboard_ms,
             delivery_ms=self.delivery_ms,
             max_leverage=self.max_leverage,
+            funding_hours=self.funding_hours,
             extra_filters=self.extra_filters,
         )
         return changed if self.min_notional is None else _with_notional(changed, self.min_notional)
@@ -112,6 +131,7 @@ class SymbolRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     tick_size: Decimal | UnsetType = UNSET
     min_notional: Decimal | UnsetType = UNSET
     max_leverage: Leverage | UnsetType = UNSET
+    funding_hours: FundingHours | UnsetType = UNSET
     extra_filters: Filters | UnsetType = UNSET
     announce: bool = True
 
@@ -128,7 +148,7 @@ class SymbolRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """
         changes = {
             name: value
-            for name in ("status", "delivery_ms", "max_leverage", "extra_filters")
+            for name in _PLAIN_CHANGES
             if (value := getattr(self, name)) not in (UNSET, None)
         }
         spec = structs.replace(spec, **changes)

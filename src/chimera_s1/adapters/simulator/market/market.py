@@ -13,6 +13,7 @@ from chimera_s1.adapters.simulator.market.trades import (
     day_statistics,
     last_trade,
 )
+from chimera_s1.adapters.simulator.market.trading_hours import TradingHours
 from chimera_s1.domain.identifiers import Venue
 
 _UPDATE_IDS_PER_MS = 100
@@ -136,7 +137,11 @@ class SymbolMarket:
 
 
 class Market:
-    """The symbols of both venues."""
+    """The symbols of both venues.
+
+    Attributes:
+        hours: Of the markets that TradFi contracts follow.
+    """
 
     def __init__(self, specs: Iterable[SymbolSpec], seed: int, start_ms: int) -> None:
         # Ids start from the clock, so that they grow over a restart, as the exchange's do.
@@ -145,6 +150,7 @@ class Market:
             (spec.venue, spec.symbol): SymbolMarket(spec, seed, first_id) for spec in specs
         }
 
+        self.hours = TradingHours()
         self._seed, self._first_id = seed, first_id
 
     def add(self, spec: SymbolSpec) -> SymbolMarket:

@@ -36,8 +36,8 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         margin_pair: Spot only: it is traded on margin, too.
         contract_type, underlying_type, underlying_subtypes: Futures only.
         margin_kind: Futures only, the `st` of payloads: 1 USD-M, 2 COIN-M.
-        onboard_ms, delivery_ms: Futures only, exchange time; a perpetual's delivery is far away
-            until its delisting is announced.
+        onboard_ms, delivery_ms: Exchange time; a perpetual's delivery is far away until its
+            delisting is announced, and so is that of a spot symbol.
         max_leverage: Futures only, of the lowest notional bracket.
         max_steps, market_max_steps: Largest quantities of an order and of a market order.
         price_band: Futures only: how far, in percent, an order's price may be from the mark price.

@@ -27,13 +27,15 @@ class Authenticator:
         self._clock = clock
 
     async def authenticate_reader(self, request: web.Request) -> Mapping[str, str]:
-        """As `authenticate`, for a key with permission to read.
+        """As `authenticate`, for a key with permission to read, and for futures if it is theirs.
 
         Raises:
             BinanceError: The request is refused.
         """
         parameters = await self.authenticate(request)
-        if not self._account.permissions.reading:
+        permissions = self._account.permissions
+        futures = request.path.startswith("/fapi/")
+        if not permissions.reading or (futures and not permissions.futures):
             raise permission_denied()
         return parameters
 

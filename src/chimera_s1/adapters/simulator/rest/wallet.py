@@ -96,13 +96,13 @@ class WalletRoutes:
         await self._authenticator.authenticate(request)
         permissions = self._account.permissions
         return {
-            "ipRestrict": False,
+            "ipRestrict": permissions.ip_restrict,
             "createTime": 1_735_689_600_000,
             "enableReading": permissions.reading,
             "enableWithdrawals": permissions.withdrawals,
             "enableInternalTransfer": permissions.internal_transfer,
             "enableMargin": False,
-            "enableFutures": True,
+            "enableFutures": permissions.futures,
             "permitsUniversalTransfer": permissions.universal_transfer,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,

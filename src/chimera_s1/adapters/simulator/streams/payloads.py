@@ -28,6 +28,7 @@ from chimera_s1.adapters.simulator.market.symbols import (
     SymbolSpec,
 )
 from chimera_s1.adapters.simulator.market.trades import AggregateTrade
+from chimera_s1.adapters.simulator.market.trading_hours import Session, TradingHours
 from chimera_s1.domain.identifiers import Venue
 
 
@@ -165,6 +166,19 @@ def contract_info(spec: SymbolSpec, now_ms: int, brackets: Sequence[LeverageBrac
     if brackets:
         row["bks"] = [_bracket(each) for each in brackets]
     return orjson.dumps({**row, "st": spec.margin_kind})
+
+
+def trading_sessions(hours: TradingHours, now_ms: int) -> list[bytes]:
+    """One message for each of the two markets whose event Binance documents."""
+    return [
+        _trading_session(event, hours.current(kind, now_ms), now_ms)
+        for kind, event in (("EQUITY", "EquityUpdate"), ("COMMODITY", "CommodityUpdate"))
+    ]
+
+
+def _trading_session(event: str, session: Session, now_ms: int) -> bytes:
+    times = {"t": session.start_ms, "T": session.end_ms}
+    return orjson.dumps({"e": event, "E": now_ms, **times, "S": session.kind})
 
 
 def _bracket(bracket: LeverageBracket) -> dict[str, object]:

@@ -21,7 +21,7 @@ _FORMS = {
     Venue.PERP: re.compile(
         rf"{_SYMBOL}@(?:{_OF_BOTH}|continuousKline_{_INTERVAL}|forceOrder|compositeIndex"
         r"|assetIndex|rpiDepth@500ms)"
-        r"|!miniTicker@arr|!ticker@arr|!forceOrder@arr|!assetIndex@arr|tradingSession"
+        r"|!miniTicker@arr|!ticker@arr|!forceOrder@arr|!assetIndex@arr"
     ),
 }
 _PATHS = {StreamRoute.PUBLIC: "/public", StreamRoute.MARKET: "/market"}

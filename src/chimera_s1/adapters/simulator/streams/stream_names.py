@@ -24,6 +24,7 @@ class StreamKind(Enum):
     ALL_BOOK_TICKERS = auto()
     ALL_MARK_PRICES = auto()
     CONTRACT_INFO = auto()
+    TRADING_SESSIONS = auto()
 
 
 class StreamRoute(Enum):
@@ -67,6 +68,7 @@ CONTRACT_INFO = "!contractInfo"
 _DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed>100|500)ms)?")
 _DEFAULT_DEPTH_MS = {Venue.SPOT: 1000, Venue.PERP: 250}
 _ALL_MARKET = {
+    "tradingSession": StreamName(StreamKind.TRADING_SESSIONS, StreamRoute.MARKET, period_ms=1000),
     "!bookTicker": StreamName(StreamKind.ALL_BOOK_TICKERS, StreamRoute.PUBLIC, period_ms=5000),
     "!markPrice@arr": StreamName(StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, period_ms=3000),
     "!markPrice@arr@1s": StreamName(StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, period_ms=1000),
@@ -79,8 +81,8 @@ def parse_stream(venue: Venue, name: str) -> StreamName | None:
 
     Such a name is misspelt, in upper case, or not on this venue.
     """
-    if name.startswith("!"):
-        return _ALL_MARKET.get(name) if venue is Venue.PERP else None
+    if venue is Venue.PERP and name in _ALL_MARKET:
+        return _ALL_MARKET[name]
     symbol, at, feed = name.partition("@")
     if not at or not symbol or symbol != symbol.lower():
         return None

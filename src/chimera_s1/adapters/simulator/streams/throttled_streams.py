@@ -14,6 +14,7 @@ from chimera_s1.adapters.simulator.streams.payloads import (
     diff_depth,
     mark_price,
     partial_depth,
+    trading_sessions,
 )
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import StreamKind
@@ -63,6 +64,8 @@ def _payloads(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
             times = book_ticker_times(hub.venue, now_ms)
             markets = hub.market.trading(hub.venue)
             return [BookTickerEncoder(market).encode(times) for market in markets]
+        case StreamKind.TRADING_SESSIONS:
+            return trading_sessions(hub.market.hours, now_ms)
         case StreamKind.BOOK_TICKER | StreamKind.CONTRACT_INFO:
             return []  # sent when they change
         case kind:

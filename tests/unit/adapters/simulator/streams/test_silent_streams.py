@@ -31,7 +31,7 @@ def reason(venue: Venue, name: str, *, listed: bool = True) -> str:
         (PERP, "btcusdt@rpiDepth@500ms"),
         (PERP, "!ticker@arr"),
         (PERP, "!forceOrder@arr"),
-        (PERP, "tradingSession"),
+        (PERP, "!assetIndex@arr"),
         (PERP, "\u5e01\u5b89usdt@kline_1h"),
     ],
 )
