@@ -25,7 +25,7 @@ class FeedReport(Struct, frozen=True):
         connections: Connections required.
         delivering: Connections that are open and have delivered a message.
         fatal: True while a connection has used up its retries.
-        listing_error: Why the listing could not be read; empty before the first failure.
+        listing_error: Why the listing is not known, or not current; empty if it is.
         dial_wait_ms: Until the venue's limits allow the next dial; 0 when they do.
     """
 
@@ -39,14 +39,16 @@ class FeedReport(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """RED: no listing, FATAL or none delivers; ORANGE: some deliver; YELLOW: unlisted names."""
+        """RED: no listing, FATAL or none delivers; ORANGE: some deliver; YELLOW: unlisted names, or
+        a listing that is not current.
+        """
         if self.instruments is None or self.fatal:
             return Level.RED
         if self.connections and not self.delivering:
             return Level.RED
         if self.delivering < self.connections:
             return Level.ORANGE
-        return Level.YELLOW if self.unlisted else Level.GREEN
+        return Level.YELLOW if self.unlisted or self.listing_error else Level.GREEN
 
     @property
     def grace_ms(self) -> float:
@@ -79,7 +81,7 @@ class FeedReport(Struct, frozen=True):
                 f"{delivering}; the rest is being connected: if this lasts, check the network "
                 "and the exchange's status page"
             )
-        return self._served(self.instruments) + self._unlisted()
+        return self._served(self.instruments) + self._unlisted() + self._not_current()
 
     def _served(self, instruments: int) -> str:
         if not instruments:
@@ -90,6 +92,44 @@ class FeedReport(Struct, frozen=True):
         if not self.unlisted:
             return ""
         return f"; the venue does not list {_shown(self.unlisted)}: correct S1_SYMBOLS"
+
+    def _not_current(self) -> str:
+        if not self.listing_error:
+            return ""
+        return f"; listings and delistings are not followed: {self.listing_error}"
+
+
+class ListingNewsReport(Struct, frozen=True):
+    """The stream of listings and delistings.
+
+    Attributes:
+        notices: Since the start.
+        unusable: Messages that were not understood.
+    """
+
+    connected: bool
+    notices: int = 0
+    unusable: int = 0
+
+    @property
+    def level(self) -> Level:
+        return Level.GREEN if self.connected and not self.unusable else Level.YELLOW
+
+    @property
+    def grace_ms(self) -> float:
+        return RECONNECT_GRACE_MS
+
+    @property
+    def sentence(self) -> str:
+        if not self.connected:
+            return (
+                "not connected: listings and delistings are found late, when the listing is read "
+                "at its interval; check the network and the exchange's status page"
+            )
+        heard = f"connected; {count(self.notices, 'notice')} since the start"
+        if not self.unusable:
+            return heard
+        return f"{heard}, and {self.unusable} that could not be read: see exchange.row_unusable"
 
 
 class StreamStoreReport(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The entry ids of quotes: ours, so that Redis refuses what is repeated or older."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -109,6 +109,16 @@ class StreamIds:
         if last is not None:
             self._found[instrument] = last
             self._found_ms = now_ms
+
+    def is_seeded(self, instrument: InstrumentId) -> bool:
+        return instrument in self._last
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        for ids in (self._last, self._found, self._moved):
+            for instrument in instruments:
+                ids.pop(instrument, None)
+        if self.last_ahead is not None and self.last_ahead[0] in instruments:
+            self.last_ahead = None
 
     def newest_ms(self, venue: Venue) -> int:
         """The newest id of all streams of *venue*, epoch ms; 0 if all are empty."""

@@ -119,6 +119,16 @@ class AdmitQuotes:
         self._expected.update(instruments)
         self._unseeded.notify()
 
+    def forget(self, instruments: Iterable[InstrumentId]) -> None:
+        """*instruments* are not served any more."""
+        gone = frozenset(instruments)
+        self._expected -= gone
+        self._unread -= gone
+        for each in gone:
+            self._foreign.pop(each, None)
+        self._kept = deque(quote for quote in self._kept if quote.instrument not in gone)
+        self.ids.forget(gone)
+
     def keep(self, quotes: Sequence[Quote]) -> None:
         """Keep *quotes*, which were admitted, until this instance publishes; their ids are then
         other ones. Newer quotes may be kept already.
@@ -177,8 +187,8 @@ class AdmitQuotes:
             if not self.publishing:
                 continue
             self._follow_term()
-            expected = self._expected if self._begun_term != self._term else set()
-            instruments = {quote.instrument for quote in self._kept} | expected
+            instruments = {quote.instrument for quote in self._kept}
+            instruments |= {each for each in self._expected if not self.ids.is_seeded(each)}
             if not instruments:
                 continue
             term = self._term

@@ -10,6 +10,8 @@ from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.publisher_report import PublisherReport
 from chimera_s1.domain.ports.clock import Clock
 
+ENDED_MAX = 1_000
+
 NO_MESSAGE_YET = "no message of a connection that carries it yet"
 
 
@@ -49,12 +51,25 @@ class CurrentStatus:
         self._publisher = publisher
         self._clock = clock
         self._selected: dict[InstrumentId, int] = {}
+        self._ended: dict[InstrumentId, InstrumentStatus] = {}
 
     def select(self, instruments: Iterable[InstrumentId]) -> None:
         """These are served by this instance."""
         now_ms = self._clock.now_ms()
         for instrument in instruments:
             self._selected.setdefault(instrument, now_ms)
+            self._ended.pop(instrument, None)
+
+    def end(self, instrument: InstrumentId, cause: str) -> None:
+        """*instrument* is not served any more; `of` says why, of the last `ENDED_MAX`."""
+        now_ms = self._clock.now_ms()
+        self._selected.pop(instrument, None)
+        self._ended.pop(instrument, None)
+        self._ended[instrument] = InstrumentStatus(
+            instrument, now_ms, Liveness.STALE, now_ms, cause
+        )
+        if len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
 
     def publisher(self) -> PublisherReport:
         return self._publisher()
@@ -64,17 +79,17 @@ class CurrentStatus:
 
     def state(self, instrument: InstrumentId) -> Liveness | None:
         """None if no entry has said it yet."""
-        entry = self._entry(instrument)
-        return entry.state if entry is not None else None
+        status = self.of(instrument)
+        return status.state if status is not None else None
 
     def of(self, instrument: InstrumentId) -> InstrumentStatus | None:
-        """None if this instance does not serve *instrument*."""
+        """None if this instance does not serve *instrument*, and has not done so lately."""
         entry = self._entry(instrument)
         if entry is not None:
             return InstrumentStatus(instrument, entry.ts, entry.state, entry.since, entry.cause)
         selected_ms = self._selected.get(instrument)
         if selected_ms is None:
-            return None
+            return self._ended.get(instrument)
         return InstrumentStatus(instrument, selected_ms, None, selected_ms, NO_MESSAGE_YET)
 
     def instruments(self) -> list[InstrumentStatus]:

@@ -15,6 +15,8 @@ from chimera_s1.domain.market.quote import Quote
 
 _Key = tuple[InstrumentId, str]
 
+WITHDRAWN_MAX = 1_000
+
 
 class BoardClosedError(ChimeraError):
     """The service is stopping."""
@@ -151,10 +153,12 @@ class QuoteBoard:
             subscription.put_changed(instrument)
 
     def withdraw(self, instrument: InstrumentId, reason: str) -> None:
-        """Remove the quotes of an instrument that the venue does not trade any more; its next
-        quote brings it back.
+        """Remove the quotes of an instrument that is gone or not served any more; its next quote
+        brings it back. The reasons of the last `WITHDRAWN_MAX` are kept.
         """
         self._withdrawn[instrument] = reason
+        if len(self._withdrawn) > WITHDRAWN_MAX:
+            del self._withdrawn[next(iter(self._withdrawn))]
         for key in [each for each in self._posted if each[0] == instrument]:
             del self._posted[key]
 

@@ -1,92 +1,138 @@
-"""Serve a venue's feed: read its listing, select instruments and keep them subscribed."""
+"""Serve a venue's feed: keep the chosen instruments subscribed while listing and choice change."""
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
+import anyio
+from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
     Listing,
     Selection,
     Shard,
-    SymbolFilter,
     select_instruments,
 )
-from chimera_s1.domain.operations.backoff import Backoff
-from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.market.selection_change import SelectionChange, compare_selections
+from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.ports.symbol_choice import SymbolChoice
+
+_NAMES_SHOWN = 5
 
 _log = logging.getLogger(__name__)
+
+
+class SelectionFollower(Protocol):
+    """Everything that keeps something about each served instrument."""
+
+    def add(self, instruments: Sequence[InstrumentId]) -> None:
+        """*instruments* will be subscribed."""
+        ...
+
+    def remove(self, venue: Venue, removed: Sequence[tuple[InstrumentId, str]]) -> None:
+        """*removed* are not subscribed any more: the instruments of a venue, and why."""
+        ...
+
+
+class _Changing(Protocol):
+    @property
+    def version(self) -> int: ...
+
+    async def wait_changed(self, version: int) -> None: ...
 
 
 class ServeFeed:
     """Args:
     report_unknown_contract: Called once for each contract type that `*` does not know, with an
         instrument of that type.
-    on_selected: Called with the instruments before they are subscribed.
     """
 
     def __init__(
         self,
         feed: MarketFeed,
-        exchange: ExchangeInformation,
+        instruments: InstrumentReader,
+        choice: SymbolChoice,
         *,
-        choice: SymbolFilter,
         shard: Shard,
-        clock: Clock,
-        backoff: Backoff,
-        draw: Callable[[], float],
+        follower: SelectionFollower,
         report_unknown_contract: Callable[[str, str], None],
-        on_selected: Callable[[Sequence[InstrumentId]], None],
     ) -> None:
         self._feed = feed
-        self._exchange = exchange
+        self._instruments = instruments
         self._choice = choice
         self._shard = shard
-        self._clock = clock
-        self._backoff = backoff
-        self._draw = draw
+        self._follower = follower
         self._report_unknown_contract = report_unknown_contract
-        self._on_selected = on_selected
+        self._served: tuple[InstrumentId, ...] | None = None
         self._unlisted: tuple[str, ...] = ()
-        self._listing_error = ""
+        self._unknown_contracts: set[str] = set()
 
     @property
     def venue(self) -> Venue:
         return self._feed.venue
 
     async def run(self) -> None:
-        """Serve until cancelled; retry the listing while the venue is unavailable.
+        """Serve until cancelled.
 
         It returns only if the feed ends by itself, which the supervisor treats as a defect.
         """
-        selection = await self._select()
-        self._unlisted = tuple(map(str, selection.unlisted))
-        venue = self._feed.venue.value
-        if selection.unlisted:
-            names = ", ".join(self._unlisted)
-            _log.warning("%s: not listed by Binance and skipped; correct S1_SYMBOLS", names)
-        self._report_unknown(selection.unknown_contracts)
-        _log.info("%s: subscribing %d instruments", venue, len(selection.instruments))
-        self._on_selected(selection.instruments)
-        await self._feed.run(selection.instruments)
-        while not selection.instruments:
-            # No instrument for this shard: a worker that returns counts as dead.
-            await self._clock.sleep_ms(self._backoff.max_wait_ms)
+        changes = ChangeSignal()
+        async with anyio.create_task_group() as tasks:
+            for source in (self._instruments, self._choice):
+                tasks.start_soon(_forward, source, source.version, changes)
+            while True:
+                version = changes.version
+                self._follow(tasks)
+                await changes.next_after(version)
 
     def report(self) -> FeedReport:
         """State of the connections, and the names that the venue does not list."""
         return structs.replace(
-            self._feed.report(), unlisted=self._unlisted, listing_error=self._listing_error
+            self._feed.report(),
+            unlisted=self._unlisted,
+            listing_error=self._instruments.problem(self.venue),
         )
+
+    def _follow(self, tasks: TaskGroup) -> None:
+        listings = self._instruments.listings(self.venue)
+        if listings is None or (self._served and not listings):
+            return  # a venue without any instrument is a defect of the listing: serve what was
+        selection = select_instruments(self._choice.current(), listings, self.venue, self._shard)
+        self._report_unlisted(selection)
+        self._report_unknown(selection.unknown_contracts)
+        served, self._served = self._served, selection.instruments
+        change = compare_selections(served or (), selection, listings)
+        if change:
+            _log.info("%s: %s", self.venue.value, _summary(change))
+        self._follower.add(change.added)
+        if served is None:
+            tasks.start_soon(self._run_feed, selection.instruments, tasks)
+        elif change:
+            self._feed.select(selection.instruments)
+        self._follower.remove(self.venue, change.removed)
+
+    async def _run_feed(self, instruments: Sequence[InstrumentId], tasks: TaskGroup) -> None:
+        await self._feed.run(instruments)
+        tasks.cancel_scope.cancel()
+
+    def _report_unlisted(self, selection: Selection) -> None:
+        before, self._unlisted = self._unlisted, tuple(map(str, selection.unlisted))
+        if names := ", ".join(name for name in self._unlisted if name not in before):
+            _log.warning(
+                "%s: not listed by Binance and not served until it is; correct S1_SYMBOLS", names
+            )
 
     def _report_unknown(self, listings: Sequence[Listing]) -> None:
         by_type = {row.contract_type: str(row.instrument) for row in reversed(listings)}
         for contract_type, example in by_type.items():
+            if contract_type in self._unknown_contracts:
+                continue
+            self._unknown_contracts.add(contract_type)
             _log.warning(
                 "%s: contract type %r is unknown, so * does not serve it; name such a symbol in "
                 "S1_SYMBOLS to serve it",
@@ -95,19 +141,25 @@ class ServeFeed:
             )
             self._report_unknown_contract(contract_type, example)
 
-    async def _select(self) -> Selection:
-        venue = self._feed.venue
-        attempt = 0
-        while True:
-            try:
-                listings = await self._exchange.listings(venue)
-            except (ExchangeUnavailableError, ExchangeRefusedError) as error:
-                self._listing_error = str(error)
-                wait_ms = self._backoff.wait_ms(attempt, self._draw())
-                _log.warning(
-                    "listing of %s unavailable; retrying in %.1f s: %s", venue, wait_ms / 1e3, error
-                )
-                await self._clock.sleep_ms(wait_ms)
-                attempt += 1
-            else:
-                return select_instruments(self._choice, listings, venue, self._shard)
+
+async def _forward(source: _Changing, version: int, changes: ChangeSignal) -> None:
+    while True:
+        await source.wait_changed(version)
+        version = source.version
+        changes.notify()
+
+
+def _summary(change: SelectionChange) -> str:
+    """`subscribing NEWUSDT; unsubscribing OLDUSDT (delisted: ...)`."""
+    parts = []
+    if change.added:
+        parts.append(f"subscribing {_shown([str(each.symbol) for each in change.added])}")
+    if change.removed:
+        names = [f"{each.symbol} ({cause})" for each, cause in change.removed]
+        parts.append(f"unsubscribing {_shown(names)}")
+    return "; ".join(parts)
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,7 +1,7 @@
 """The market capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,6 +9,7 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.constant_choice import ConstantChoice
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
@@ -41,7 +42,9 @@ from chimera_s1.app.capabilities.market.publisher_wiring import (
     pending_writes,
 )
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.read_listings import ReadListings
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.capabilities.market.served_instruments import ServedInstruments
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.market.web.part import market_part
@@ -49,7 +52,6 @@ from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
-from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 
@@ -81,8 +83,22 @@ async def open_market(
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
-        on_selected = partial(_select, admission, current)
-        servers = tuple(_server(settings, base, operations, each, on_selected) for each in feeds)
+        listings = ReadListings(
+            operations.exchange, clock, settings.reconnect_policy.backoff, random.random
+        )
+        follower = ServedInstruments(admission, current, board, watches, operations.outbox.record)
+        choice = ConstantChoice(settings.symbol_filter)
+        servers = tuple(
+            ServeFeed(
+                each,
+                listings,
+                choice,
+                shard=settings.shard,
+                follower=follower,
+                report_unknown_contract=partial(_report_unknown_contract, operations),
+            )
+            for each in feeds
+        )
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
             feeds,
@@ -104,6 +120,7 @@ async def open_market(
                 Worker("publisher", publish.run),
                 *lease_workers(lease, admission, status, marks),
                 Worker("throughput", throughput.run),
+                *(Worker(f"listing.{v}", partial(listings.follow, v)) for v in settings.venues),
                 *(Worker(f"feed.{server.venue}", server.run) for server in servers),
                 *map(_liveness_worker, watches, feeds),
             ),
@@ -211,33 +228,6 @@ def _watches(
         )
         for venue in base.settings.venues
     )
-
-
-def _server(
-    settings: MarketSettings,
-    base: Foundation,
-    operations: Operations,
-    feed: MarketFeed,
-    on_selected: Callable[[Sequence[InstrumentId]], None],
-) -> ServeFeed:
-    return ServeFeed(
-        feed,
-        operations.exchange,
-        choice=settings.symbol_filter,
-        report_unknown_contract=partial(_report_unknown_contract, operations),
-        on_selected=on_selected,
-        shard=settings.shard,
-        clock=base.clock,
-        backoff=settings.reconnect_policy.backoff,
-        draw=random.random,
-    )
-
-
-def _select(
-    admission: AdmitQuotes, current: CurrentStatus, instruments: Sequence[InstrumentId]
-) -> None:
-    admission.expect(instruments)
-    current.select(instruments)
 
 
 def _report_unknown_contract(operations: Operations, contract_type: str, example: str) -> None:

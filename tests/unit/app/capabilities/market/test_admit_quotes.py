@@ -25,6 +25,7 @@ from chimera_s1.domain.ports.quote_reader import PublishedQuote
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.publisher_lease import MemoryPublisherLease
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteReader, MemoryQuoteStreams
+from tests.reachable import paths_to
 from tests.sample_quotes import quote
 
 SECOND = WindowMs(1000)
@@ -409,3 +410,33 @@ async def test_a_holder_whose_lease_cannot_be_read_goes_on_after_a_refusal(rig: 
     rig.streams.append(now(rig), EntryId(NOON + 60_000, 0))
 
     assert await one.publish(now(rig)) == ["60001-0"]
+
+
+async def test_an_instrument_that_is_added_is_read_before_its_first_quote(rig: Rig) -> None:
+    """While this instance publishes: the first quote need not wait."""
+    one = rig.instance("one")
+    await one.lease.check()
+    await one.publish(now(rig))
+    added = quote("spot/NEWUSDT", ts=rig.clock.now_ms())
+    one.admission.expect([added.instrument])
+    await one.publish()
+
+    assert one.admission.admit([added]) == [added]
+
+
+async def test_nothing_of_a_removed_instrument_is_kept(rig: Rig) -> None:
+    """Its quotes that wait are not published; when it comes back, its stream is read again."""
+    one, other = rig.instance("one"), rig.instance("other")
+    await one.lease.check()
+    await one.publish(now(rig))
+    gone = now(rig).instrument
+    for each in (one, other):
+        each.admission.expect([gone])
+        each.admission.admit([now(rig)])
+        each.admission.forget([gone])
+        assert paths_to(each.admission.ids, gone) == []
+        assert [p for p in paths_to(each.admission, gone) if "_reader" not in p] == []
+
+    one.admission.expect([gone])
+    await one.publish()
+    assert one.admission.ids.last_id(gone) == EntryId(NOON + 1000, 0)

@@ -1,18 +1,12 @@
-"""Serving a feed: from the listing of the venue to its subscriptions."""
+"""Serving a feed: from listings and choice to subscriptions, while both change."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-import pytest
 from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
-from chimera_s1.domain.errors import (
-    ChimeraError,
-    ExchangeRefusedError,
-    ExchangeUnavailableError,
-)
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
@@ -23,53 +17,59 @@ from chimera_s1.domain.market.instrument_selection import (
     parse_symbol_filter,
     shard_of,
 )
-from chimera_s1.domain.operations.backoff import Backoff
-from tests.fakes.exchange_information import MemoryExchangeInformation
-from tests.fakes.manual_clock import ManualClock
+from chimera_s1.domain.market.selection_change import DESELECTED, NOT_TRADING, UNLISTED
+from chimera_s1.domain.operations.health import Level
+from tests.fakes.instrument_reader import MemoryInstrumentReader, MemorySymbolChoice
 from tests.fakes.market_feed import ScriptedMarketFeed
 
 BTC = InstrumentId.parse("spot/BTCUSDT")
 ETH = InstrumentId.parse("spot/ETHUSDT")
+SOL = InstrumentId.parse("spot/SOLUSDT")
 PERP = InstrumentId.parse("perp/BTCUSDT")
-LISTED = [Listing(each, "USDT", trading=True) for each in (BTC, ETH, PERP)]
-BACKOFF = Backoff(base_ms=100, max_wait_ms=250, jitter_ms=10)
 
 
-class CountingExchange(MemoryExchangeInformation):
-    """Counts the requests for its listings."""
+def listed(*instruments: InstrumentId, trading: bool = True) -> list[Listing]:
+    return [Listing(each, "USDT", trading=trading) for each in instruments]
 
-    asked = 0
 
-    async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        self.asked += 1
-        return await super().listings(venue)
+class Follower:
+    """Implements `SelectionFollower`: records what it is told."""
+
+    def __init__(self) -> None:
+        self.added: list[InstrumentId] = []
+        self.removed: list[tuple[InstrumentId, str]] = []
+
+    def add(self, instruments: Sequence[InstrumentId]) -> None:
+        self.added.extend(instruments)
+
+    def remove(self, venue: Venue, removed: Sequence[tuple[InstrumentId, str]]) -> None:
+        assert all(instrument.venue is venue for instrument, _ in removed)
+        self.removed.extend(removed)
 
 
 class Bench:
-    """A feed of spot, what the venue lists, and the service between them."""
+    """A feed of spot, what the venue lists, what is chosen, and the service between them."""
 
     def __init__(
         self,
         symbols: str = "BTCUSDT",
+        listings: Sequence[Listing] = (),
+        *,
         shard: Shard = SINGLE_SHARD,
-        venue: Venue = Venue.SPOT,
-        listed: Sequence[Listing] = LISTED,
+        feed: ScriptedMarketFeed | None = None,
     ) -> None:
-        self.clock = ManualClock()
-        self.feed = ScriptedMarketFeed(venue)
-        self.exchange = CountingExchange(self.clock, listed)
+        self.feed = feed or ScriptedMarketFeed(Venue.SPOT)
+        self.instruments = MemoryInstrumentReader(*listings)
+        self.choice = MemorySymbolChoice(parse_symbol_filter(symbols, Venue))
+        self.follower = Follower()
         self.unknown_contracts: list[tuple[str, str]] = []
-        self.selected: list[InstrumentId] = []
         self.serving = ServeFeed(
             self.feed,
-            self.exchange,
-            choice=parse_symbol_filter(symbols, Venue),
+            self.instruments,
+            self.choice,
             shard=shard,
-            clock=self.clock,
-            backoff=BACKOFF,
-            draw=lambda: 0.5,
+            follower=self.follower,
             report_unknown_contract=lambda *reported: self.unknown_contracts.append(reported),
-            on_selected=self.selected.extend,
         )
 
     @asynccontextmanager
@@ -81,126 +81,148 @@ class Bench:
                 yield
                 tasks.cancel_scope.cancel()
 
+    def served(self) -> Sequence[InstrumentId] | None:
+        return self.feed.instruments
+
+    async def list(self, *listings: Listing) -> None:
+        self.instruments.put(*listings)
+        await settle()
+
+    async def choose(self, symbols: str) -> None:
+        self.choice.put(parse_symbol_filter(symbols, Venue))
+        await settle()
+
 
 async def test_selected_instruments_are_subscribed() -> None:
-    bench = Bench("BTCUSDT,ETHUSDT")
+    bench = Bench("BTCUSDT,ETHUSDT", listed(BTC, ETH, SOL, PERP))
     async with bench.running():
-        await bench.feed.subscribed.wait()
-
         assert bench.serving.venue is Venue.SPOT
-        assert bench.feed.instruments == (BTC, ETH)
-        assert bench.selected == [BTC, ETH]
+        assert bench.served() == (BTC, ETH)
+        assert bench.follower.added == [BTC, ETH]
         assert bench.serving.report() == FeedReport(2, (), 1, 1, fatal=False)
 
 
-@pytest.mark.parametrize(
-    "failure", [ExchangeUnavailableError("no route"), ExchangeRefusedError("go away")]
-)
-async def test_listing_is_retried_until_the_venue_answers(failure: ChimeraError) -> None:
-    """The listing is requested again with growing waits up to the longest."""
+async def test_nothing_is_subscribed_before_the_listing_is_known() -> None:
+    """And health says why it is not."""
     bench = Bench()
-    bench.exchange.error = failure
+    bench.instruments.fail("no route")
     async with bench.running():
-        for asked, wait_ms in enumerate((105, 205, 255, 255), start=1):
-            assert bench.serving.report().instruments is None
-            await bench.clock.advance(wait_ms - 1)
-            assert bench.feed.instruments is None
-            assert bench.exchange.asked == asked
-            await bench.clock.advance(1)
-
-        bench.exchange.error = None
-        await bench.clock.advance(255)
-        await bench.feed.subscribed.wait()
-
-        assert bench.feed.instruments == (BTC,)
-
-
-async def test_an_unknown_name_is_reported_and_the_rest_runs() -> None:
-    bench = Bench("NOSUCHUSDT,BTCUSDT,ALSONOTUSDT")
-    async with bench.running():
-        await bench.feed.subscribed.wait()
-
-        assert bench.feed.instruments == (BTC,)
         report = bench.serving.report()
-        assert report.unlisted == ("spot/ALSONOTUSDT", "spot/NOSUCHUSDT")
-        assert report.instruments == 1
+        assert (bench.served(), report.level) == (None, Level.RED)
+        assert "no route" in report.sentence
+
+        await bench.list(*listed(BTC))
+        assert bench.served() == (BTC,)
+
+
+async def test_a_listing_is_subscribed_and_a_delisting_unsubscribed() -> None:
+    """With `*`, whatever the venue lists; each follower learns it with the cause."""
+    bench = Bench("*", listed(BTC, ETH))
+    async with bench.running():
+        await bench.list(*listed(BTC, SOL), *listed(ETH, trading=False))
+        assert bench.served() == (BTC, SOL)
+        assert bench.follower.added == [BTC, ETH, SOL]
+        assert bench.follower.removed == [(ETH, NOT_TRADING)]
+
+        await bench.list(*listed(BTC))
+        assert bench.served() == (BTC,)
+        assert bench.follower.removed[1:] == [(SOL, UNLISTED)]
+
+
+async def test_a_named_symbol_is_served_whenever_it_is_listed() -> None:
+    """It is listed later, vanishes, and comes back; meanwhile health names it."""
+    bench = Bench("BTCUSDT,SOLUSDT", listed(BTC))
+    async with bench.running():
+        assert bench.serving.report().unlisted == ("spot/SOLUSDT",)
+        await bench.list(*listed(BTC, SOL))
+        assert bench.serving.report().unlisted == ()
+        await bench.list(*listed(SOL))
+        assert bench.serving.report().unlisted == ("spot/BTCUSDT",)
+        await bench.list(*listed(BTC, SOL))
+
+        assert bench.served() == (BTC, SOL)
+        assert bench.follower.added == [BTC, SOL, BTC]
+        assert bench.follower.removed == [(BTC, UNLISTED)]
+
+
+async def test_a_named_symbol_that_is_halted_is_served_on() -> None:
+    bench = Bench("BTCUSDT", listed(BTC))
+    async with bench.running():
+        await bench.list(*listed(BTC, trading=False))
+
+        assert bench.served() == (BTC,)
+        assert bench.follower.removed == []
+
+
+async def test_a_new_choice_is_followed() -> None:
+    bench = Bench("BTCUSDT,ETHUSDT", listed(BTC, ETH, SOL))
+    async with bench.running():
+        await bench.choose("ETHUSDT,SOLUSDT")
+
+        assert bench.served() == (ETH, SOL)
+        assert bench.follower.removed == [(BTC, DESELECTED)]
+
+
+async def test_a_listing_that_is_empty_removes_nothing() -> None:
+    """It is a defect of the listing: no venue stops trading everything at once."""
+    bench = Bench("*", listed(BTC, ETH))
+    async with bench.running():
+        await bench.list()
+        assert bench.served() == (BTC, ETH)
+        await bench.list(*listed(ETH))
+
+        assert bench.served() == (ETH,)
+
+
+async def test_a_listing_that_cannot_be_read_changes_nothing_but_health() -> None:
+    bench = Bench("*", listed(BTC))
+    async with bench.running():
+        bench.instruments.fail("503 from the venue")
+        await settle()
+        report = bench.serving.report()
+
+        assert bench.served() == (BTC,)
+        assert (report.level, report.instruments) == (Level.YELLOW, 1)
+        assert "listings and delistings are not followed: 503 from the venue" in report.sentence
 
 
 async def test_an_unknown_contract_type_is_reported_once() -> None:
     """With the first instrument of that type; `*` serves the others."""
-    listed = [
-        Listing(PERP, "USDT", trading=True, contract_type="P", contract=ContractKind.PERPETUAL),
-        *(
-            Listing(InstrumentId.parse(name), "USDT", trading=True, contract_type="WEEKLY")
-            for name in ("perp/BUSDT", "perp/AUSDT")
-        ),
+    usual = Listing(PERP, "USDT", trading=True, contract_type="P", contract=ContractKind.PERPETUAL)
+    odd = [
+        Listing(InstrumentId.parse(name), "USDT", trading=True, contract_type="WEEKLY")
+        for name in ("perp/BUSDT", "perp/AUSDT")
     ]
-    bench = Bench("*", venue=Venue.PERP, listed=listed)
+    bench = Bench("*", [usual, *odd], feed=ScriptedMarketFeed(Venue.PERP))
     async with bench.running():
-        await bench.feed.subscribed.wait()
+        await bench.list(*odd, usual)
 
-        assert bench.feed.instruments == (PERP,)
+        assert bench.served() == (PERP,)
         assert bench.unknown_contracts == [("WEEKLY", "perp/AUSDT")]
 
 
+async def test_a_shard_without_instruments_keeps_running() -> None:
+    """Nothing to do is not an end: it serves what comes later."""
+    other = 1 - shard_of(BTC.symbol, 2)
+    assert shard_of(ETH.symbol, 2) == other, "choose another symbol"
+    bench = Bench("*", listed(BTC), shard=Shard(other, 2))
+    async with bench.running():
+        assert bench.served() == ()
+        await bench.list(*listed(BTC, ETH))
+
+        assert bench.served() == (ETH,)
+
+
 class EndingFeed(ScriptedMarketFeed):
-    """A feed whose `run` returns on request; at once if there is nothing to subscribe."""
-
-    def __init__(self, venue: Venue) -> None:
-        super().__init__(venue)
-        self.end = anyio.Event()
-
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
         self.instruments = tuple(instruments)
-        if instruments:
-            await self.end.wait()
-
-
-def with_ending_feed(symbols: str, shard: Shard = SINGLE_SHARD) -> tuple[Bench, EndingFeed]:
-    bench = Bench(symbols, shard)
-    feed = EndingFeed(Venue.SPOT)
-    bench.serving = ServeFeed(
-        feed,
-        bench.exchange,
-        choice=parse_symbol_filter(symbols, Venue),
-        shard=shard,
-        clock=bench.clock,
-        backoff=BACKOFF,
-        draw=lambda: 0.5,
-        report_unknown_contract=lambda *_: None,
-        on_selected=bench.selected.extend,
-    )
-    return bench, feed
-
-
-async def test_shard_without_instruments_keeps_running() -> None:
-    """Nothing to do is not an end: a worker that returns would take the process down."""
-    other = 1 - shard_of(BTC.symbol, 2)
-    bench, feed = with_ending_feed("BTCUSDT", Shard(other, 2))
-    ended = anyio.Event()
-
-    async def run() -> None:
-        await bench.serving.run()
-        ended.set()
-
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            await settle()
-            for _ in range(3):
-                await bench.clock.advance(BACKOFF.max_wait_ms)
-
-            assert feed.instruments == ()
-            assert not ended.is_set()
-            tasks.cancel_scope.cancel()
 
 
 async def test_a_feed_that_ends_ends_the_worker() -> None:
     """A dead feed ends its worker, so that the supervisor sees it."""
-    bench, feed = with_ending_feed("BTCUSDT")
-    feed.end.set()
+    bench = Bench("BTCUSDT", listed(BTC), feed=EndingFeed(Venue.SPOT))
 
     with anyio.fail_after(5):
         await bench.serving.run()
 
-    assert feed.instruments == (BTC,)
+    assert bench.served() == (BTC,)
