@@ -12,27 +12,23 @@ from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import (
     futures_weight,
-    read_rate_limits,
     spot_weight,
 )
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
+from chimera_s1.adapters.binance.instruments.exchange_info import PATHS, read_exchange_info
+from chimera_s1.adapters.binance.instruments.symbol_row import decode_listing
 from chimera_s1.domain.errors import ExchangeUnavailableError
-from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
-from chimera_s1.domain.market.instrument_selection import Listing, contract_kind
-from chimera_s1.domain.operations.request_bucket import LimitSource, Priority
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.instrument_selection import Listing
+from chimera_s1.domain.operations.request_bucket import Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 
 _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
-_LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
 _DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
 
-_LISTING_CALL = {
-    Venue.SPOT: RequestCall("listings", Priority.PROBE, spot_weight(20)),
-    Venue.PERP: RequestCall("listings", Priority.PROBE, futures_weight(1)),
-}
 _CLOCK_CALL = {
     # A wait would be measured as part of the round trip.
     Venue.SPOT: RequestCall("clock", Priority.PROBE, spot_weight(1), patience_ms=0),
@@ -46,18 +42,6 @@ _DEPTH_CALL = {
 
 class _ServerTime(Struct):
     serverTime: int  # noqa: N815 (Binance's name)
-
-
-class _SymbolRow(Struct):
-    symbol: str
-    status: str
-    quoteAsset: str  # noqa: N815 (Binance's name)
-    contractType: str = ""  # noqa: N815 (Binance's name)
-
-
-class _ExchangeInfo(Struct):
-    symbols: list[msgspec.Raw]
-    rateLimits: list[msgspec.Raw] = []  # noqa: N815 (Binance's name)
 
 
 class _Depth(Struct):
@@ -94,13 +78,9 @@ class BinanceExchangeInformation:
         await self._client.__aexit__(kind, error, trace)
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        path = _LISTING_PATH[venue]
-        info = await self._client.get(
-            venue, path, (), _ExchangeInfo, call=_LISTING_CALL[venue], strict=False
-        )
-        for name, limit in read_rate_limits(venue, info.rateLimits):
-            self._budgets[venue].requests.learn(name, limit, LimitSource.EXCHANGE)
-        return tuple(self._rows.read(f"GET {path}", info.symbols, partial(_listing, venue)))
+        rows = await read_exchange_info(self._client, self._budgets, venue)
+        source, decode = f"GET {PATHS[venue]}", partial(decode_listing, venue)
+        return tuple(filter(None, self._rows.read(source, rows, decode)))
 
     async def server_time_ms(self, venue: Venue) -> int:
         path, call = _TIME_PATH[venue], _CLOCK_CALL[venue]
@@ -123,14 +103,3 @@ def _first_level(levels: list[msgspec.Raw]) -> tuple[float, float]:
     if not levels:
         return 0.0, 0.0
     return msgspec.json.decode(levels[0], type=tuple[float, float], strict=False)
-
-
-def _listing(venue: Venue, row: msgspec.Raw) -> Listing:
-    symbol = msgspec.json.decode(row, type=_SymbolRow, strict=False)
-    return Listing(
-        InstrumentId(venue, parse_symbol(symbol.symbol)),
-        symbol.quoteAsset,
-        symbol.status == "TRADING",
-        symbol.contractType,
-        contract_kind(symbol.contractType),
-    )

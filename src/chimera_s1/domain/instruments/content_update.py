@@ -47,9 +47,8 @@ def _leverage_brackets(
 ) -> LeverageBrackets | None:
     if content.spec.instrument.venue is Venue.SPOT:
         return None
-    if extras.leverage_brackets is None:
-        return content.leverage_brackets
-    return extras.leverage_brackets.get(content.spec.instrument.symbol)
+    brackets = extras.leverage_brackets or {}
+    return brackets.get(content.spec.instrument.symbol, content.leverage_brackets)
 
 
 def _funding_interval_h(content: InstrumentContent, extras: ListingExtras) -> int | None:
@@ -60,7 +59,9 @@ def _funding_interval_h(content: InstrumentContent, extras: ListingExtras) -> in
         return content.funding_interval_h
     # PERPETUAL, TRADIFI_PERPETUAL, and kinds to come; dated contracts pay none.
     default = FUNDING_INTERVAL_H if "PERPETUAL" in spec.contract_type else None
-    return extras.funding_intervals.get(spec.instrument.symbol, default)
+    interval = extras.funding_intervals.get(spec.instrument.symbol, default)
+    unusable = interval is None and spec.instrument.symbol in extras.funding_intervals
+    return content.funding_interval_h if unusable else interval
 
 
 def _delisting_date(content: InstrumentContent, extras: ListingExtras) -> int | None:

@@ -33,11 +33,13 @@ class ListingExtras(Struct, frozen=True, kw_only=True):
     """What is not in exchangeInfo. None: not read, so what is stored stays.
 
     Attributes:
-        funding_intervals: Hours; a perpetual contract that is absent settles every 8 h.
+        leverage_brackets: Those of a symbol that is absent stay as they are.
+        funding_intervals: Hours, None where the row cannot be used; a perpetual contract that is
+            absent settles every 8 h.
         delisting_dates: Of spot, epoch ms.
     """
 
     leverage_brackets: Mapping[Symbol, LeverageBrackets] | None = None
-    funding_intervals: Mapping[Symbol, int] | None = None
+    funding_intervals: Mapping[Symbol, int | None] | None = None
     delisting_dates: Mapping[InstrumentId, int] | None = None
     risk: Mapping[InstrumentId, RiskLimits] | None = None

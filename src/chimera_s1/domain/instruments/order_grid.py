@@ -40,7 +40,7 @@ class Grid(Struct, frozen=True, kw_only=True):
 
     def defect(self, value: Decimal) -> str:
         """Why *value* is not legal; empty if it is."""
-        _check_number(self.name, value)
+        check_exact(self.name, value)
         text = f"{self.name} {exact_text(value)} is"
         if value <= 0:
             return f"{text} not above 0"
@@ -70,7 +70,7 @@ class Grid(Struct, frozen=True, kw_only=True):
 
     def snap(self, value: Decimal, rounding: Rounding) -> Decimal:
         """The value on the grid next to *value*, within the bounds or not."""
-        _check_number(self.name, value)
+        check_exact(self.name, value)
         if self.step is None:
             return value
         with localcontext(prec=EXACT_PRECISION):
@@ -93,7 +93,7 @@ def _mode(rounding: Rounding) -> str:
             assert_never(rounding)
 
 
-def _check_number(name: str, value: Decimal) -> None:
+def check_exact(name: str, value: Decimal) -> None:
     """Raises:
     InvalidValueError: Not a finite decimal of a size that exact arithmetic is made for.
     """
@@ -104,4 +104,5 @@ def _check_number(name: str, value: Decimal) -> None:
         or len(value.as_tuple().digits) > _DIGITS_MAX
         or abs(value.adjusted()) > _EXPONENT_MAX
     ):
-        raise InvalidValueError(f"{name} {value} is not a number of at most {_DIGITS_MAX} digits")
+        text = str(value)[:_DIGITS_MAX]
+        raise InvalidValueError(f"{name} {text} is not a number of at most {_DIGITS_MAX} digits")

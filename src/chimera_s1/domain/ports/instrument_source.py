@@ -20,12 +20,14 @@ class InstrumentSource(Protocol):
         """Of the key's account; None without a key."""
         ...
 
-    async def funding_intervals(self) -> Mapping[Symbol, int]:
-        """Hours by perp symbol; a perp that is absent settles every 8 h."""
+    async def funding_intervals(self) -> Mapping[Symbol, int | None]:
+        """Hours by perp symbol, None where the row cannot be used; a perp that is absent settles
+        every 8 h.
+        """
         ...
 
-    async def delisting_dates(self) -> Mapping[InstrumentId, int]:
-        """When spot instruments stop trading, epoch ms; None of them without a key."""
+    async def delisting_dates(self) -> Mapping[InstrumentId, int] | None:
+        """When spot instruments stop trading, epoch ms; None without a key."""
         ...
 
     async def trading_sessions(self) -> Mapping[str, tuple[TradingSession, ...]]:

@@ -242,14 +242,14 @@ def test_a_perpetual_that_is_not_named_settles_every_8_hours() -> None:
 
 
 def test_what_was_not_read_stays() -> None:
-    """A failed read of the brackets, or a service without a key, removes nothing."""
-    extras = ListingExtras(leverage_brackets={Symbol("BTCUSDT"): BRACKETS}, funding_intervals={})
+    """After a failed read, without a key, or where a row cannot be used, nothing is removed."""
+    symbol = Symbol("BTCUSDT")
+    extras = ListingExtras(leverage_brackets={symbol: BRACKETS}, funding_intervals={symbol: 4})
     rows = after((), sync((), read(BTC_PERP), extras=extras), T0)
+    unusable = ListingExtras(leverage_brackets={}, funding_intervals={symbol: None})
 
     assert not sync(rows, read(BTC_PERP)).changes
-    (change,) = sync(rows, read(BTC_PERP), extras=ListingExtras(leverage_brackets={})).changes
-    assert change.row.content.leverage_brackets is None
-    assert change.source == "leverageBracket"
+    assert not sync(rows, read(BTC_PERP), extras=unusable).changes
 
 
 def test_a_revision_that_repeats_the_limits_is_no_change() -> None:

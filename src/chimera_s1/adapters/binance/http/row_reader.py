@@ -47,16 +47,30 @@ class RowReader:
         usable: list[_T] = []
         unusable: UnusableRow | None = None
         for row in rows:
-            try:
-                usable.append(decode(row))
-            except (msgspec.DecodeError, UnicodeDecodeError, InvalidValueError) as error:
-                unusable = UnusableRow(source, _name(row), sanitize(str(error)))
-                self._name_once(unusable)
+            decoded = self.read_row(source, row, decode)
+            if isinstance(decoded, UnusableRow):
+                unusable = decoded
+            else:
+                usable.append(decoded)
         if unusable is not None and not usable:
             raise ExchangeUnavailableError(
                 f"{source}: not one row can be used; for example {unusable.name}: {unusable.reason}"
             )
         return usable
+
+    def read_row(self, source: str, row: Raw, decode: Callable[[Raw], _T]) -> _T | UnusableRow:
+        """As `read`, for one row."""
+        try:
+            return decode(row)
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            InvalidValueError,
+        ) as error:
+            unusable = UnusableRow(source, _name(row), sanitize(str(error)))
+            self._name_once(unusable)
+            return unusable
 
     def _name_once(self, row: UnusableRow) -> None:
         if row not in self._named and len(self._named) < NAMED_MAX:
