@@ -170,11 +170,12 @@ class Simulator:
 
     def _perp_routes(self, account: Account) -> list[Route]:
         authenticator, market, clock = self._authenticator(account), self._market, self._clock
+        weight = self._config.perp_ip_weight
         return [
-            *PerpMarketRoutes(market, clock).routes(),
+            *PerpMarketRoutes(market, clock, weight).routes(),
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
-            *CoinMarketRoutes(market, clock).routes(),
+            *CoinMarketRoutes(market, clock, weight).routes(),
         ]
 
     def _authenticator(self, account: Account) -> Authenticator:

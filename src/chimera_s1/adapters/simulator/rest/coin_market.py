@@ -28,9 +28,10 @@ _CONTRACT_SIZE_DEFAULT = 10
 
 
 class CoinMarketRoutes:
-    def __init__(self, market: Market, clock: ScaledClock) -> None:
+    def __init__(self, market: Market, clock: ScaledClock, ip_weight: int) -> None:
         self._market = market
         self._clock = clock
+        self._ip_weight = ip_weight
 
     def routes(self) -> list[Route]:
         return [
@@ -50,7 +51,7 @@ class CoinMarketRoutes:
         return {
             "timezone": "UTC",
             "serverTime": self._clock.now_ms(),
-            "rateLimits": perp_rate_limits(),
+            "rateLimits": perp_rate_limits(self._ip_weight),
             "exchangeFilters": [],
             "symbols": [_contract(spec) for spec in specs if not spec.is_usd_margined],
         }

@@ -6,7 +6,7 @@ Many spot symbols say "0" in MARKET_LOT_SIZE, which means that LOT_SIZE applies.
 
 from typing import Any
 
-from chimera_s1.adapters.simulator.config import PERP_IP_WEIGHT, SPOT_IP_WEIGHT
+from chimera_s1.adapters.simulator.config import SPOT_IP_WEIGHT
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 
 _PRECISIONS = {
@@ -133,13 +133,13 @@ def _order_routing(specs: list[SymbolSpec]) -> list[dict[str, Any]]:
     ]
 
 
-def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
+def perp_exchange_info(specs: list[SymbolSpec], now_ms: int, ip_weight: int) -> dict[str, Any]:
     """Reply of `GET /fapi/v1/exchangeInfo`."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
         "futuresType": "U_MARGINED",
-        "rateLimits": perp_rate_limits(),
+        "rateLimits": perp_rate_limits(ip_weight),
         "exchangeFilters": [],
         "assets": [
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
@@ -149,9 +149,10 @@ def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
     }
 
 
-def perp_rate_limits() -> list[dict[str, Any]]:
+def perp_rate_limits(ip_weight: int) -> list[dict[str, Any]]:
+    """Of USD-M and COIN-M together; the limit of funding requests is not listed."""
     return [
-        _limit("REQUEST_WEIGHT", "MINUTE", 1, PERP_IP_WEIGHT),
+        _limit("REQUEST_WEIGHT", "MINUTE", 1, ip_weight),
         _limit("ORDERS", "MINUTE", 1, 1200),
         _limit("ORDERS", "SECOND", 10, 300),
     ]

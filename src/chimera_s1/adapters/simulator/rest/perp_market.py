@@ -25,9 +25,10 @@ _DEPTH_WEIGHT_MAX = 20
 
 
 class PerpMarketRoutes:
-    def __init__(self, market: Market, clock: ScaledClock) -> None:
+    def __init__(self, market: Market, clock: ScaledClock, ip_weight: int) -> None:
         self._market = market
         self._clock = clock
+        self._ip_weight = ip_weight
 
     def routes(self) -> list[Route]:
         return [
@@ -51,7 +52,7 @@ class PerpMarketRoutes:
     async def _exchange_info(self, _: web.Request) -> object:
         specs = [market.spec for market in self._market.listed(Venue.PERP)]
         usd_margined = [spec for spec in specs if spec.is_usd_margined]
-        return perp_exchange_info(usd_margined, self._clock.now_ms())
+        return perp_exchange_info(usd_margined, self._clock.now_ms(), self._ip_weight)
 
     async def _depth(self, request: web.Request) -> object:
         market = required_symbol(request, self._market, Venue.PERP)
@@ -79,13 +80,22 @@ class PerpMarketRoutes:
         return self._one_or_all(request, lambda market: day_row(market, now_ms))
 
     async def _premium_index(self, request: web.Request) -> object:
-        return self._one_or_all(request, self._premium)
+        """Without `symbol` also the contracts that do not trade."""
+        markets = self._market.listed(Venue.PERP)
+        return self._one_or_all(request, self._premium, markets)
 
-    def _one_or_all(self, request: web.Request, describe: Callable[[SymbolMarket], Row]) -> object:
+    def _one_or_all(
+        self,
+        request: web.Request,
+        describe: Callable[[SymbolMarket], Row],
+        markets: list[SymbolMarket] | None = None,
+    ) -> object:
+        """The symbol that is named, or all *markets*, by default those that trade."""
         if "symbol" in request.query:
             return describe(required_symbol(request, self._market, Venue.PERP))
-        trading = self._market.trading(Venue.PERP)
-        return [describe(market) for market in trading if market.spec.is_usd_margined]
+        if markets is None:
+            markets = self._market.trading(Venue.PERP)
+        return [describe(market) for market in markets if market.spec.is_usd_margined]
 
     def _book_row(self, market: SymbolMarket) -> Row:
         times = {"time": self._clock.now_ms(), "lastUpdateId": market.update_id}
