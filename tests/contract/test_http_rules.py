@@ -32,6 +32,7 @@ VALUES = {
     "path": "openapi.json",
     "job_name": "clock.spot",
 }
+WITHOUT_BODY = {"/xchg/jobs/clock.spot/run"}
 BODY = {"from": "SPOT", "to": "FUT", "amount_usdt": 10, "transfer_id": "one"}
 
 
@@ -157,13 +158,29 @@ async def test_head_is_refused_where_there_is_no_get(client: httpx2.AsyncClient)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity, br", "GZIP", "what"])
-@pytest.mark.parametrize("path", paths("POST"))
+@pytest.mark.parametrize("path", [path for path in paths("POST") if path not in WITHOUT_BODY])
 async def test_encoded_body_is_refused(client: httpx2.AsyncClient, path: str, coding: str) -> None:
     reply = await client.post(path, json=BODY, headers={"Content-Encoding": coding})
 
     assert (reply.status_code, reply.json()["code"]) == (415, "request.content_encoding")
     assert reply.headers["accept-encoding"] == "identity"
     assert reply.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", WITHOUT_BODY)
+async def test_a_body_that_is_not_read_is_refused(client: httpx2.AsyncClient, path: str) -> None:
+    """Also one of unknown length."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    replies = [await client.post(path, json={}), await client.post(path, content=parts())]
+
+    assert [(each.status_code, each.json()["code"]) for each in replies] == [
+        (400, "request.invalid")
+    ] * 2
+    assert replies[0].json()["detail"].startswith("this route takes no body")
+    assert (await client.post(path)).status_code == 202
 
 
 async def test_identity_is_not_an_encoding(client: httpx2.AsyncClient) -> None:

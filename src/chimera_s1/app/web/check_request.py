@@ -1,6 +1,7 @@
 """Checks of every request that do not depend on its route: query parameters and body encoding."""
 
 from collections import Counter
+from http import HTTPMethod
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -20,13 +21,21 @@ async def check_request(
     """Litestar's guard, after the one for access: strangers do not learn the parameters.
 
     Raises:
-        RequestInvalidError: A query parameter is unknown, or a single one is repeated.
+        RequestInvalidError: A query parameter is unknown, or a single one is repeated; or there is
+            a body that the route does not read.
         ContentCodingError: The body is encoded.
     """
     if connection.scope["query_string"] and not is_options(handler):
         _check_query(connection, handler)
     if takes_body(handler):
         _check_coding(connection.headers.getall("content-encoding", []))
+    elif connection.scope["method"] == HTTPMethod.POST and _has_body(connection):
+        raise RequestInvalidError("this route takes no body; send the request without one")
+
+
+def _has_body(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    length = connection.headers.get("content-length", "0")
+    return length != "0" or "transfer-encoding" in connection.headers
 
 
 def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -20,7 +20,7 @@ from chimera_s1.app.capabilities.operations.web.problems import (
     JOB_UNKNOWN,
 )
 from chimera_s1.app.capability import JOB_NAME
-from chimera_s1.app.web.problem_kinds import ACCESS_DISABLED, STORE_UNAVAILABLE
+from chimera_s1.app.web.problem_kinds import ACCESS_DISABLED, REQUEST_INVALID, STORE_UNAVAILABLE
 from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.access.scopes import Scope
@@ -59,6 +59,7 @@ class JobController(Controller):
         summary="Run a job now",
         response_description="Requested; the job as it was before the run",
         responses={
+            400: problem_spec(REQUEST_INVALID),
             404: problem_spec(JOB_UNKNOWN),
             409: problem_spec(JOB_RUNNING, JOB_ELSEWHERE),
             503: problem_spec(STORE_UNAVAILABLE, ACCESS_DISABLED),
