@@ -81,6 +81,7 @@ def test_every_setting_can_be_given() -> None:
     assert settings.redis_tls_key_file == Path("/etc/s1/s1.key")
     assert not settings.redis_tls_check_hostname
     assert settings.redis_writer is RedisWriter.OFFICIAL
+    assert settings.kill_switch_interval_ms == 5_000
     assert settings.reconnect_policy == ReconnectPolicy(Backoff(100, 200, 0), 3, 1000)
     assert settings.api_tokens_file == Path("/etc/s1/tokens.json")
     assert settings.rate_limit == RateLimit(per_s=5, burst=10)
