@@ -27,7 +27,7 @@ SCHEDULE = (
         (600, False),
     ],
 )
-def test_only_what_the_schedule_says_is_off_session(now: int, off: bool) -> None:  # noqa: FBT001 (a row)
+def test_only_what_the_schedule_says_is_off_session(now: int, off: bool) -> None:
     """New kinds of session trade; so does a time that is not covered, or covered twice."""
     assert is_off_session(SCHEDULE, now) == off
 
