@@ -169,9 +169,10 @@ def simulated(ready: Mapping[str, str], symbols: str = "BTCUSDT,ETHUSDT") -> dic
     urls = {
         f"S1_BINANCE_{name.upper()}": url
         for name, url in ready.items()
-        if name.endswith("_url") and name != "control_url"
+        if name.endswith("_url") and name not in {"control_url", "s10_url"}
     }
-    return {"S1_BINANCE_ENV": "simulator", "S1_SYMBOLS": symbols, **urls}
+    s10 = {"S1_S10_URL": ready["s10_url"]} if "s10_url" in ready else {}
+    return {"S1_BINANCE_ENV": "simulator", "S1_SYMBOLS": symbols, **s10, **urls}
 
 
 class StreamReader:

@@ -66,7 +66,7 @@ def demo(directory: Path) -> Iterator[ChimeraProcess]:
 
 def test_demo_env_has_the_printed_addresses(demo: ChimeraProcess, directory: Path) -> None:
     lines = parse_env_lines((directory / "demo.env").read_text())
-    assert list(lines) == ["S1_URL", "S1_TOKEN", "S1_REDIS_ADDRESSES", "SIM_URL"]
+    assert list(lines) == ["S1_URL", "S1_TOKEN", "S1_REDIS_ADDRESSES", "SIM_URL", "S10_URL"]
     assert lines["S1_URL"] == demo.ready["url"]
     assert lines["S1_REDIS_ADDRESSES"] == ",".join(demo.ready["redis_addresses"])
     assert lines["SIM_URL"] == demo.ready["sim_url"]
@@ -101,6 +101,16 @@ def test_the_service_is_ready_and_the_simulator_serves_it(demo: ChimeraProcess) 
     with urllib.request.urlopen(f"{demo.ready['sim_url']}/sim/status") as reply:
         status = json.load(reply)
     assert all(venue["connections"] == 1 for venue in status["venues"].values())
+
+
+def test_the_demos_s10_is_followed(demo: ChimeraProcess) -> None:
+    """It announces its revision in the demo's Redis, and the thresholds of it are in force."""
+    with urllib.request.urlopen(f"{demo.ready['s10_url']}/active") as reply:
+        assert json.load(reply)["rev"] == 1
+    with urllib.request.urlopen(f"{demo.ready['sim_url']}/sim/s10") as reply:
+        assert json.load(reply)["announced"] == 1
+    with urllib.request.urlopen(f"{demo.ready['url']}/metrics") as reply:
+        assert "\ns1_config_rev 1.0\n" in reply.read().decode()
 
 
 async def test_quotes_arrive_on_their_streams(demo: ChimeraProcess) -> None:

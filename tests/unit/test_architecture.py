@@ -38,7 +38,7 @@ CONFINED = {
         "app.capabilities.treasury.settings",
     },
     "pydantic_settings": {"app.settings"},
-    "redis": {"adapters.redis"},
+    "redis": {"adapters.redis", "adapters.simulator.s10"},
     "requests": {"adapters.arango"},
     "sqlite3": {"adapters.sqlite"},
     "rich": {"app.cli"},

@@ -21,12 +21,15 @@ SERVICE_FILE = "service.env"
 
 
 class DemoState(Struct, frozen=True):
-    """The addresses in `demo.env`; *token* has all scopes, *sim_url* is the control plane."""
+    """The addresses in `demo.env`; *token* has all scopes, *sim_url* is the control plane,
+    *s10_url* its S10.
+    """
 
     url: str
     token: str
     redis_addresses: tuple[RedisAddress, ...]
     sim_url: str
+    s10_url: str = ""
 
     def __repr__(self) -> str:
         return f"DemoState(url={self.url!r}, token=***)"
@@ -52,6 +55,7 @@ def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, s
         "S1_TOKEN": state.token,
         "S1_REDIS_ADDRESSES": ",".join(map(str, state.redis_addresses)),
         "SIM_URL": state.sim_url,
+        "S10_URL": state.s10_url,
     }
     _write(demo_file(state_dir), lines)
 
@@ -100,6 +104,7 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
             token=values["S1_TOKEN"],
             redis_addresses=parse_addresses(values["S1_REDIS_ADDRESSES"]),
             sim_url=values["SIM_URL"],
+            s10_url=values.get("S10_URL", ""),
         )
     except KeyError as error:
         raise ConfigurationError(f"{path} has no line {error.args[0]}=; remove the file") from error

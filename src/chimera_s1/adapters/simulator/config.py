@@ -45,6 +45,19 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
     journal: Path | None = None
 
 
+class S10Config(Struct, frozen=True, kw_only=True):
+    """A stand-in for S10.
+
+    Attributes:
+        port: 0 means any free port.
+        redis: Cluster to announce revisions in, `host:port,host:port`; empty announces none until
+            `POST /sim/s10/redis`.
+    """
+
+    port: int = 0
+    redis: str = ""
+
+
 class SimulatorConfig(Struct, frozen=True, kw_only=True):
     """Options of one simulator.
 
@@ -63,6 +76,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         sapi_ip_weight: Weight per minute and IP address under `/sapi`.
         sapi_uid_weight: Weight per minute of the account under `/sapi`; a transfer uses 300.
         perp_ip_weight: Weight per minute and IP address of the futures; an income query uses 30.
+        s10: None runs no S10.
     """
 
     host: str = LOOPBACK
@@ -83,13 +97,15 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     sapi_ip_weight: int = 12_000
     sapi_uid_weight: int = 180_000
     perp_ip_weight: int = PERP_IP_WEIGHT
+    s10: S10Config | None = None
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):
-    """Base URLs, without a path and without a trailing slash."""
+    """Base URLs, without a path and without a trailing slash; *s10_url* is empty without S10."""
 
     spot_rest_url: str
     spot_ws_url: str
     perp_rest_url: str
     perp_ws_url: str
     control_url: str
+    s10_url: str = ""

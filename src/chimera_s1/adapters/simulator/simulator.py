@@ -21,6 +21,7 @@ from chimera_s1.adapters.simulator.config import (
 )
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
+from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
@@ -42,6 +43,12 @@ from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
 from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
 from chimera_s1.adapters.simulator.rest.weight_limit import WeightLimit
+from chimera_s1.adapters.simulator.s10.announcer import RevisionAnnouncer
+from chimera_s1.adapters.simulator.s10.published_configuration import (
+    PublishedConfiguration,
+    first_rows,
+)
+from chimera_s1.adapters.simulator.s10.stand_in import s10_application
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
 from chimera_s1.adapters.simulator.streams.playback import Playback, PlayedFile, symbols_in
@@ -134,8 +141,10 @@ class Simulator:
         account = Account(_balances(config), self._clock, self._movement_writer(stack))
         spot_rest = self._rest(Venue.SPOT, self._spot_routes(account), SPOT_IP_WEIGHT)
         perp_rest = self._rest(Venue.PERP, self._perp_routes(account), config.perp_ip_weight)
-        control = self._control_plane(account)
+        s10, s10_url = await self._open_s10(stack)
+        control = self._control_plane(account, s10)
         return SimulatorAddresses(
+            s10_url=s10_url,
             spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),
             spot_ws_url=await self._open_ws(stack, Venue.SPOT, config.spot_ws_port),
             perp_rest_url=await _open_http(stack, perp_rest, host, config.perp_rest_port),
@@ -143,7 +152,22 @@ class Simulator:
             control_url=await _open_http(stack, control, LOOPBACK, config.control_port),
         )
 
-    def _control_plane(self, account: Account) -> web.Application:
+    async def _open_s10(self, stack: AsyncExitStack) -> tuple[S10Control | None, str]:
+        """The stand-in's control and URL; None and empty where it is not wanted."""
+        config = self._config.s10
+        if config is None:
+            return None, ""
+        specs = (each.spec for venue in Venue for each in self._market.listed(venue))
+        published, announcer = PublishedConfiguration(first_rows(specs)), RevisionAnnouncer()
+        stack.push_async_callback(announcer.close)
+        if config.redis:
+            await announcer.connect(config.redis)
+            await announcer.announce(published.document["rev"], self._clock.local_ms())
+        application = s10_application(published, self._faults, self._clock)
+        url = await _open_http(stack, application, self._config.host, config.port)
+        return S10Control(published, announcer, self._clock), url
+
+    def _control_plane(self, account: Account, s10: S10Control | None) -> web.Application:
         return ControlPlane(
             tuple(self._hubs.values()),
             self._updater,
@@ -151,6 +175,7 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
+            s10=s10,
             not_simulated=self._not_simulated,
         ).application()
 

@@ -21,16 +21,18 @@ STATE = DemoState(
     token="a-token",
     redis_addresses=(RedisAddress("127.0.0.1", 7000),),
     sim_url="http://127.0.0.1:9000",
+    s10_url="http://127.0.0.1:9001",
 )
 
 
-def test_demo_env_has_the_four_lines_that_scripts_rely_on(tmp_path: Path) -> None:
+def test_demo_env_has_the_five_lines_that_scripts_rely_on(tmp_path: Path) -> None:
     write_demo_state(tmp_path, STATE, {})
     assert demo_file(tmp_path).read_text() == (
         "S1_URL=http://127.0.0.1:8080\n"
         "S1_TOKEN=a-token\n"
         "S1_REDIS_ADDRESSES=127.0.0.1:7000\n"
         "SIM_URL=http://127.0.0.1:9000\n"
+        "S10_URL=http://127.0.0.1:9001\n"
     )
 
 

@@ -24,6 +24,7 @@ from chimera_s1.adapters.simulator.control.requests import (
     RateRequest,
     decode,
 )
+from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.control.views import (
     books_view,
     clock_view,
@@ -55,6 +56,7 @@ class ControlPlane:
         player: ScenarioPlayer,
         *,
         account: AccountControl,
+        s10: S10Control | None,
         not_simulated: NotSimulated,
     ) -> None:
         self._hubs = {hub.venue.value: hub for hub in hubs}
@@ -63,12 +65,15 @@ class ControlPlane:
         self._faults = faults
         self._player = player
         self._account = account
+        self._s10 = s10
         self._not_simulated = not_simulated
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
         application.add_routes(ListingControl(self._hubs).routes())
+        if self._s10 is not None:
+            application.add_routes(self._s10.routes())
         application.add_routes(
             [
                 web.get("/sim/status", self._status),

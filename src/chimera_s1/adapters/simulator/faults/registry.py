@@ -129,9 +129,11 @@ class FaultRegistry:
         fault.count(self._wall_ms())
         return fault.action
 
-    def take_request_fault(self, venue: Venue, method: str, path: str) -> FaultAction | None:
-        """The action for one request, counted as fired."""
-        targets: tuple[Target, ...] = (RequestTarget(method, path), VenueRequestsTarget(venue))
+    def take_request_fault(self, venue: Venue | None, method: str, path: str) -> FaultAction | None:
+        """The action for one request, counted as fired; *venue* is None for one to S10."""
+        targets: tuple[Target, ...] = (RequestTarget(method, path),)
+        if venue is not None:
+            targets = (*targets, VenueRequestsTarget(venue))
         live = self.live_faults(REQUEST_FAULTS | LISTING_FAULTS)
         matching = (f for f in live if f.target in targets)
         return next((self.fire(fault) for fault in matching), None)

@@ -66,6 +66,7 @@ class _SimulatorAddresses(Struct):
     perp_rest_url: str
     perp_ws_url: str
     control_url: str
+    s10_url: str
     api_key: str
     api_secret: str
 
@@ -139,7 +140,7 @@ async def _run_children(
 ) -> None:
     progress("starting the simulator")
     simulator = await children.enter_async_context(
-        ChildProcess(("simulate", "--json", *plan.simulate), plan.environ, plan.state_dir)
+        ChildProcess(("simulate", "--json", "--s10", *plan.simulate), plan.environ, plan.state_dir)
     )
     simulated = msgspec.json.decode(await simulator.first_line(), type=_SimulatorAddresses)
     progress("starting the service and its Redis")
@@ -161,7 +162,9 @@ async def _run_children(
             token=token,
             redis_addresses=parse_addresses(where["S1_REDIS_ADDRESSES"]),
             sim_url=simulated.control_url,
+            s10_url=simulated.s10_url,
         )
+        await _announce_in(where["S1_REDIS_ADDRESSES"], simulated.control_url)
         children.callback(remove_demo_state, plan.state_dir)
         write_demo_state(plan.state_dir, state, given_variables(environ))
         ready(state)
@@ -180,6 +183,7 @@ def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str
         "S1_BINANCE_PERP_WS_URL": simulated.perp_ws_url,
         "S1_BINANCE_KEY": simulated.api_key,
         "S1_BINANCE_SECRET": simulated.api_secret,
+        "S1_S10_URL": simulated.s10_url,
         "S1_HTTP_HOST": HOST,
         "S1_HTTP_PORT": str(plan.http_port),
         "S1_API_TOKENS_FILE": str(tokens_file(plan.state_dir)),
@@ -217,6 +221,18 @@ async def _wait_until_ready(
         f"the service was not ready after {START_TIMEOUT_S:.0f} s, waiting for {waits}; "
         f"see {service.log}{service.last_lines()}"
     )
+
+
+async def _announce_in(redis_addresses: str, control_url: str) -> None:
+    """S10 announces its revisions in the Redis of the service, which starts after it."""
+    body = msgspec.json.encode({"addresses": redis_addresses})
+    async with HttpSession(control_url, timeout_s=REPLY_TIMEOUT_S) as simulator:
+        try:
+            reply = await simulator.send("POST", "/sim/s10/redis", body)
+        except NoReplyError as error:
+            raise ChildEndedError(f"S10 has no address of Redis: {error}") from error
+    if reply.status != HTTPStatus.OK:
+        raise ChildEndedError(f"S10 refuses the address of Redis: {reply.body!r}")
 
 
 def _service_file(state_dir: Path) -> dict[str, str] | None:

@@ -64,6 +64,7 @@ def _json(plan: DemoPlan, state: DemoState) -> str:
         "url": state.url,
         "redis_addresses": list(map(str, state.redis_addresses)),
         "sim_url": state.sim_url,
+        "s10_url": state.s10_url,
         "demo_env": str(demo_file(plan.state_dir)),
     }
     return msgspec.json.encode(shown).decode()
@@ -81,6 +82,7 @@ The demo is running.
   metrics        {state.url}/metrics
   Redis Cluster  {", ".join(map(str, state.redis_addresses))}
   simulator      {state.sim_url}/sim/status
+  S10            {state.s10_url}/active
   logs           {plan.state_dir}/serve.log
                  {plan.state_dir}/simulate.log
 

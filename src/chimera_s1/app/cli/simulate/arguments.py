@@ -5,8 +5,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from chimera_s1.adapters.regular_file import SMALL_FILE_BYTES_MAX, read_regular
-from chimera_s1.adapters.simulator.config import ApiKey
+from chimera_s1.adapters.simulator.config import ApiKey, S10Config
 from chimera_s1.adapters.simulator.faults.scenario import Scenario, parse_scenario
+from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 
 _USDT_MAX = 10**15
@@ -74,3 +75,21 @@ def read_key(key: str, secret: str) -> ApiKey:
     if not secret:
         raise ConfigurationError("--api-secret is empty; write the secret of --api-key")
     return ApiKey(key, secret)
+
+
+def read_s10(*, wanted: bool, port: int, redis: str) -> S10Config | None:
+    """`--s10`, `--s10-port` and `--s10-redis`.
+
+    Raises:
+        ConfigurationError: A port or Redis without `--s10`, or addresses that are not host:port.
+    """
+    if not wanted:
+        if port or redis:
+            raise ConfigurationError("--s10-port and --s10-redis need --s10")
+        return None
+    if redis:
+        try:
+            parse_nodes(redis)
+        except InvalidValueError as error:
+            raise ConfigurationError(f"--s10-redis: {error}") from error
+    return S10Config(port=port, redis=redis)

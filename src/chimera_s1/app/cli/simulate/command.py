@@ -17,6 +17,7 @@ from chimera_s1.adapters.simulator.config import (
 )
 from chimera_s1.app.cli.simulate.arguments import (
     read_key,
+    read_s10,
     read_scenario,
     read_symbols,
     read_usdt,
@@ -90,6 +91,19 @@ ScenarioOption = Annotated[
 ]
 
 
+S10Option = Annotated[
+    bool, typer.Option("--s10", help="Also run a stand-in for S10, which serves GET /active.")
+]
+
+S10RedisOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Redis Cluster in which the stand-in announces its revisions, comma separated.",
+    ),
+]
+
+
 def simulate(  # noqa: PLR0917  # typer passes options by name
     host: Annotated[
         str, typer.Option(help="Address to listen on. The control plane is always on loopback.")
@@ -114,6 +128,9 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     api_key: KeyOption = DEMO_KEY.key,
     api_secret: SecretOption = DEMO_KEY.secret,
     books: BooksOption = None,
+    s10: S10Option = False,
+    s10_port: PortOption = 0,
+    s10_redis: S10RedisOption = "",
     env_file: Annotated[
         Path | None,
         typer.Option(
@@ -156,6 +173,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
             fut_usdt=read_usdt("--fut-usdt", fut_usdt),
             journal=books,
         ),
+        s10=read_s10(wanted=s10, port=s10_port, redis=s10_redis),
     )
     anyio.run(
         run_simulator, config, Announcement(json, env_file), backend_options={"use_uvloop": True}

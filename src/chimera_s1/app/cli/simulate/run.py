@@ -27,6 +27,7 @@ _LABELS = {
     "perp_rest_url": "futures REST",
     "perp_ws_url": "futures streams",
     "control_url": "control plane",
+    "s10_url": "S10",
 }
 
 
@@ -74,6 +75,7 @@ def _env_file(path: Path | None, addresses: SimulatorAddresses, api_key: ApiKey)
         "S1_BINANCE_KEY": api_key.key,
         "S1_BINANCE_SECRET": api_key.secret,
         "SIM_URL": addresses.control_url,
+        **({"S1_S10_URL": addresses.s10_url} if addresses.s10_url else {}),
     }
     text = "".join(f"{name}={value}\n" for name, value in lines.items())
     try:
@@ -93,11 +95,12 @@ def _announce(addresses: SimulatorAddresses, api_key: ApiKey, *, as_json: bool) 
     # Only the public demo secret is shown.
     secret = api_key.secret if api_key == DEMO_KEY else "***"
     if as_json:
-        ready = msgspec.structs.asdict(addresses)
+        ready = {name: url for name, url in msgspec.structs.asdict(addresses).items() if url}
         line = msgspec.json.encode({**ready, "api_key": api_key.key, "api_secret": secret})
         sys.stdout.write(line.decode() + "\n")
     else:
         for field, label in _LABELS.items():
-            sys.stdout.write(f"{label:<16} {getattr(addresses, field)}\n")
+            if url := getattr(addresses, field):
+                sys.stdout.write(f"{label:<16} {url}\n")
         sys.stdout.write(f"{'API key':<16} {api_key.key}\n{'API secret':<16} {secret}\n")
     sys.stdout.flush()
