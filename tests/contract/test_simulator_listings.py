@@ -33,8 +33,16 @@ async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
 
 
 async def listed(sim: SimulatorClient, of: str) -> dict[str, Any]:
-    _, reply, _ = await sim.rest("spot" if of == "spot" else "perp", LISTINGS[of])
+    reply = await listing(sim, of)
     return {row["symbol"]: row for row in reply["symbols"]}
+
+
+async def listing(sim: SimulatorClient, of: str) -> dict[str, Any]:
+    """The reply of exchangeInfo; without the long permission sets of spot."""
+    venue = "spot" if of == "spot" else "perp"
+    status, reply, _ = await sim.rest(venue, LISTINGS[of] + "?showPermissionSets=false")
+    assert (status, type(reply)) == (200, dict)
+    return dict(reply)
 
 
 async def event_of(wire: StreamConnection, symbol: str) -> dict[str, Any]:
@@ -180,7 +188,7 @@ async def test_a_listing_fault_changes_one_reply(sim: SimulatorClient, of: str) 
     whole = await listed(sim, of)
     for variant in ("empty", "half", "settling", "mangled", "huge"):
         await sim.arm(f"GET {path}", f"listing:{variant}")
-    replies = [(await sim.rest(of, path))[1] for _ in range(5)]
+    replies = [await listing(sim, of) for _ in range(5)]
     empty, half, settling, mangled, huge = (reply["symbols"] for reply in replies)
 
     assert empty == []
@@ -236,7 +244,7 @@ async def test_the_whole_market_has_all_kinds_of_symbols(sim: SimulatorClient) -
     """About as many of each as Binance; all listed rows of a TradFi market and unknown words."""
     status, added = await sim.control("POST", "/sim/listings/whole-market")
     perps = await listed(sim, "perp")
-    _, reply, _ = await sim.rest("spot", LISTINGS["spot"] + "?showPermissionSets=false")
+    reply = await listing(sim, "spot")
     spot = {row["symbol"]: row for row in reply["symbols"]}
     kinds = Counter(row["status"] for row in perps.values())
 
