@@ -1,7 +1,6 @@
 """Checks of every request that do not depend on its route: query parameters and body encoding."""
 
 from collections import Counter
-from http import HTTPMethod
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -9,7 +8,7 @@ from litestar.handlers import BaseRouteHandler
 
 from chimera_s1.app.near_name import near_name
 from chimera_s1.app.web.json_object import ContentCodingError, RequestInvalidError
-from chimera_s1.app.web.parameters import is_options, query_parameters, takes_body
+from chimera_s1.app.web.parameters import is_options, is_post, query_parameters, takes_body
 from chimera_s1.domain.printable import escape_unprintable
 
 _NAME_CHARACTERS_MAX = 40
@@ -29,7 +28,7 @@ async def check_request(
         _check_query(connection, handler)
     if takes_body(handler):
         _check_coding(connection.headers.getall("content-encoding", []))
-    elif connection.scope["method"] == HTTPMethod.POST and _has_body(connection):
+    elif is_post(handler) and _has_body(connection):
         raise RequestInvalidError("this route takes no body; send the request without one")
 
 

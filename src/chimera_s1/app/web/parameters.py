@@ -23,6 +23,10 @@ def is_options(handler: BaseRouteHandler) -> bool:
     return isinstance(handler, HTTPRouteHandler) and handler.http_methods == {HttpMethod.OPTIONS}
 
 
+def is_post(handler: BaseRouteHandler) -> bool:
+    return isinstance(handler, HTTPRouteHandler) and HttpMethod.POST in handler.http_methods
+
+
 def takes_body(handler: BaseRouteHandler) -> bool:
     return bool(handler.parsed_fn_signature.parameters.keys() & _BODY_PARAMETERS)
 
