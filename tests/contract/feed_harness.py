@@ -100,8 +100,9 @@ async def feed_harness(
     clock: Clock = CLOCK,
     draw: Callable[[], float] = random.random,
     gate: DialGate | None = None,
+    run: bool = True,
 ) -> AsyncIterator[FeedHarness]:
-    """A running feed of *symbols* with window 0; it waits by *clock*."""
+    """A feed of *symbols* with window 0; it waits by *clock*, and runs if *run*."""
     event_sender, events = anyio.create_memory_object_stream[FeedEvent](10_000)
     default_plan = FeedPlan(
         venue,
@@ -124,14 +125,15 @@ async def feed_harness(
     instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
     running, ended = anyio.CancelScope(), anyio.Event()
 
-    async def run() -> None:
+    async def run_feed() -> None:
         with running:
-            await feed.run(instruments)
+            if run:
+                await feed.run(instruments)
         ended.set()
 
     async with httpx2.AsyncClient(base_url=addresses.control_url, trust_env=False) as control:
         tasks.start_soon(pacer.run)
-        tasks.start_soon(run)
+        tasks.start_soon(run_feed)
         with event_sender, events:
             yield FeedHarness(feed, events, control)
             # The events of the end are received, too.

@@ -64,3 +64,11 @@ def market_stream_url(venue: Venue, ws_url: str) -> str:
             return f"{ws_url}/public/stream"
         case _:
             assert_never(venue)
+
+
+LISTING_STREAM = "!contractInfo"
+
+
+def listing_stream_url(ws_url: str) -> str:
+    """The URL of `LISTING_STREAM`; of the futures' paths only `/market` delivers it."""
+    return f"{ws_url}/market/stream"

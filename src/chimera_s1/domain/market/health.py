@@ -113,7 +113,7 @@ class ListingNewsReport(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        return Level.GREEN if self.connected and not self.unusable else Level.YELLOW
+        return Level.GREEN if self.connected else Level.YELLOW
 
     @property
     def grace_ms(self) -> float:
@@ -127,9 +127,7 @@ class ListingNewsReport(Struct, frozen=True):
                 "at its interval; check the network and the exchange's status page"
             )
         heard = f"connected; {count(self.notices, 'notice')} since the start"
-        if not self.unusable:
-            return heard
-        return f"{heard}, and {self.unusable} that could not be read: see exchange.row_unusable"
+        return f"{heard}, and {self.unusable} that could not be read" if self.unusable else heard
 
 
 class StreamStoreReport(Struct, frozen=True):

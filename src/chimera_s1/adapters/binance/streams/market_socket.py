@@ -98,6 +98,9 @@ class SocketPlan(Struct, frozen=True):
     streams: Names to subscribe at first, 1 to 1024.
 
     egress: How its connections get to the exchange.
+
+    ready_when_acknowledged: Its streams may be silent for days: an acknowledged request shows that
+        it works.
     """
 
     name: str
@@ -105,6 +108,7 @@ class SocketPlan(Struct, frozen=True):
     url: str
     streams: tuple[str, ...]
     egress: Egress = DIRECT
+    ready_when_acknowledged: bool = False
 
 
 class MarketSocket(WSListener):
@@ -293,9 +297,12 @@ class MarketSocket(WSListener):
         if not self._sink(payload, self._now_ms):
             self._handle_control(transport, payload)
         elif not self._has_delivered:
-            self._has_delivered = True
-            self._first_data.set()
-            self._on_data()
+            self._set_ready()
+
+    def _set_ready(self) -> None:
+        self._has_delivered = True
+        self._first_data.set()
+        self._on_data()
 
     def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> bytes | None:
         """The message that *frame* completes, if any."""
@@ -330,6 +337,8 @@ class MarketSocket(WSListener):
         match decode_control_message(payload):
             case RequestAcknowledged(id=number):
                 self._requests.acknowledge(number)
+                if self._plan.ready_when_acknowledged and not self._has_delivered:
+                    self._set_ready()
             case RequestRefused() as refused:
                 self._on_refusal(transport, refused)
             case ShutdownAnnounced():

@@ -3,13 +3,11 @@
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
-from chimera_s1.app.capabilities.market.constant_choice import ConstantChoice
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
@@ -42,8 +40,7 @@ from chimera_s1.app.capabilities.market.publisher_wiring import (
     pending_writes,
 )
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
-from chimera_s1.app.capabilities.market.read_listings import ReadListings
-from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.capabilities.market.selection_wiring import FollowedSelection, make_selection
 from chimera_s1.app.capabilities.market.served_instruments import ServedInstruments
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
@@ -83,22 +80,8 @@ async def open_market(
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
-        listings = ReadListings(
-            operations.exchange, clock, settings.reconnect_policy.backoff, random.random
-        )
         follower = ServedInstruments(admission, current, board, watches, operations.outbox.record)
-        choice = ConstantChoice(settings.symbol_filter)
-        servers = tuple(
-            ServeFeed(
-                each,
-                listings,
-                choice,
-                shard=settings.shard,
-                follower=follower,
-                report_unknown_contract=partial(_report_unknown_contract, operations),
-            )
-            for each in feeds
-        )
+        selection = make_selection(settings, base, operations, feeds, follower)
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
             feeds,
@@ -120,11 +103,10 @@ async def open_market(
                 Worker("publisher", publish.run),
                 *lease_workers(lease, admission, status, marks),
                 Worker("throughput", throughput.run),
-                *(Worker(f"listing.{v}", partial(listings.follow, v)) for v in settings.venues),
-                *(Worker(f"feed.{server.venue}", server.run) for server in servers),
+                *selection.workers,
                 *map(_liveness_worker, watches, feeds),
             ),
-            health=_health(servers, admission, publish, watches),
+            health=_health(selection, admission, publish, watches),
             metrics=(
                 feed_source(feeds),
                 publisher_source(publisher),
@@ -141,14 +123,14 @@ async def open_market(
 
 
 def _health(
-    servers: tuple[ServeFeed, ...],
+    selection: FollowedSelection,
     admission: AdmitQuotes,
     publish: PublishQuotes,
     watches: tuple[WatchLiveness, ...],
 ) -> tuple[HealthSource, ...]:
     """In the order of `/health`."""
     return (
-        *(HealthSource(f"feed.{s.venue.value}", s.report, required=True) for s in servers),
+        *selection.health,
         HealthSource("publisher", admission.report, required=False),
         HealthSource("redis", publish.report, required=True),
         *(
@@ -227,12 +209,6 @@ def _watches(
             on_status=board.post_changed,
         )
         for venue in base.settings.venues
-    )
-
-
-def _report_unknown_contract(operations: Operations, contract_type: str, example: str) -> None:
-    operations.outbox.record(
-        "listing.contract_unknown", {"contract_type": contract_type, "example": example}
     )
 
 

@@ -90,7 +90,7 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
     ):
         log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
         outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
-        rows = RowReader(partial(_report_unusable_row, outbox))
+        rows = RowReader(partial(report_unusable_row, outbox))
         async with (
             BinanceExchangeInformation(endpoints, clock, base.budgets, rows) as exchange,
             open_configuration(base, outbox) as configuration,
@@ -152,7 +152,7 @@ def _identity(base: Foundation) -> HeartbeatRecord:
     )
 
 
-def _report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
+def report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
     log_unusable_row(row)
     outbox.record(
         "exchange.row_unusable", {"source": row.source, "row": row.name, "reason": row.reason}
