@@ -70,6 +70,30 @@ async def test_an_ended_heartbeat_is_gone_and_may_end_again(heartbeat: Shown) ->
         assert await heartbeat.read(RECORD.instance) is None
 
 
+async def test_instances_of_an_environment_are_counted(heartbeat: Shown) -> None:
+    """Whatever they serve; those that ended no more."""
+    before = await heartbeat.port.count("counted")
+    for instance, environment in (("one", "counted"), ("two", "counted"), ("three", "other")):
+        record = structs.replace(RECORD, instance=instance, environment=environment)
+        await heartbeat.port.beat(record)
+    assert await heartbeat.port.count("counted") - before == 2
+
+    await heartbeat.port.end("one")
+    assert await heartbeat.port.count("counted") - before == 1
+    for instance in ("two", "three"):
+        await heartbeat.port.end(instance)
+
+
+async def test_a_beat_that_cannot_be_read_counts(redis_single_node: Addresses) -> None:
+    """As one of a later version: too small a share is safe, too large a one is not."""
+    async with connect_cluster(redis_single_node) as client:
+        await client.execute_command("SET", "s1:heartbeat:later", '{"v":2}', "PX", 60_000)
+        counted = await RedisHeartbeat(client).count("no such environment")
+        await client.execute_command("DEL", "s1:heartbeat:later")
+
+    assert counted == 1
+
+
 async def test_a_beat_expires(redis_single_node: Addresses) -> None:
     """A process that was killed cannot end its heartbeat; Redis does."""
     async with connect_cluster(redis_single_node) as client:

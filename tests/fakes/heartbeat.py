@@ -20,6 +20,10 @@ class MemoryHeartbeat:
         await self._check()
         self.shown[record.instance] = record
 
+    async def count(self, environment: str) -> int:
+        await self._check()
+        return sum(each.environment == environment for each in self.shown.values())
+
     async def end(self, instance: str) -> None:
         await self._check()
         self.shown.pop(instance, None)

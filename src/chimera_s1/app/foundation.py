@@ -18,6 +18,7 @@ from chimera_s1.app.settings.types import BinanceEnvironment
 from chimera_s1.app.stores import Stores
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.instance_count import InstanceCount
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 
@@ -32,11 +33,10 @@ class ExchangeLimits(Struct, frozen=True):
 
 
 def exchange_limits(settings: CoreSettings, clock: Clock) -> ExchangeLimits:
-    """Those of one process; the instances of `S1_SHARD` share the venue's dials."""
+    """Those of one process, with the share of an instance that knows of no other yet."""
     holds = {venue: VenueHold() for venue in Venue}
-    return ExchangeLimits(
-        weight_budgets(clock, holds), dial_gates(clock, holds, settings.shard.count)
-    )
+    assumed = InstanceCount(settings.shard.count).assumed
+    return ExchangeLimits(weight_budgets(clock, holds, assumed), dial_gates(clock, holds, assumed))
 
 
 class Foundation(Struct, frozen=True, kw_only=True):

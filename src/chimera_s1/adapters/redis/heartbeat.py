@@ -1,7 +1,8 @@
-"""Writes `s1:heartbeat:<instance>`."""
+"""Writes and counts `s1:heartbeat:<instance>`."""
 
 import anyio
 import msgspec
+from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.keys import heartbeat_key
@@ -9,6 +10,12 @@ from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 
 EXPIRES_MS = 10_000
 TIMEOUT_S = 2.0
+_SCAN_ROWS = 1_000
+"""Keys that Redis looks at in one step of a SCAN."""
+
+
+class _Shown(Struct):
+    environment: str
 
 
 class RedisHeartbeat:
@@ -26,7 +33,22 @@ class RedisHeartbeat:
         with self._client.translate_errors(key), anyio.fail_after(self._timeout_s):
             await self._client.execute_command("SET", key, text, "PX", self._expires_ms)
 
+    async def count(self, environment: str) -> int:
+        with self._client.translate_errors(), anyio.fail_after(self._timeout_s):
+            pattern = heartbeat_key("*")
+            keys = {key async for key in self._client.scan_iter(match=pattern, count=_SCAN_ROWS)}
+            texts = [await self._client.execute_command("GET", key) for key in sorted(keys)]
+        return sum(_environment_of(text) in {None, environment} for text in texts if text)
+
     async def end(self, instance: str) -> None:
         key = heartbeat_key(instance)
         with self._client.translate_errors(key), anyio.fail_after(self._timeout_s):
             await self._client.execute_command("DEL", key)
+
+
+def _environment_of(text: str | bytes) -> str | None:
+    """None where the record cannot be read, as one of a later version."""
+    try:
+        return msgspec.json.decode(text, type=_Shown).environment
+    except msgspec.DecodeError:
+        return None

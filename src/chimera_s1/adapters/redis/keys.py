@@ -45,6 +45,11 @@ def heartbeat_key(instance: str) -> str:
     return f"s1:heartbeat:{instance}"
 
 
+def hold_key(venue: Venue) -> str:
+    """`s1:hold:spot`."""
+    return f"s1:hold:{venue.value}"
+
+
 def publisher_lease_key(name: str) -> str:
     return f"{_PUBLISHER_LEASE_PREFIX}{name}"
 

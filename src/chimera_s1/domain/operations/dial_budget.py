@@ -54,7 +54,7 @@ class DialBudget:
     def __init__(self, limit: DialLimit) -> None:
         self.limit = limit
         self.total = 0
-        self._dialled_ms: deque[float] = deque(maxlen=limit.dials)
+        self._dialled_ms: deque[float] = deque()
 
     def wait_ms(self, now_ms: float, *, private: bool = False) -> float:
         """How long until the next dial is allowed; 0 when it is."""
@@ -66,8 +66,13 @@ class DialBudget:
         # The dial whose end makes room: with 120 allowed, the 120th last one.
         return max(spacing_ms, self._dialled_ms[-allowed] + self.limit.window_ms - now_ms)
 
+    def use(self, limit: DialLimit) -> None:
+        """From now on, dials of before included."""
+        self.limit = limit
+
     def take(self, now_ms: float) -> None:
         """Count a dial, also one that fails."""
+        self.used(now_ms)
         self.total += 1
         self._dialled_ms.append(now_ms)
 

@@ -4,6 +4,8 @@ from msgspec import Struct
 
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import Level, tier
+from chimera_s1.domain.operations.request_bucket import Priority
+from chimera_s1.domain.operations.request_budget import BucketReport
 from chimera_s1.domain.operations.venue_hold import Hold
 
 SKEW_GREEN_MS = 250
@@ -128,6 +130,8 @@ class VenueLimitsReport(Struct, frozen=True):
         held_ms: How long it lasts from now.
         holds: How many have begun since the start.
         dials_total: Sockets dialled since the start.
+        requests: What is used of the limits of requests.
+        shared: Between how many instances the limits are divided, and how that is known.
     """
 
     dials: int
@@ -137,6 +141,14 @@ class VenueLimitsReport(Struct, frozen=True):
     held_ms: float = 0.0
     holds: int = 0
     dials_total: int = 0
+    requests: tuple[BucketReport, ...] = ()
+    shared: str = ""
+
+    @property
+    def fullest(self) -> BucketReport | None:
+        """The limit of requests of which most is used."""
+        used = (each for each in self.requests if each.used)
+        return max(used, key=lambda each: each.used / each.allowed, default=None)
 
     @property
     def dials_left(self) -> int:
@@ -144,10 +156,10 @@ class VenueLimitsReport(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """ORANGE while something is held, YELLOW while the dial budget is used up."""
+        """ORANGE while something is held, YELLOW while dials, or requests but for money, wait."""
         if self.hold is not None:
             return Level.ORANGE
-        return Level.YELLOW if self.dials >= self.dials_max else Level.GREEN
+        return Level.YELLOW if self.dials >= self.dials_max or self._is_full() else Level.GREEN
 
     @property
     def grace_ms(self) -> float:
@@ -157,6 +169,7 @@ class VenueLimitsReport(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         used = f"{self.dials} of {self.dials_max} dials used in 5 minutes"
+        fullest = self.fullest
         if self.hold is not None:
             return (
                 f"no {self.hold.scope.held} for another {self.held_ms / 1000:.0f} s: "
@@ -168,7 +181,17 @@ class VenueLimitsReport(Struct, frozen=True):
                 f"{used}, the next one is allowed in {self.dial_wait_ms / 1000:.0f} s: ws.lost on "
                 "ops:events says why sockets end"
             )
-        return used
+        if fullest is not None and self._is_full():
+            return (
+                f"{fullest.used} of {fullest.allowed} of {fullest.limit.name} used, probes and "
+                f"history wait: s1_rest_requests_total says who asks; {self.shared}"
+            )
+        requests = f"{fullest.used} of {fullest.allowed} of {fullest.limit.name}" if fullest else ""
+        return "; ".join(filter(None, (used, requests, self.shared)))
+
+    def _is_full(self) -> bool:
+        fullest = self.fullest
+        return fullest is not None and fullest.used >= fullest.allowed * Priority.PROBE.share
 
 
 def skew_level(offset: ClockOffset | None) -> Level:

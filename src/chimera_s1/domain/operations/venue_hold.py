@@ -61,12 +61,14 @@ class Hold(Struct, frozen=True):
     until_ms: When it ends.
 
     cause: The venue's own words, and where they were heard.
+    heard_by: The instance that heard them; empty if it was this one.
     """
 
     scope: HoldScope
     until_ms: float
     cause: str
     reason: HoldReason = HoldReason.RATE_LIMITED
+    heard_by: str = ""
 
 
 class VenueHold:
@@ -94,11 +96,13 @@ class VenueHold:
         cause: str,
         now_ms: float,
         reason: HoldReason = HoldReason.RATE_LIMITED,
+        *,
+        heard_by: str = "",
     ) -> None:
         """Hold *scope* for *duration_ms*; never shortens an earlier hold."""
         if duration_ms <= 0:
             return
-        new = Hold(scope, now_ms + duration_ms, cause, reason)
+        new = Hold(scope, now_ms + duration_ms, cause, reason, heard_by)
         if self.current(now_ms) is None:
             self.count += 1
             self.last = new
@@ -136,6 +140,15 @@ class VenueHold:
     def requests_wait_ms(self, now_ms: float) -> float:
         """How long no request may be sent; 0 when one may."""
         return _left_ms(self._requests, now_ms)
+
+    def heard_here(self, now_ms: float) -> tuple[tuple[HoldScope, Hold], ...]:
+        """What this instance heard that concerns all instances behind its address."""
+        holds = ((HoldScope.DIALS, self._dials), (HoldScope.REQUESTS, self._requests))
+        return tuple(
+            (scope, hold)
+            for scope, hold in holds
+            if hold and hold.until_ms > now_ms and not hold.heard_by and hold.reason.is_of_address
+        )
 
     def current(self, now_ms: float) -> Hold | None:
         """The hold that ends last, with the scope of what is held now; None without one."""

@@ -38,6 +38,10 @@ class DialGate:
         self._clock = clock
         self._queue = anyio.Lock()
 
+    def use_instances(self, instances: int) -> None:
+        """Divide the dials by *instances* from now on."""
+        self.budget.use(dial_limit(instances))
+
     async def admit(self) -> None:
         """Wait until a dial is allowed, and count it; first come, first served."""
         async with self._queue:

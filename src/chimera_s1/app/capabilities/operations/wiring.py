@@ -19,19 +19,17 @@ from chimera_s1.app.capabilities.operations.configuration_wiring import (
     with_configuration,
 )
 from chimera_s1.app.capabilities.operations.follow_configuration import FollowConfiguration
+from chimera_s1.app.capabilities.operations.limits_wiring import build_limits
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
     kill_switch_source,
-    limits_source,
     operations_source,
-    requests_source,
     round_trip_source,
 )
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
-from chimera_s1.app.capabilities.operations.watch_holds import WatchHolds
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
 from chimera_s1.app.capability import Capability, PendingWrites
@@ -91,6 +89,9 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
         log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
         outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
         rows = RowReader(partial(report_unusable_row, outbox))
+        heartbeat = RedisHeartbeat(client)
+        limits = build_limits(base, client, heartbeat, outbox.record)
+        await limits.learn()
         async with (
             BinanceExchangeInformation(endpoints, clock, base.budgets, rows) as exchange,
             open_configuration(base, outbox) as configuration,
@@ -99,13 +100,10 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 PatrolClock(venue, exchange, clock, settings.clock_patrol_ms)
                 for venue in settings.venues
             )
-            limits = tuple(_limits(base, venue, outbox) for venue in settings.venues)
             loop = WatchLoop(clock, base.pulse_watchdog)
             switch = WatchKillSwitch(RedisKillSwitch(switch_client), clock, outbox.record)
             mode = TrackTradingMode(outbox.record)
-            announce = AnnounceService(
-                RedisHeartbeat(client), _identity(base), outbox.record, clock
-            )
+            announce = AnnounceService(heartbeat, _identity(base), outbox.record, clock)
             yield Operations(
                 exchange=exchange,
                 log=log,
@@ -118,9 +116,10 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 configuration=configuration,
                 capability=_with_redis(
                     settings,
-                    with_configuration(
-                        _capability(base, outbox, patrols, limits, loop, announce, switch),
-                        configuration,
+                    limits.add_to(
+                        with_configuration(
+                            _capability(outbox, patrols, loop, announce, switch), configuration
+                        )
                     ),
                 ),
             )
@@ -132,11 +131,6 @@ def _with_redis(settings: CoreSettings, capability: Capability) -> Capability:
         return capability
     source = HealthSource("redis.embedded", EmbeddedRedisReport, required=False)
     return structs.replace(capability, health=(*capability.health, source))
-
-
-def _limits(base: Foundation, venue: Venue, outbox: OperationsOutbox) -> WatchHolds:
-    gate = base.gates[venue]
-    return WatchHolds(venue, gate.hold, report=gate.report, clock=base.clock, record=outbox.record)
 
 
 def _identity(base: Foundation) -> HeartbeatRecord:
@@ -159,11 +153,9 @@ def report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
     )
 
 
-def _capability(  # noqa: PLR0917 (parts by position)
-    base: Foundation,
+def _capability(
     outbox: OperationsOutbox,
     patrols: tuple[PatrolClock, ...],
-    limits: tuple[WatchHolds, ...],
     loop: WatchLoop,
     announce: AnnounceService,
     switch: WatchKillSwitch,
@@ -176,25 +168,14 @@ def _capability(  # noqa: PLR0917 (parts by position)
             Worker("heartbeat", announce.run),
             Worker("kill switch", switch.run),
             *(Worker(f"clock.{patrol.venue}", patrol.run) for patrol in patrols),
-            *(Worker(f"limits.{each.venue}", each.run) for each in limits),
         ),
         health=(
             *(HealthSource(f"clock.{p.venue.value}", p.report, required=False) for p in patrols),
-            *(
-                HealthSource(f"limits.{each.venue.value}", each.report, required=False)
-                for each in limits
-            ),
             HealthSource("loop", loop.report, required=True),
             HealthSource("kill_switch", switch.report, required=False),
         ),
         metrics=(
             clock_source({patrol.venue: patrol.read_skew for patrol in patrols}),
-            limits_source({each.venue: each.report for each in limits}),
-            requests_source(
-                {venue: budget.requests for venue, budget in base.budgets.items()},
-                {venue: gate.hold for venue, gate in base.gates.items()},
-                base.clock,
-            ),
             round_trip_source(outbox.round_trips),
             operations_source(outbox),
             kill_switch_source(switch),
