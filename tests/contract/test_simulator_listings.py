@@ -260,6 +260,11 @@ async def test_the_whole_market_has_all_kinds_of_symbols(sim: SimulatorClient) -
     assert "AUCTION" in {row["status"] for row in spot.values()}
     assert not any(row["permissionSets"] for row in spot.values())
     assert reply["sors"][0]["baseAsset"] == "BTC"
+    legacy = spot["SIM0010EUR"]
+    filters = {each["filterType"]: each for each in legacy["filters"]}
+    assert filters["MIN_NOTIONAL"]["minNotional"] == "5.00000000"
+    assert not {"NOTIONAL", "PERCENT_PRICE_BY_SIDE"} & set(filters)
+    assert "STOP_LOSS" not in legacy["orderTypes"]
 
 
 async def test_stocks_on_spot_are_listed_for_their_group_only(sim: SimulatorClient) -> None:

@@ -41,6 +41,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         max_leverage: Futures only, of the lowest notional bracket.
         max_steps, market_max_steps: Largest quantities of an order and of a market order.
         price_band: Futures only: how far, in percent, an order's price may be from the mark price.
+        legacy: Spot only: older filters and fewer order types.
         trading_group: Spot only: if set, the permission that a request must name to see it.
         extra_filters: Appended to the filters of exchangeInfo as they are.
     """
@@ -69,6 +70,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     max_steps: int = 900_000_000
     market_max_steps: int = 90_000_000
     price_band: int = 5
+    legacy: bool = False
     trading_group: str = ""
     extra_filters: tuple[dict[str, object], ...] = ()
 

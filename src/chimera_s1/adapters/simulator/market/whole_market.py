@@ -57,6 +57,7 @@ _SPOT_QUOTES = {
 }  # fmt: skip
 _SPOT_ODD_STATUSES = ("HALT", "END_OF_DAY", "CANCEL_ONLY", UNKNOWN_STATUS)
 _TOKENISED_STOCKS = 20
+_LEGACY_ONE_IN = 10
 
 
 def build_whole_market(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
@@ -164,7 +165,9 @@ def _spot() -> Iterator[SymbolSpec]:
         group = {"trading_group": "TRD_GRP_250"}
         yield structs.replace(spot_symbol(_coin(f"STOCK{n:02d}", n)), **group)
     for quote, count in _SPOT_QUOTES.items():
-        yield from (_quoted_in(spot_symbol(_coin(f"SIM{n:04d}", n)), quote) for n in range(count))
+        for n in range(count):
+            spec = _quoted_in(spot_symbol(_coin(f"SIM{n:04d}", n)), quote)
+            yield structs.replace(spec, legacy=n % _LEGACY_ONE_IN == 0)
     yield from _without_end(
         lambda n: structs.replace(spot_symbol(_coin(f"OLD{n:04d}", n)), status="BREAK")
     )

@@ -8,7 +8,6 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
-from chimera_s1.adapters.simulator.rest.exchange_info import spot_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import (
     depth_limit,
     find_symbol,
@@ -18,6 +17,7 @@ from chimera_s1.adapters.simulator.rest.parameters import (
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
+from chimera_s1.adapters.simulator.rest.spot_exchange_info import spot_exchange_info
 from chimera_s1.adapters.simulator.rest.tickers import (
     Row,
     average_price,

@@ -9,7 +9,6 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.symbols import PERPETUAL_DELIVERY_MS, SymbolSpec
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
-from chimera_s1.adapters.simulator.rest.exchange_info import EXCHANGE_FILTERS
 from chimera_s1.adapters.simulator.rest.parameters import (
     find_symbol,
     required,
@@ -18,6 +17,7 @@ from chimera_s1.adapters.simulator.rest.parameters import (
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
+from chimera_s1.adapters.simulator.rest.spot_exchange_info import EXCHANGE_FILTERS
 from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.domain.identifiers import Venue
 
