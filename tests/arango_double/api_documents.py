@@ -19,9 +19,12 @@ from tests.arango_double.indexes import Document
 from tests.arango_double.store import Database, Store
 
 _PARAMETERS = {
-    "POST": ("returnNew", "waitForSync", "versionAttribute", "overwriteMode"),
+    "POST": (
+        *("returnNew", "waitForSync", "versionAttribute", "overwriteMode"),
+        *("keepNull", "mergeObjects"),
+    ),
     "PUT": ("returnNew", "waitForSync", "versionAttribute", "ignoreRevs"),
-    "PATCH": (),
+    "PATCH": ("returnNew", "versionAttribute", "keepNull", "mergeObjects", "ignoreRevs"),
     "DELETE": ("waitForSync", "ignoreRevs"),
 }
 _OFF_PARAMETERS = ("returnOld", "silent", "overwrite")
@@ -38,6 +41,8 @@ def answer_documents(store: Store, database: Database, request: Request) -> Resp
             return _read_many(database[name], request)
         case "POST", [name]:
             return _insert(_writer(store, database, name, request), request)
+        case "PATCH", [name]:
+            return _update_many(_writer(store, database, name, request), request)
         case "DELETE", [name]:
             return _remove_many(_writer(store, database, name, request), request)
         case (("PUT" | "PATCH" | "DELETE"), [name, key]):
@@ -54,6 +59,8 @@ def _writer(store: Store, database: Database, name: str, request: Request) -> Do
         overwrite_mode=request.parameters.get("overwriteMode", "conflict"),
         version_attribute=request.parameters.get("versionAttribute"),
         wait_for_sync=collection.wait_for_sync or request.flag("waitForSync"),
+        merges_objects=request.flag("mergeObjects", default=True),
+        keeps_null=request.flag("keepNull", default=True),
     )
     return DocumentWriter(store, database, collection, options)
 
@@ -63,6 +70,14 @@ def _insert(writer: DocumentWriter, request: Request) -> Response:
     if not isinstance(body, list):
         return _response(writer, request, writer.insert(body))
     elements, headers = _each(body, writer.insert)
+    return Response(_status(writer, request), elements, headers)
+
+
+def _update_many(writer: DocumentWriter, request: Request) -> Response:
+    body = request.json()
+    if not isinstance(body, list):
+        raise UnknownRequestError("a multi-update whose body is not an array")
+    elements, headers = _each(body, lambda each: writer.update(_plain_key(each["_key"]), each))
     return Response(_status(writer, request), elements, headers)
 
 
@@ -83,7 +98,7 @@ def _change(writer: DocumentWriter, key: str, request: Request) -> Response:
         case "PUT":
             return _response(writer, request, writer.replace(key, body, revision))
         case "PATCH":
-            return _response(writer, request, writer.update(key, revision))
+            return _response(writer, request, writer.update(key, body, revision))
         case _:
             return _response(writer, request, writer.remove(key, revision))
 

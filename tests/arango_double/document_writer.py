@@ -23,12 +23,16 @@ _SYSTEM_ATTRIBUTES = ("_key", "_id", "_rev")
 class WriteOptions(Struct, frozen=True):
     """Attributes:
     version_attribute: A document in which this number is not greater changes nothing.
+
+    merges_objects, keeps_null: Of updates.
     """
 
     return_new: bool
     overwrite_mode: str
     version_attribute: str | None
     wait_for_sync: bool
+    merges_objects: bool = True
+    keeps_null: bool = True
 
 
 class DocumentWriter:
@@ -46,7 +50,7 @@ class DocumentWriter:
         """Raises: ArangoError: 409/1210, 409/1200, 400/1221, 400/1222, 400/1227."""
         content = _content(body)
         key = self._key_of_new(body)
-        self._refuse_if_locked(key)
+        self._refuse_write(key)
         stored = self._collection.find(key)
         if stored is None:
             return self._save(key, content, None)
@@ -55,6 +59,8 @@ class DocumentWriter:
                 return _identity(stored)
             case "replace":
                 return self._overwrite(stored, content)
+            case "update":
+                return self._overwrite(stored, content, self._updated(stored, content))
             case "conflict":
                 raise not_unique("primary", "primary", "_key", key)
             case mode:
@@ -64,10 +70,10 @@ class DocumentWriter:
         content = _content(body)
         return self._overwrite(self._stored(key, revision), content)
 
-    def update(self, key: str, revision: str | None) -> Document:
-        """Only the errors are known: the adapter updates a missing document to test its rights."""
-        self._stored(key, revision)
-        raise UnknownRequestError("the update of a stored document")
+    def update(self, key: str, body: Any, revision: str | None = None) -> Document:
+        stored = self._stored(key, revision)
+        content = _content(body)
+        return self._overwrite(stored, content, self._updated(stored, content))
 
     def remove(self, key: str, revision: str | None) -> Document:
         stored = self._stored(key, revision)
@@ -85,7 +91,7 @@ class DocumentWriter:
         return legal_key(body["_key"])
 
     def _stored(self, key: str, revision: str | None) -> Document:
-        self._refuse_if_locked(key)
+        self._refuse_write(key)
         stored = self._collection.find(key)
         if stored is None:
             raise document_not_found()
@@ -93,8 +99,12 @@ class DocumentWriter:
             raise revision_conflict(stored)
         return stored
 
-    def _refuse_if_locked(self, key: str) -> None:
-        if (self._database.name, self._collection.name, key) not in self._store.locked_keys:
+    def _refuse_write(self, key: str) -> None:
+        """Raises: ArangoError: 400/1620, the collection's schema; 409/1200, a locked key."""
+        name = (self._database.name, self._collection.name, key)
+        if name in self._store.refused_keys:
+            raise ArangoError(400, 1620, "document validation failed")
+        if name not in self._store.locked_keys:
             return
         stored = self._collection.find(key)
         identity = {"_id": f"{self._collection.name}/{key}", "_key": key}
@@ -106,11 +116,21 @@ class DocumentWriter:
             identity if stored is None else _identity(stored),
         )
 
-    def _overwrite(self, stored: Document, content: Document) -> Document:
-        if self._outdated(stored, content):
+    def _overwrite(
+        self, stored: Document, given: Document, content: Document | None = None
+    ) -> Document:
+        """Store *content*, or else *given*; the version is that of *given*."""
+        if self._outdated(stored, given):
             unchanged = {**_identity(stored), "_oldRev": stored["_rev"]}
             return {**unchanged, **self._new(stored)}
-        return self._save(stored["_key"], content, stored)
+        return self._save(stored["_key"], given if content is None else content, stored)
+
+    def _updated(self, stored: Document, content: Document) -> Document:
+        if not self.options.keeps_null:
+            raise UnknownRequestError("an update that removes attributes")
+        if self.options.merges_objects and any(isinstance(each, dict) for each in content.values()):
+            raise UnknownRequestError("an update that merges objects")
+        return {**_content(stored), **content}
 
     def _outdated(self, stored: Document, content: Document) -> bool:
         name = self.options.version_attribute

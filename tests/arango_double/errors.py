@@ -8,6 +8,7 @@ _NOT_AUTHORIZED = "not authorized to execute this request"
 
 _TEXTS: dict[tuple[int, int], str] = {
     (400, 1501): "syntax error, unexpected end of query string near '' at position 1:1",
+    (400, 1620): "document validation failed",
     (401, 11): _NOT_AUTHORIZED,
     (403, 11): "forbidden",
     (403, 1004): "collection is read-only",

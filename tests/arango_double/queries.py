@@ -61,6 +61,20 @@ NEWEST_TRANSFERS_OF_STATUS = """
       RETURN t
 """
 
+REGISTRY_ROWS = """
+    FOR i IN @@registry
+      FILTER i.venue == @venue
+      RETURN i
+"""
+
+CHANGE_BATCHES = """
+    FOR b IN @@changes
+      FILTER b._key > @after AND b.newest_at >= @since
+      SORT b._key
+      LIMIT @limit
+      RETURN b
+"""
+
 _BIND_VARIABLE = re.compile(r"@(@?\w+)")
 
 
@@ -125,6 +139,20 @@ def _newest_transfers_of_status(run: _Run) -> list[Any]:
     return _newest(run, [t for t in run.documents("@transfers") if run.equal(t, "status")])
 
 
+def _registry_rows(run: _Run) -> list[Any]:
+    return [i for i in run.documents("@registry") if run.equal(i, "venue")]
+
+
+def _change_batches(run: _Run) -> list[Any]:
+    after, since = order_of(run.binds["after"]), order_of(run.binds["since"])
+    found = [
+        b
+        for b in run.documents("@changes")
+        if order_of(b["_key"]) > after and order_of(b.get("newest_at")) >= since
+    ]
+    return _sorted(found, "_key")[: run.count("limit")]
+
+
 def _newest(run: _Run, transfers: Iterable[Document]) -> list[Any]:
     before = order_of(run.binds["before"])
     found = [t for t in transfers if order_of(t.get("place")) < before]
@@ -152,6 +180,8 @@ KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
     one_line(COMMITS_OF_STREAM): _commits_of_stream,
     one_line(NEWEST_TRANSFERS): _newest_transfers,
     one_line(NEWEST_TRANSFERS_OF_STATUS): _newest_transfers_of_status,
+    one_line(REGISTRY_ROWS): _registry_rows,
+    one_line(CHANGE_BATCHES): _change_batches,
 }
 
 

@@ -36,12 +36,15 @@ class Store:
     lock: Held for each whole request, so the first writer wins.
 
     locked_keys: (database, collection, key); a write to one of them is answered with 409/1200.
+
+    refused_keys: Likewise, with 400/1620, as where a schema of the collection refuses the document.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.databases: dict[str, Database] = {}
         self.locked_keys: set[tuple[str, str, str]] = set()
+        self.refused_keys: set[tuple[str, str, str]] = set()
         self._last_number = 100
         self._last_revision = _REVISION_START
 

@@ -11,6 +11,7 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.instrument_registry import SqliteInstrumentRegistry
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
+from tests.contract.arango_registry_harness import ARANGO_REGISTRY_HARNESSES
 from tests.contract.registry_harness import RegistryHarness
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 
@@ -70,6 +71,7 @@ async def sqlite_registry_harness(directory: Path) -> AsyncIterator[RegistryHarn
 REGISTRY_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[RegistryHarness]]] = {
     "fake": fake_registry_harness,
     "sqlite": sqlite_registry_harness,
+    **ARANGO_REGISTRY_HARNESSES,
 }
 """By adapter; each takes a directory of the test's own."""
 

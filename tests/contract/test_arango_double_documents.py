@@ -264,3 +264,43 @@ def test_a_multi_delete_that_writes_nothing_waits_for_nothing(
     assert [each.get("errorNum") for each in rig.body] == [
         None if key == "a" else 1202 for key in keys
     ]
+
+
+def test_an_insert_that_updates_keeps_other_attributes(rig: Rig) -> None:
+    """A version that is not newer changes nothing."""
+    rig.log.insert({"_key": "a", "v": 1, "x": {"old": 1}, "mark": 7})
+    options = {"overwrite_mode": "update", "keep_none": True, "merge": False}
+
+    first = {"_key": "a", "v": 2, "x": {"new": None}}
+    rig.log.insert(first, version_attribute="v", **options)
+    newer = rig.log.get("a")
+    rig.log.insert({"_key": "a", "v": 2, "x": 3}, version_attribute="v", **options)
+
+    assert rig.log.get("a") == newer
+    assert (newer["v"], newer["x"], newer["mark"]) == (2, {"new": None}, 7)
+
+
+def test_several_documents_are_updated_at_once(rig: Rig) -> None:
+    """A document without the version is updated; one that does not exist is an error of its own."""
+    rig.log.insert_many([{"_key": "a", "v": 5, "x": 1}, {"_key": "b", "x": 1}])
+
+    rig.log.update_many(
+        [{"_key": "a", "v": 4}, {"_key": "none", "v": 4}, {"_key": "b", "v": 4}],
+        version_attribute="v",
+        merge=False,
+    )
+
+    assert [each.get("errorNum") for each in rig.body] == [None, 1202, None]
+    assert (rig.status, rig.headers["x-arango-error-codes"]) == (202, '{"1202":1}')
+    assert [(rig.log.get(key)["v"], rig.log.get(key)["x"]) for key in "ab"] == [(5, 1), (4, 1)]
+
+
+def test_a_schema_refuses_one_of_several_documents(rig: Rig) -> None:
+    rig.double.store.refused_keys.add((DATABASE, LOG, "b"))
+
+    results = rig.log.insert_many([{"_key": "a"}, {"_key": "b"}, {"_key": "c"}])
+
+    assert [getattr(each, "error_code", None) for each in results] == [None, 1620, None]
+    with rig.refused(400, 1620):
+        rig.log.insert({"_key": "b"})
+    assert rig.stored() == ["a", "c"]

@@ -12,6 +12,7 @@ from arango.request import Request as DriverRequest
 from chimera_s1.adapters.arango import queries as adapter_queries
 from tests.arango_double.errors import UnknownRequestError
 from tests.arango_double.queries import (
+    CHANGE_BATCHES,
     COMMIT_BY_ID,
     COMMITS_OF_STREAM,
     HEAD_COMMIT,
@@ -19,6 +20,7 @@ from tests.arango_double.queries import (
     NEWEST_TRANSFERS,
     NEWEST_TRANSFERS_OF_STATUS,
     NEXT_COMMIT_KEY,
+    REGISTRY_ROWS,
     one_line,
 )
 from tests.arango_double.value_order import order_of
@@ -135,6 +137,25 @@ def test_transfers_come_newest_first_up_to_the_limit(filled: Rig) -> None:
     assert newest(filled, "q", 2, status="open") == [3, 2]
     assert newest(filled, "p5", 9, status="done") == [4]
     assert newest(filled, "q", 0) == []
+
+
+def test_rows_of_a_venue_and_batches_of_changes(rig: Rig) -> None:
+    rig.log.insert_many(
+        [
+            {"_key": f"{number:016d}", "newest_at": time, "venue": venue}
+            for number, time, venue in ((3, 30, "spot"), (1, 20, "perp"), (2, 10, "spot"))
+        ]
+    )
+
+    def batches(after: int, since: int, limit: int = 9) -> list[int]:
+        binds = {"@changes": LOG, "after": f"{after:016d}", "since": since, "limit": limit}
+        return [int(each["_key"]) for each in rig.query(CHANGE_BATCHES, binds)]
+
+    assert batches(0, 0) == [1, 2, 3]
+    assert batches(0, 0, limit=2) == [1, 2]
+    assert batches(1, 11) == [3]
+    found = rig.query(REGISTRY_ROWS, {"@registry": LOG, "venue": "spot"})
+    assert sorted(int(each["_key"]) for each in found) == [2, 3]
 
 
 def test_a_missing_attribute_is_smaller_than_any_text(filled: Rig) -> None:

@@ -255,3 +255,17 @@ async def test_read_only_access_needs_no_write_permission(double: ArangoDouble) 
 
     await start(double)
     await start(double, **read_only)
+
+
+async def test_the_database_of_an_older_service_may_be_read(double: ArangoDouble) -> None:
+    """It lacks the collections that came later, which only `serve` creates."""
+    await start(double)
+    collections = double.store[DATABASE].collections
+    later = [plan.name for plan in COLLECTIONS if plan.is_new]
+    for name in later:
+        del collections[name]
+
+    await start(double, read_only=True)
+    assert not set(later) & set(collections)
+    await start(double)
+    assert set(later) <= set(collections)

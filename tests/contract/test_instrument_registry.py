@@ -191,7 +191,7 @@ async def test_of_instances_that_apply_at_once_one_writes_each_change(
     """A follower that reads meanwhile misses none and reads none twice."""
     registries = [registry, await registry_harness.open_another()]
     follower = await registry_harness.open_another()
-    changes = [change(f"S{number}", version) for version in (1, 2, 3) for number in range(5)]
+    changes = [change(f"S{number % 3}", number // 3 + 1) for number in range(12)]
     written: list[RegistryChange] = []
     followed: list[RecordedChange] = []
 
@@ -213,9 +213,7 @@ async def test_of_instances_that_apply_at_once_one_writes_each_change(
     assert sorted(versions(written)) == sorted(versions(changes))
     assert [each.change for each in followed] == [each.change for each in await registry.changes()]
     assert len(followed) == len(changes)
-    assert {(row.instrument.symbol, row.version) for row in await registry.rows()} == {
-        (f"S{number}", 3) for number in range(5)
-    }
+    assert {row.version for row in await registry.rows()} == {4}
 
 
 async def test_held_rows_are_replaced_by_venue(

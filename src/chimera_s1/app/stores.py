@@ -10,7 +10,6 @@ from msgspec import Struct
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
-from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.app.settings.core import CoreSettings
@@ -18,6 +17,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.installation_store import InstallationStore
+from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
 from chimera_s1.domain.ports.job_runs import JobRuns
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
@@ -25,8 +25,8 @@ from chimera_s1.domain.ports.transfer_projection import TransferProjection
 SQLITE_FILE = "s1.sqlite3"
 
 
-class Stores(Struct, frozen=True):
-    """Everything that is kept in one database.
+class LedgerStores(Struct, frozen=True):
+    """What a ledger needs of a database.
 
     Attributes:
         ledger: The events of the ledger of that name; the same object for the same name, because
@@ -38,7 +38,13 @@ class Stores(Struct, frozen=True):
     leases: LeaseStore
     transfers: TransferProjection
     installation: InstallationStore
+
+
+class Stores(LedgerStores, frozen=True):
+    """Everything that is kept in one database."""
+
     job_runs: JobRuns
+    instruments: InstrumentRegistry
 
 
 @asynccontextmanager
@@ -78,6 +84,9 @@ async def _sqlite_stores(
     from chimera_s1.adapters.sqlite.installation_store import (  # noqa: PLC0415
         SqliteInstallationStore,
     )
+    from chimera_s1.adapters.sqlite.instrument_registry import (  # noqa: PLC0415
+        SqliteInstrumentRegistry,
+    )
     from chimera_s1.adapters.sqlite.job_runs import SqliteJobRuns  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.transfer_projection import (  # noqa: PLC0415
@@ -94,6 +103,7 @@ async def _sqlite_stores(
             SqliteTransferProjection(database),
             SqliteInstallationStore(database),
             SqliteJobRuns(database),
+            SqliteInstrumentRegistry(database),
         )
 
 
@@ -107,6 +117,9 @@ async def _arango_stores(
     from chimera_s1.adapters.arango.event_store import ArangoEventStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.installation_store import (  # noqa: PLC0415
         ArangoInstallationStore,
+    )
+    from chimera_s1.adapters.arango.instrument_registry import (  # noqa: PLC0415
+        ArangoInstrumentRegistry,
     )
     from chimera_s1.adapters.arango.job_runs import ArangoJobRuns  # noqa: PLC0415
     from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore  # noqa: PLC0415
@@ -129,18 +142,18 @@ async def _arango_stores(
             ArangoTransferProjection(arango),
             ArangoInstallationStore(arango),
             ArangoJobRuns(arango),
+            ArangoInstrumentRegistry(arango),
         )
 
 
-def memory_stores(clock: Clock) -> Stores:
+def memory_stores(clock: Clock) -> LedgerStores:
     """A ledger for an instance that moves no money; nothing is saved."""
-    return Stores(
+    return LedgerStores(
         cache(MemoryEventStore),
         MemoryCursorStore(),
         MemoryLeaseStore(clock),
         MemoryTransferProjection(),
         MemoryInstallationStore(),
-        MemoryJobRuns(),
     )
 
 

@@ -99,7 +99,17 @@ class NotDurableError(ArangoRequestError):
 
 
 class UnexpectedDocumentError(ArangoRequestError):
-    """A stored document does not have the shape this program writes."""
+    """A stored document does not have the shape this program writes; *cure* is for the operator."""
+
+    def __init__(
+        self,
+        description: str,
+        coordinator: str = "",
+        *,
+        cure: str = "restore it, or run chimera-s1 ledger rebuild",
+    ) -> None:
+        super().__init__(description, coordinator)
+        self.cure = cure
 
 
 class RequestRejectedError(ArangoRequestError):
@@ -118,6 +128,10 @@ class RequestRejectedError(ArangoRequestError):
     @property
     def document_missing(self) -> bool:
         return self.number == _NOT_FOUND
+
+    @property
+    def collection_missing(self) -> bool:
+        return self.number == _COLLECTION_NOT_FOUND
 
     @property
     def schema_missing(self) -> bool:
@@ -153,8 +167,8 @@ def advice(error: ArangoRequestError) -> str:  # noqa: PLR0911  # one for each c
     match error:
         case NotDurableError():
             return "set waitForSync of the collection to true"
-        case UnexpectedDocumentError():
-            return "restore it, or run chimera-s1 ledger rebuild"
+        case UnexpectedDocumentError(cure=cure):
+            return cure
         case RequestRejectedError(number=number) if number == _FORBIDDEN:
             return (
                 "check S1_DB_ARANGO_USER and S1_DB_ARANGO_PASS; the database "

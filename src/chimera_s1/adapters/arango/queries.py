@@ -47,3 +47,17 @@ NEWEST_TRANSFERS_OF_STATUS: Final = """
       LIMIT @limit
       RETURN t
 """
+
+REGISTRY_ROWS: Final = """
+    FOR i IN @@registry
+      FILTER i.venue == @venue
+      RETURN i
+"""
+
+CHANGE_BATCHES: Final = """
+    FOR b IN @@changes
+      FILTER b._key > @after AND b.newest_at >= @since
+      SORT b._key
+      LIMIT @limit
+      RETURN b
+"""

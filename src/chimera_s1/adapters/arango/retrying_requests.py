@@ -20,7 +20,11 @@ from chimera_s1.adapters.arango.errors import (
     advice,
     classify_failure,
 )
-from chimera_s1.adapters.arango.reply_decoding import decode_documents, decode_row
+from chimera_s1.adapters.arango.reply_decoding import (
+    decode_documents,
+    decode_refusals,
+    decode_row,
+)
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Document
 from chimera_s1.domain.operations.backoff import Backoff
@@ -149,6 +153,10 @@ class RetryingRequests:
         again.
         """
         return self.retry(partial(self._write_documents, request, count))
+
+    def write_each(self, request: Request, count: int) -> list[RequestRejectedError | None]:
+        """Like `write_documents`, but a document that the store refuses for good fails alone."""
+        return self.retry(lambda: decode_refusals(self.send_once(request), count))
 
     def try_write(self, request: Request) -> CoordinatorReply | None:
         """Send a conditional write. None after a conflict or an unknown outcome: read again."""

@@ -93,8 +93,9 @@ def check_schema(database: str, replication: Replication, requests: RetryingRequ
     """Check the collections for reading; raises as `create_schema`."""
     with _translated_rejections(database):
         for plan in COLLECTIONS:
-            properties = requests.retry(partial(_properties, plan, requests.send_once))
-            _check_drift(database, plan, replication, properties)
+            properties = requests.retry(partial(_properties_if_any, plan, requests.send_once))
+            if properties is not None:
+                _check_drift(database, plan, replication, properties)
 
 
 @contextmanager
@@ -192,6 +193,16 @@ def _properties_of(plan: CollectionPlan) -> Request:
 
 def _properties(plan: CollectionPlan, send_once: _SendOnce) -> _Properties:
     return send_once(_properties_of(plan)).decode(_Properties)
+
+
+def _properties_if_any(plan: CollectionPlan, send_once: _SendOnce) -> _Properties | None:
+    """None for a collection that an older service does not write."""
+    try:
+        return _properties(plan, send_once)
+    except RequestRejectedError as error:
+        if plan.is_new and error.collection_missing:
+            return None
+        raise
 
 
 def _send_until_visible(

@@ -29,7 +29,7 @@ from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmi
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.app.capabilities.treasury.watch_maintenance import WatchMaintenance
 from chimera_s1.app.foundation import Foundation
-from chimera_s1.app.stores import Stores
+from chimera_s1.app.stores import LedgerStores
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
@@ -60,7 +60,7 @@ class Served(Struct, frozen=True):
         earliest_exchange_ms: The exchange's clock is not behind this, epoch ms.
     """
 
-    stores: Stores
+    stores: LedgerStores
     events: EventStore
     ledger: TreasuryLedger
     guard: GuardAccount | None
@@ -73,7 +73,7 @@ def build_guard(  # noqa: PLR0917 (parts by position)
     settings: TreasurySettings,
     base: Foundation,
     operations: Operations,
-    stores: Stores,
+    stores: LedgerStores,
     ledger: TreasuryLedger,
     keyed: Keyed,
 ) -> GuardAccount:

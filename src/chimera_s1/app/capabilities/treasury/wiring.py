@@ -50,7 +50,7 @@ from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.capability import Capability, repeating
 from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
-from chimera_s1.app.stores import Stores, memory_stores
+from chimera_s1.app.stores import LedgerStores, memory_stores
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
@@ -145,7 +145,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
     settings: TreasurySettings,
     base: Foundation,
     operations: Operations,
-    stores: Stores,
+    stores: LedgerStores,
     keyed: Keyed | None,
     stopping: StopFlag,
 ) -> Served:
