@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tests.ccxt_clients import point_at_simulator
 from tests.processes import ChimeraProcess, simulator_process
+from tests.simulator_client import simulator_client
 
 TIMEOUT_S = 30
 CLIENTS = {
@@ -184,3 +185,21 @@ async def test_ccxt_watches_mark_prices(simulator: ChimeraProcess) -> None:
             mark = await client.watch_mark_price("BTC/USDT:USDT")
 
     assert mark["markPrice"] > 0
+
+
+async def test_ccxt_reads_a_market_as_large_as_binance(simulator: ChimeraProcess) -> None:
+    """Unknown words and Chinese names included; and the brackets and intervals of all contracts."""
+    async with simulator_client(simulator.ready) as sim:
+        status, _ = await sim.control("POST", "/sim/listings/whole-market")
+        assert status == 201
+    async with opened(simulator, ccxt.async_support, "binance", with_key=True) as client:
+        markets = await called(client.load_markets)
+        tiers = await called(client.fetch_leverage_tiers)
+        intervals = await called(client.fetch_funding_intervals)
+
+    swaps = {name for name, market in markets.items() if market["swap"] and market["linear"]}
+    assert len(markets) > 3800
+    assert "币安人生/USDT:USDT" in swaps
+    assert swaps <= tiers.keys()
+    assert tiers["BTC/USDT:USDT"][0]["maxLeverage"] == 75
+    assert {row["interval"] for row in intervals.values()} == {"1h", "4h", "8h"}
