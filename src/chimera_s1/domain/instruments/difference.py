@@ -1,6 +1,7 @@
 """What changed between two contents, for people: field, old text, new text."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -57,6 +58,7 @@ def _filter_texts(filters: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     return ((name, ",".join(texts)) for name, texts in named.items())
 
 
+@lru_cache(maxsize=2_048)
 def filter_type(text: str) -> str:
     """The `filterType` of a filter as the registry keeps it."""
     return str(msgspec.json.decode(text)["filterType"])

@@ -7,6 +7,7 @@ orders would be sized without its rule.
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -89,17 +90,19 @@ def read_filters(rows: Sequence[Raw]) -> Filters:
     if len(rows) > FILTERS_MAX:
         raise InvalidValueError(f"{len(rows)} filters; at most {FILTERS_MAX} are read")
     by_type: dict[str, Raw] = {}
+    texts: list[str] = []
     for row in rows:
-        kind = msgspec.json.decode(row, type=_Filter).filterType
+        kind, text = _kind_and_text(bytes(row))
         if by_type.setdefault(kind, row) is not row:
             raise InvalidValueError(f"filter {kind} is there twice")
+        texts.append(text)
     lot = _lot_size(by_type, "LOT_SIZE")
     return Filters(
         price=_price(by_type),
         lot=lot,
         market_lot=_market_lot(lot, _lot_size(by_type, "MARKET_LOT_SIZE")),
         notional=_notional(by_type),
-        texts=tuple(map(_text, rows)),
+        texts=tuple(texts),
     )
 
 
@@ -179,8 +182,10 @@ def _higher(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return max((bound for bound in (one, other) if bound is not None), default=None)
 
 
-def _text(row: Raw) -> str:
+@lru_cache(maxsize=2_048)  # most symbols share most of their filters
+def _kind_and_text(row: bytes) -> tuple[str, str]:
+    kind = msgspec.json.decode(row, type=_Filter).filterType
     text = canonical_json(_with_exact_numbers.decode(row))
     if len(text) > _TEXT_LENGTH_MAX:
         raise InvalidValueError(f"a filter of {len(text)} characters: {text[:80]}...")
-    return text
+    return kind, text

@@ -34,7 +34,7 @@ from chimera_s1.domain.instruments.trading_session import TradingSession
 from chimera_s1.domain.operations.request_bucket import Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
 
-ROWS_PER_TURN = 20
+ROWS_PER_TURN = 10
 """Rows that are decoded before the event loop goes on: about 1 ms."""
 
 _BRACKETS = RequestCall("instruments", Priority.PROBE, futures_weight(1))

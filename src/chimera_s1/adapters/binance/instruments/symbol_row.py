@@ -34,9 +34,11 @@ class _ListingRow(Struct):
     contractType: _Text | None = None  # noqa: N815 (Binance's name)
 
 
-class _SymbolRow(_ListingRow):
-    """null is read as absent."""
+class _SymbolRow(_ListingRow, kw_only=True):
+    """Where null is allowed, it is read as absent. Without filters there would be no rules."""
 
+    baseAsset: _Name  # noqa: N815 (Binance's name)
+    filters: list[Raw]
     underlyingType: _Text | None = None  # noqa: N815 (Binance's name)
     underlyingSubType: _Texts | None = None  # noqa: N815 (Binance's name)
     onboardDate: _Epoch | None = None  # noqa: N815 (Binance's name)
@@ -46,7 +48,6 @@ class _SymbolRow(_ListingRow):
     ocoAllowed: bool | None = None  # noqa: N815 (Binance's name)
     otoAllowed: bool | None = None  # noqa: N815 (Binance's name)
     opoAllowed: bool | None = None  # noqa: N815 (Binance's name)
-    filters: list[Raw] | None = None
 
 
 def decode_listing(venue: Venue, row: Raw) -> Listing | None:
@@ -77,7 +78,7 @@ def decode_spec(venue: Venue, row: Raw) -> InstrumentSpec | None:
     symbol = msgspec.json.decode(row, type=_SymbolRow, strict=False)
     if _is_coin_margined(symbol):
         return None
-    return _spec(venue, symbol, read_filters(symbol.filters or []))
+    return _spec(venue, symbol, read_filters(symbol.filters))
 
 
 def _is_coin_margined(row: _ListingRow) -> bool:
@@ -89,7 +90,7 @@ def _spec(venue: Venue, row: _SymbolRow, filters: Filters) -> InstrumentSpec:
     return InstrumentSpec(
         instrument=InstrumentId(venue, parse_symbol(row.symbol)),
         status=row.status,
-        base_asset=row.baseAsset or "",
+        base_asset=row.baseAsset,
         quote_asset=row.quoteAsset,
         margin_asset=row.marginAsset or "",
         contract_type=row.contractType or "",

@@ -39,6 +39,9 @@ def rows(venue: Venue) -> list[dict[str, Any]]:
     return found
 
 
+GOOD = {venue: [row for row in rows(venue) if row["symbol"] != COIN_MARGINED] for venue in Venue}
+
+
 def raw(row: object) -> Raw:
     return Raw(msgspec.json.encode(row))
 
@@ -261,6 +264,17 @@ def test_a_rule_that_cannot_be_read_makes_the_row_unusable(
         with_filters(*filters)
 
 
+@pytest.mark.parametrize("name", ["symbol", "status", "quoteAsset", "baseAsset", "filters"])
+@pytest.mark.parametrize("value", [None, 7, msgspec.UNSET])
+def test_a_row_without_what_defines_it_is_unusable(name: str, value: object) -> None:
+    """Without filters, every price and quantity would look legal."""
+    row = {key: item for key, item in GOOD[Venue.PERP][0].items() if key != name}
+    changed = row if value is msgspec.UNSET else row | {name: value}
+
+    with pytest.raises((msgspec.DecodeError, InvalidValueError)):
+        decode_spec(Venue.PERP, raw(changed))
+
+
 def test_the_feed_needs_less_than_the_registry() -> None:
     """A row that is unusable for orders is still a listing with a quote."""
     row = raw({"symbol": "ETHBTC", "status": "TRADING_HALT", "quoteAsset": "BTC", "filters": 7})
@@ -284,7 +298,6 @@ def test_a_contract_keeps_binances_word_for_its_type() -> None:
     assert (new.contract_type, new.contract) == ("ETERNAL", None)
 
 
-GOOD = {venue: [row for row in rows(venue) if row["symbol"] != COIN_MARGINED] for venue in Venue}
 JUNK: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
