@@ -251,6 +251,13 @@ async def test_funding_intervals_are_those_of_usd_margined_contracts() -> None:
     assert len(each.reported) == 3
 
 
+async def test_funding_intervals_without_a_row_are_unavailable() -> None:
+    """Absent contracts settle every 8 h, but not all of them."""
+    async with source([]) as each:
+        with pytest.raises(ExchangeUnavailableError, match="fundingInfo: the reply has no rows"):
+            await each.port.funding_intervals()
+
+
 async def test_the_earliest_date_of_a_delisting_holds() -> None:
     """The wallet API names the symbols of each date."""
     rows = [

@@ -14,7 +14,7 @@ from msgspec import Struct
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.instruments.instrument import InstrumentSpec
-from chimera_s1.domain.instruments.order_grid import EXACT_PRECISION, Grid, Rounding
+from chimera_s1.domain.instruments.order_grid import EXACT_PRECISION, Grid, Rounding, check_exact
 from chimera_s1.domain.money import exact_text
 
 OrderPrice = NewType("OrderPrice", Decimal)
@@ -103,6 +103,7 @@ class OrderRules(Struct, frozen=True, kw_only=True):
             InvalidValueError: Too little or too much; the text names the rule.
         """
         rules = self.of_execution(execution)
+        check_exact("price", price)
         with localcontext(prec=EXACT_PRECISION):
             notional = price * quantity
         exempt = reduce_only and self.instrument.venue is Venue.PERP

@@ -26,7 +26,7 @@ from chimera_s1.adapters.binance.instruments import (
 )
 from chimera_s1.adapters.binance.instruments.exchange_info import PATHS, read_exchange_info
 from chimera_s1.adapters.binance.instruments.symbol_row import decode_spec
-from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue, parse_symbol
 from chimera_s1.domain.instruments.instrument import InstrumentSpec, LeverageBrackets
 from chimera_s1.domain.instruments.listing_read import ListingRead, UnusableListing
@@ -122,8 +122,12 @@ class BinanceInstrumentSource:
     async def funding_intervals(self) -> Mapping[Symbol, int | None]:
         """Weight 0, but 500 requests in 5 min together with fundingRate."""
         path = funding_intervals.PATH
+        rows = await self._get(Venue.PERP, path, list[Raw], _FUNDING_INFO)
+        if not rows:
+            # Nearly all contracts are in it: nothing would read as 8 h for each of them.
+            raise ExchangeUnavailableError(f"GET {path}: the reply has no rows")
         intervals: dict[Symbol, int | None] = {}
-        for row in await self._get(Venue.PERP, path, list[Raw], _FUNDING_INFO):
+        for row in rows:
             read = self._rows.read_row(f"GET {path}", row, funding_intervals.decode_interval)
             if not isinstance(read, UnusableRow):
                 intervals.update([read] if read else [])
