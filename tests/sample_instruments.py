@@ -87,6 +87,21 @@ def perp_specs(count: int, status: str = "TRADING") -> tuple[InstrumentSpec, ...
     return tuple(perp_spec(f"{status[:3]}{number:03}USDT", status) for number in range(count))
 
 
+def registry_row(name: str, **fields: object) -> RegistryRow:
+    """An instrument that trades in USDT; *fields* replace those of its spec."""
+    instrument = InstrumentId.parse(name)
+    base = BTC_PERP if instrument.venue is Venue.PERP else BTC_SPOT
+    return registry_rows([structs.replace(base, instrument=instrument, **fields)])[0]
+
+
+def with_content(row: RegistryRow, **fields: object) -> RegistryRow:
+    """A later version of *row*, with *fields* of its content replaced."""
+    content = structs.replace(row.content, **fields)
+    return structs.replace(
+        row, content=content, spec_hash=spec_hash(content), version=row.version + 1
+    )
+
+
 def registry_rows(specs: Iterable[InstrumentSpec], now: int = 0) -> tuple[RegistryRow, ...]:
     """As a first sync leaves them, without what other reads add."""
     return tuple(

@@ -33,6 +33,22 @@ HELD = HeldRows(
 )
 
 
+async def test_the_last_position_lies_behind_every_change_that_is_in_its_row(
+    registry: InstrumentRegistry,
+) -> None:
+    assert await registry.last_position() == 0
+    await registry.apply([change("BTCUSDT"), change("ETHUSDT")])
+    position = await registry.last_position()
+    assert position >= (await registry.changes())[-1].position
+
+    await registry.apply([change("AUSDT")])
+
+    assert versions([each.change for each in await registry.changes(after=position)]) == [
+        ("AUSDT", 1)
+    ]
+    assert await registry.last_position() > position
+
+
 async def all_changes(registry: InstrumentRegistry, page: int) -> list[RecordedChange]:
     """Read page by page, as a follower does."""
     found: list[RecordedChange] = []

@@ -9,8 +9,9 @@ from msgspec import structs
 
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import RegistryRow
+from chimera_s1.domain.operations.active_configuration import RiskLimits
 from tests.contract.web_parts import WebParts
-from tests.sample_registry_rows import BRACKETS, RISK, registry_row, row_of
+from tests.sample_instruments import BRACKETS, registry_row, with_content
 
 CHINESE = "perp/币安人生USDT"
 ROWS = (
@@ -49,20 +50,21 @@ async def test_an_instrument_reads_like_the_registry(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
     """Decimals are exact and in their shortest form; the venue's words and filters are kept."""
-    content = structs.replace(
-        ROWS[0].content, leverage_brackets=BRACKETS, funding_interval_h=8, risk=RISK
-    )
-    fill(parts, (row_of(content, version=3),))
+    risk = RiskLimits(rev=12, spread_bp_limit=5.0, depth_top1_usdt_min=20_000.0)
+    added = {"leverage_brackets": BRACKETS, "funding_interval_h": 8, "risk": risk}
+    fill(parts, (with_content(registry_row("perp/BTCUSDT", max_qty=None), **added),))
 
     body = (await client.get("/xchg/instruments/perp/btcusdt")).json()
 
     assert (body["tick_size"], body["step_size"], body["max_qty"]) == ("0.1", "0.001", None)
-    assert body["filters"] == [{"filterType": "MAX_NUM_ORDERS", "limit": 200}]
+    assert body["filters"] == [
+        {"filterType": "PRICE_FILTER", "maxPrice": "4529764", "minPrice": "556.80"}
+    ]
     assert body["risk"] == {"rev": 12, "spread_bp_limit": 5.0, "depth_top1_usdt_min": 20000.0}
     brackets = body["leverage_brackets"]
-    assert (brackets["account"], brackets["notional_coef"]) == ("simulator:354937868", "1.5")
+    assert (brackets["account"], brackets["notional_coef"]) == ("live:1", "1.5")
     assert brackets["brackets"][0]["maintenance_margin_ratio"] == "0.004"
-    assert (body["version"], body["funding_interval_h"]) == (3, 8)
+    assert (body["version"], body["funding_interval_h"]) == (2, 8)
 
 
 async def test_pages_give_every_instrument_once(client: httpx2.AsyncClient) -> None:

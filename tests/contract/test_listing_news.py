@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import anyio
 import httpx2
@@ -10,19 +9,25 @@ import msgspec
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow
+from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
+from chimera_s1.adapters.binance.instruments.source import BinanceInstrumentSource
 from chimera_s1.adapters.binance.listing_news import CONNECTION, BinanceListingNews
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
+from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
+from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
 from chimera_s1.app.capabilities.market.constant_choice import ConstantChoice
-from chimera_s1.app.capabilities.market.read_listings import ReadListings
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import SINGLE_SHARD, parse_symbol_filter
 from chimera_s1.domain.market.selection_change import NOT_TRADING
 from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.schedule import HOUR_MS
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.listing_news import ListingNotice
 from chimera_s1.domain.ports.market_feed import (
@@ -40,6 +45,7 @@ from tests.contract.feed_harness import (
     simulator_endpoints,
 )
 from tests.contract.raw_exchange import TEXT, raw_exchange, server_frame
+from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.unit.app.capabilities.market.test_serve_feed import Follower
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -202,30 +208,58 @@ async def perp_sockets(feed: FeedHarness) -> dict[str, int]:
     return {each["on"]: each["subscriptions"] for each in reply["venues"]["perp"]["open"]}
 
 
+async def sync_when_announced(syncs: RunSyncs) -> None:
+    """As the job does."""
+    while True:
+        version = syncs.notices.version
+        result = await syncs.sync_announced()
+        wait_ms = result.again_ms or HOUR_MS
+        await syncs.notices.wait_after(CLOCK, wait_ms, version=version)
+
+
 @asynccontextmanager
 async def followed(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> AsyncIterator[tuple[FeedHarness, Follower]]:
     """A feed of all symbols that follows the simulator's listings."""
-    follower = Follower()
+    follower, endpoints = Follower(), simulator_endpoints(simulator)
     async with (
-        BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,
+        BinanceInstrumentSource(endpoints, weight_budgets(CLOCK)) as source,
         listening(simulator.perp_ws_url) as listener,
         feed_harness(tasks, simulator, run=False) as feed,
         anyio.create_task_group() as own,
     ):
         await listener.event(ConnectionOpened)
-        listings = ReadListings(exchange, CLOCK, QUICK_RECONNECT.backoff, lambda: 0.5)
-        listener.on_notice.append(listings.on_notice)
+        catalog, changes, registry = InstrumentCatalog(), ChangeSignal(), FakeInstrumentRegistry()
+        sync = SyncInstruments(
+            source,
+            registry,
+            clock=CLOCK,
+            record=lambda *_: None,
+            risk_limits=None,
+            wake_readers=changes.notify,
+        )
+        syncs = RunSyncs(sync, catalog, (Venue.PERP,))
+        follow = FollowRegistry(
+            registry,
+            source,
+            catalog,
+            venues=(Venue.PERP,),
+            clock=CLOCK,
+            changes=changes,
+            retries=QUICK_RECONNECT.backoff,
+        )
+        listener.on_notice.append(syncs.on_notice)
         serving = ServeFeed(
             feed.feed,
-            listings,
+            catalog,
             ConstantChoice(parse_symbol_filter("*", Venue)),
             shard=SINGLE_SHARD,
             follower=follower,
             report_unknown_contract=lambda *_: None,
         )
-        own.start_soon(partial(listings.follow, Venue.PERP))
+        own.start_soon(follow.run)
+        own.start_soon(sync_when_announced, syncs)
         own.start_soon(serving.run)
         yield feed, follower
         own.cancel_scope.cancel()

@@ -20,6 +20,8 @@ from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.read_instruments import ReadInstruments
+from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
+from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
 from chimera_s1.app.capabilities.instruments.web.part import instruments_part
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.quote_board import (
@@ -62,8 +64,11 @@ from chimera_s1.domain.operations.schedule import Every
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
+from tests.fakes.instrument_registry import FakeInstrumentRegistry
+from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.watched_venue import MemoryWatchedVenue
+from tests.sample_instruments import BTC_PERP, BTC_SPOT
 from tests.treasury_harness import TreasuryHarness, TreasuryInstance, untyped
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
@@ -175,9 +180,19 @@ class WebParts:
         self.jobs = self._jobs()
         self.treasury = treasury or Treasury()
         self.catalog = InstrumentCatalog()
+        self.listed = MemoryInstrumentSource([BTC_PERP, BTC_SPOT])
+        sync = SyncInstruments(
+            self.listed,
+            FakeInstrumentRegistry(),
+            clock=self.clock,
+            record=lambda kind, detail: self.events.append((kind, detail)),
+            risk_limits=None,
+            wake_readers=lambda: None,
+        )
+        self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
         self.app: Litestar = create_web_app(
             [
-                instruments_part(ReadInstruments(self.catalog)),
+                instruments_part(ReadInstruments(self.catalog), self.syncs),
                 market_part(self.board, self.status),
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions

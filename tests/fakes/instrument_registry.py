@@ -81,6 +81,10 @@ class FakeInstrumentRegistry:
         ]
         return tuple(found[:limit])
 
+    async def last_position(self) -> int:
+        await self._check()
+        return len(self._changes)
+
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
         await self._check()
         return self._held.get(venue, ())

@@ -16,6 +16,8 @@ from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
+from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.capabilities.instruments.wiring import open_instruments
 from chimera_s1.app.capabilities.market.wiring import open_market
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.metrics import (
@@ -190,8 +192,10 @@ class Container(containers.DeclarativeContainer):
     )
     opening_stores = providers.Factory(open_instance_stores, settings, clock)
     opening_operations = providers.Factory(open_operations, foundation)
+    catalog = providers.Singleton(InstrumentCatalog)
     openings = providers.List(
-        providers.Factory(open_market, settings, foundation, operations),
+        providers.Factory(open_instruments, settings, foundation, operations, catalog),
+        providers.Factory(open_market, settings, foundation, operations, catalog),
         providers.Factory(open_treasury, settings, foundation, operations),
     )
 

@@ -1,8 +1,13 @@
-"""Times for people."""
+"""Times for people, and from them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
+from chimera_s1.domain.errors import InvalidValueError
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AGO = re.compile(r"([0-9]{1,5})(min|h|d)")
+_UNIT_MS = {"min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def format_utc(epoch_ms: int) -> str:
@@ -12,3 +17,24 @@ def format_utc(epoch_ms: int) -> str:
     except OverflowError:
         return str(epoch_ms)
     return text.replace("+00:00", "Z")
+
+
+def parse_since(text: str, now_ms: int) -> int:
+    """Epoch ms of `24h`, `7d` or `30min` before *now_ms*, or of an ISO 8601 time, UTC by default.
+
+    Raises:
+        InvalidValueError: *text* is neither, or in the future.
+    """
+    if found := _AGO.fullmatch(text):
+        return now_ms - int(found[1]) * _UNIT_MS[found[2]]
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidValueError(
+            f"{text!r} is not a time; write 24h, 7d or 30min ago, or 2026-11-27T08:00"
+        ) from error
+    moment = given if given.tzinfo else given.replace(tzinfo=UTC)
+    since_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    if since_ms > now_ms:
+        raise InvalidValueError(f"{text} is in the future; it is {format_utc(now_ms)} now")
+    return since_ms

@@ -25,6 +25,7 @@ from chimera_s1.adapters.arango.registry_log import (
     NumberTaken,
     append_batch,
     document_id,
+    end_of_batch,
     read_batches,
     read_changes,
 )
@@ -130,6 +131,10 @@ class ArangoInstrumentRegistry:
         self, *, after: int = 0, since: int = 0, limit: int = 1_000
     ) -> tuple[RecordedChange, ...]:
         return await self._database.run_projection(partial(read_changes, after, since, limit))
+
+    async def last_position(self) -> int:
+        number = await self._cursors.read(_CURSOR)
+        return end_of_batch(number) if number else 0
 
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
         return await self._database.run_projection(partial(_find_held, venue))

@@ -144,6 +144,11 @@ def read_changes(
     return tuple(found[:limit])
 
 
+def end_of_batch(number: int) -> int:
+    """No change of the batch has a later position, and none of the next an earlier one."""
+    return (number + 1) * _POSITIONS_PER_BATCH - 1
+
+
 def document_id(number: int) -> str:
     """Of a batch, for reads that must have seen it; empty for none."""
     return f"{REGISTRY_CHANGES}/{_key(number)}" if number else ""

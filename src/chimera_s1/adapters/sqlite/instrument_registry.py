@@ -68,6 +68,7 @@ _READ_CHANGES = """
     SELECT position, document FROM instrument_registry_changes
     WHERE position > ? AND updated_at >= ? ORDER BY position LIMIT ?
 """
+_LAST_POSITION = "SELECT ifnull(max(position), 0) FROM instrument_registry_changes"
 _MARK_CHECKED = """
     UPDATE instrument_registry SET checked_at = :checked_at
     WHERE venue = :venue AND symbol = :symbol AND checked_at < :checked_at
@@ -116,6 +117,9 @@ class SqliteInstrumentRegistry:
     ) -> tuple[RecordedChange, ...]:
         return await self._database.read(partial(_select_changes, (after, since, limit)))
 
+    async def last_position(self) -> int:
+        return await self._database.read(_select_last_position)
+
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
         return await self._database.read(partial(_find_held, venue))
 
@@ -142,6 +146,10 @@ def _select_rows(
         for text, checked_at in connection.execute(statement, parameters)
     ]
     return tuple(sorted(rows, key=lambda row: row.instrument))
+
+
+def _select_last_position(connection: sqlite3.Connection) -> int:
+    return int(connection.execute(_LAST_POSITION).fetchone()[0])
 
 
 def _write_each(

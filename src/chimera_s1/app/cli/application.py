@@ -23,6 +23,7 @@ from chimera_s1.app.cli.config.command import config
 from chimera_s1.app.cli.demo.command import demo
 from chimera_s1.app.cli.doctor.command import doctor
 from chimera_s1.app.cli.drill.command import drill
+from chimera_s1.app.cli.instruments.command import instruments
 from chimera_s1.app.cli.jobs.command import jobs
 from chimera_s1.app.cli.ledger.command import ledger
 from chimera_s1.app.cli.record.command import record
@@ -60,6 +61,7 @@ app.add_typer(tokens, name="tokens", rich_help_panel=_RUN)
 app.command(rich_help_panel=_DATA)(tail)
 app.command(rich_help_panel=_DATA)(record)
 app.command(rich_help_panel=_DATA)(replay)
+app.add_typer(instruments, name="instruments", rich_help_panel=_DATA)
 app.command(rich_help_panel=_MONEY)(transfer)
 app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
 app.command(rich_help_panel=_INSPECT)(config)

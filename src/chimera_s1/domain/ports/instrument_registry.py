@@ -68,6 +68,13 @@ class InstrumentRegistry(Protocol):
         """
         ...
 
+    async def last_position(self) -> int:
+        """A position up to which every change is in its row; 0 before the first.
+
+        Whoever reads it before all rows misses no change that `changes` gives beyond it.
+        """
+        ...
+
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]: ...
 
     async def hold(self, venue: Venue, held: Sequence[HeldRows]) -> None:

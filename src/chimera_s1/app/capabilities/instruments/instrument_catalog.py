@@ -34,7 +34,10 @@ class InstrumentCatalog:
 
     def rows(self) -> tuple[RegistryRow, ...]:
         """All rows, by venue and symbol."""
-        return tuple(row for venue in sorted(self._rows) for row in self._rows[venue].values())
+        return tuple(row for venue in sorted(self._rows) for row in self.rows_of(venue))
+
+    def rows_of(self, venue: Venue) -> tuple[RegistryRow, ...]:
+        return tuple(self._rows.get(venue, {}).values())
 
     def find(self, instrument: InstrumentId) -> RegistryRow | None:
         return self._rows.get(instrument.venue, {}).get(instrument)

@@ -50,12 +50,16 @@ from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 
 
 @asynccontextmanager
 async def open_market(
-    settings: MarketSettings, base: Foundation, operations: Operations
+    settings: MarketSettings,
+    base: Foundation,
+    operations: Operations,
+    instruments: InstrumentReader,
 ) -> AsyncIterator[Capability]:
     """Publish quotes from the exchange's streams to the Redis Streams, with their liveness."""
     clock = base.clock
@@ -81,7 +85,7 @@ async def open_market(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
         follower = ServedInstruments(admission, current, board, watches, operations.outbox.record)
-        selection = make_selection(settings, base, operations, feeds, follower)
+        selection = make_selection(settings, operations, instruments, feeds, follower)
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
             feeds,

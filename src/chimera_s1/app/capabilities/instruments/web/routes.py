@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIType, Schema
@@ -16,11 +16,27 @@ from chimera_s1.app.capabilities.instruments.read_instruments import (
     InstrumentFilter,
     ReadInstruments,
 )
-from chimera_s1.app.capabilities.instruments.web.problems import INSTRUMENT_UNKNOWN
-from chimera_s1.app.capabilities.instruments.web.schemas import InstrumentListView, InstrumentView
+from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
+from chimera_s1.app.capabilities.instruments.web.problems import (
+    EXCHANGE_REFUSED,
+    EXCHANGE_UNAVAILABLE,
+    INSTRUMENT_UNKNOWN,
+    LISTING_REFUSED,
+)
+from chimera_s1.app.capabilities.instruments.web.schemas import (
+    InstrumentListView,
+    InstrumentView,
+    SyncListView,
+    SyncView,
+)
 from chimera_s1.app.web.page_cursor import CURSOR_PATTERN, decode_cursor, encode_cursor
 from chimera_s1.app.web.parameters import parse_value
-from chimera_s1.app.web.problem_kinds import REQUEST_INVALID, VALUE_INVALID
+from chimera_s1.app.web.problem_kinds import (
+    ACCESS_DISABLED,
+    REQUEST_INVALID,
+    STORE_UNAVAILABLE,
+    VALUE_INVALID,
+)
 from chimera_s1.app.web.problems import AnyRequest, problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import InvalidValueError
@@ -161,6 +177,42 @@ class InstrumentsController(Controller):
         if _is_known(request, tag):
             return _not_modified(tag)
         return Response(InstrumentView.of(row), headers={"ETag": tag})
+
+    @post(
+        "/sync",
+        opt={"scope": Scope.JOBS_RUN},
+        operation_id="sync_instruments",
+        summary="Read the listings now",
+        response_description="What has changed",
+        responses={
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
+            502: problem_spec(LISTING_REFUSED, EXCHANGE_REFUSED),
+            503: problem_spec(EXCHANGE_UNAVAILABLE, STORE_UNAVAILABLE, ACCESS_DISABLED),
+        },
+        status_code=200,
+    )
+    async def sync_instruments(
+        self,
+        *,
+        run_syncs: NamedDependency[RunSyncs],
+        venue: Annotated[
+            Venue | None,
+            QueryParameter(
+                description="Only this venue; all by default.", examples=[Example(value="perp")]
+            ),
+        ] = None,
+        accept: Annotated[
+            bool,
+            QueryParameter(
+                description="Apply what quarantine holds; compare it with the venue first.",
+                examples=[Example(value=False)],
+            ),
+        ] = False,
+    ) -> SyncListView:
+        """Reads what each venue lists and applies it to the registry. It is safe to repeat."""
+        venues = run_syncs.venues if venue is None else (venue,)
+        results = [await run_syncs.sync(each, accept=accept) for each in venues]
+        return SyncListView(tuple(map(SyncView.of, results)))
 
 
 def _symbols(texts: Iterable[str]) -> frozenset[Symbol]:

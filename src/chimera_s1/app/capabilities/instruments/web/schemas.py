@@ -6,6 +6,7 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from chimera_s1.app.capabilities.instruments.sync_instruments import SyncResult
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import (
     LeverageBrackets,
@@ -222,3 +223,39 @@ class InstrumentListView(Struct, frozen=True):
     next_cursor: Annotated[
         str, Meta(description="`cursor` of the next page; empty on the last.", examples=[""])
     ]
+
+
+def _number(description: str) -> Meta:
+    return Meta(ge=0, description=description, examples=[0])
+
+
+class SyncView(Struct, frozen=True):
+    """What the sync of a venue has done; numbers of instruments."""
+
+    venue: Annotated[Venue, Meta(description="The venue that was read.", examples=["perp"])]
+    listed: Annotated[int, Meta(ge=0, description="In the listing.", examples=[930])]
+    added: Annotated[int, _number("New in the registry.")]
+    changed: Annotated[int, _number("Changed in the registry.")]
+    vanished: Annotated[int, _number("No longer listed; they stay in the registry.")]
+    unusable: Annotated[int, _number("Rows that cannot be decoded.")]
+    held: Annotated[int, _number("In quarantine: they would vanish or change with many others.")]
+    refused: Annotated[int, _number("Changes that the store refuses for good.")]
+
+    @classmethod
+    def of(cls, result: SyncResult) -> Self:
+        return cls(
+            result.venue,
+            result.listed,
+            result.added,
+            result.changed,
+            result.vanished,
+            result.unusable,
+            result.held,
+            result.refused,
+        )
+
+
+class SyncListView(Struct, frozen=True):
+    """The result of each venue that was read."""
+
+    syncs: tuple[SyncView, ...]

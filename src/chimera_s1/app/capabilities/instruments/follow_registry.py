@@ -1,0 +1,109 @@
+"""Keep the catalog like the stored registry, or without one like the venue's own listing."""
+
+import logging
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.change_signal import ChangeSignal
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    StoreUnavailableError,
+)
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.instruments.sync_plan import plan_sync
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
+from chimera_s1.domain.ports.instrument_source import InstrumentSource
+
+POLL_INTERVAL_MS = 2_000.0
+"""How late an instance learns what another one has synced, at most."""
+
+PAGE = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class FollowRegistry:
+    """Every instance follows; which of them syncs does not matter here.
+
+    Args:
+        changes: Notified when this instance has changed the registry.
+    """
+
+    def __init__(
+        self,
+        registry: InstrumentRegistry,
+        source: InstrumentSource,
+        catalog: InstrumentCatalog,
+        *,
+        venues: Sequence[Venue],
+        clock: Clock,
+        changes: ChangeSignal,
+        retries: Backoff,
+    ) -> None:
+        self._registry = registry
+        self._source = source
+        self._catalog = catalog
+        self._venues = tuple(venues)
+        self._clock = clock
+        self._changes = changes
+        self._retries = retries
+        self._position: int | None = None
+        self.store_problem = ""
+
+    async def run(self) -> None:
+        failures = 0
+        while True:
+            version = self._changes.version
+            try:
+                await self._follow()
+                failures, wait_ms = 0, POLL_INTERVAL_MS
+                self.store_problem = ""
+            except StoreUnavailableError as error:
+                self.store_problem = str(error)
+                await self._read_listings()
+                wait_ms = self._retries.wait_ms(failures, 0.0)
+                failures += 1
+            await self._changes.wait_after(self._clock, wait_ms, version=version)
+
+    async def _follow(self) -> None:
+        if self._position is None:
+            self._position = await self._load()
+            return
+        changed: set[Venue] = set()
+        while page := await self._registry.changes(after=self._position, limit=PAGE):
+            changed |= {each.change.row.instrument.venue for each in page}
+            self._position = page[-1].position
+        for venue in sorted(changed):
+            self._catalog.put(venue, await self._registry.rows(venue))
+
+    async def _load(self) -> int:
+        # Before the rows: a change in between is then read twice, and not missed.
+        position = await self._registry.last_position()
+        for venue in self._venues:
+            if rows := await self._registry.rows(venue):
+                self._catalog.put(venue, rows)
+        return position
+
+    async def _read_listings(self) -> None:
+        """Market data goes on without a registry: what the venue lists now is not stored."""
+        for venue in self._venues:
+            if self._catalog.listings(venue) is None:
+                await self._read_listing(venue)
+
+    async def _read_listing(self, venue: Venue) -> None:
+        try:
+            listing = await self._source.listing(venue)
+        except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+            self._catalog.set_problem(venue, str(error))
+            return
+        plan = plan_sync((), listing, now=self._clock.now_ms())
+        if plan.refused:
+            self._catalog.set_problem(venue, plan.refused)
+            return
+        _log.warning("%s: the listing is used without a registry", venue.value)
+        self._catalog.put(venue, [structs.replace(c.row, version=0) for c in plan.changes])

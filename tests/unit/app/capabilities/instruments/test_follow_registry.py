@@ -1,0 +1,157 @@
+"""The catalog follows the registry, and the venue itself where there is no registry."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from msgspec import structs
+
+from chimera_s1.app.capabilities.instruments.follow_registry import (
+    POLL_INTERVAL_MS,
+    FollowRegistry,
+)
+from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.change_signal import ChangeSignal
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.instruments.listing_read import ListingRead
+from chimera_s1.domain.instruments.sync_plan import plan_sync
+from chimera_s1.domain.operations.backoff import Backoff
+from tests.fakes.instrument_registry import FakeInstrumentRegistry
+from tests.fakes.instrument_source import MemoryInstrumentSource
+from tests.fakes.manual_clock import ManualClock
+from tests.sample_instruments import BTC_PERP, BTC_SPOT, perp_spec
+
+RETRY_MS = 500
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.registry = FakeInstrumentRegistry()
+        self.source = MemoryInstrumentSource([BTC_PERP, BTC_SPOT])
+        self.catalog = InstrumentCatalog()
+        self.clock = ManualClock()
+        self.changes = ChangeSignal()
+        self.follow = FollowRegistry(
+            self.registry,
+            self.source,
+            self.catalog,
+            venues=tuple(Venue),
+            clock=self.clock,
+            changes=self.changes,
+            retries=Backoff(base_ms=RETRY_MS, max_wait_ms=RETRY_MS, jitter_ms=0),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.follow.run)
+            await anyio.wait_all_tasks_blocked()
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def write(self, *symbols: str, status: str = "TRADING") -> None:
+        """Another instance syncs."""
+        specs = tuple(perp_spec(symbol, status) for symbol in symbols)
+        plan = plan_sync(
+            await self.registry.rows(), ListingRead(Venue.PERP, specs), now=1, accept=True
+        )
+        await self.registry.apply(plan.changes)
+
+    def symbols(self, venue: Venue = Venue.PERP) -> list[str] | None:
+        listings = self.catalog.listings(venue)
+        return None if listings is None else [row.instrument.symbol for row in listings]
+
+
+async def test_an_instance_learns_what_another_has_synced() -> None:
+    rig = Rig()
+    await rig.write("AUSDT")
+    async with rig.running():
+        assert rig.symbols() == ["AUSDT"]
+        version = rig.catalog.version
+        await rig.write("AUSDT", "BUSDT")
+        assert rig.symbols() == ["AUSDT"]
+
+        await rig.clock.advance(POLL_INTERVAL_MS)
+
+        assert rig.symbols() == ["AUSDT", "BUSDT"]
+        assert rig.catalog.version > version
+
+
+async def test_its_own_changes_are_seen_at_once() -> None:
+    rig = Rig()
+    async with rig.running():
+        assert rig.symbols() is None  # nothing is known before the first sync
+        await rig.write("AUSDT")
+
+        rig.changes.notify()
+        await anyio.wait_all_tasks_blocked()
+
+        assert rig.symbols() == ["AUSDT"]
+
+
+async def test_an_instrument_that_stops_trading_stays_and_one_that_is_gone_is_no_listing() -> None:
+    rig = Rig()
+    await rig.write("AUSDT", "BUSDT")
+    async with rig.running():
+        await rig.write("AUSDT", status="SETTLING")
+        await rig.clock.advance(POLL_INTERVAL_MS)
+
+        assert rig.symbols() == ["AUSDT"]
+        assert [row.content.listed for row in rig.catalog.rows()] == [True, False]
+
+
+async def test_without_a_store_the_venues_own_listing_is_used() -> None:
+    """Market data goes on; once the store answers, its rows hold."""
+    rig = Rig()
+    rig.registry.unavailable = "connection refused"
+    async with rig.running():
+        assert (rig.symbols(), rig.symbols(Venue.SPOT)) == (["BTCUSDT"], ["BTCUSDT"])
+        assert rig.follow.store_problem == "connection refused"
+        reads = rig.source.reads
+        await rig.clock.advance(RETRY_MS * 3)
+        assert rig.source.reads == reads  # a listing that is known is not read again and again
+
+        rig.registry.unavailable = ""
+        await rig.write("AUSDT")
+        await rig.clock.advance(RETRY_MS)
+
+        assert (rig.symbols(), rig.follow.store_problem) == (["AUSDT"], "")
+
+
+async def test_a_store_that_fails_later_keeps_what_is_known() -> None:
+    rig = Rig()
+    await rig.write("AUSDT")
+    async with rig.running():
+        rig.registry.unavailable = "connection refused"
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert rig.follow.store_problem  # the fault fired
+
+        assert rig.symbols() == ["AUSDT"]
+
+
+async def test_with_neither_store_nor_venue_the_reason_is_known() -> None:
+    rig = Rig()
+    rig.registry.unavailable = "connection refused"
+    rig.source.error = ExchangeUnavailableError("GET /fapi/v1/exchangeInfo: 503")
+    async with rig.running():
+        assert rig.symbols() is None
+        assert rig.catalog.problem(Venue.PERP) == "GET /fapi/v1/exchangeInfo: 503"
+
+        rig.source.error = None
+        await rig.clock.advance(RETRY_MS)
+
+        assert rig.symbols() == ["BTCUSDT"]
+
+
+async def test_readers_wake_only_for_what_they_can_read() -> None:
+    """A change of `checked_at` is none."""
+    rig = Rig()
+    await rig.write("AUSDT")
+    async with rig.running():
+        version = rig.catalog.version
+        rows = [structs.replace(row, checked_at=9) for row in await rig.registry.rows()]
+
+        rig.catalog.put(Venue.PERP, rows)
+
+        assert rig.catalog.version == version
