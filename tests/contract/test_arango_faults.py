@@ -321,3 +321,22 @@ async def test_row_44_a_changed_password_is_reported_without_showing_it(
     assert PASSWORD not in output
     store_harness.double.access.add_user(USER, PASSWORD, {})
     assert await store_harness.events.append(second) == SeqTaken(first)
+
+
+@pytest.mark.parametrize("fault", ["read-only", "503/1496", "drop"])
+async def test_a_check_of_the_store_fails_as_a_write_would(
+    double: ArangoDouble, fault: str
+) -> None:
+    """It writes nothing, and succeeds again when the store does."""
+    async with connected_store(double, SHORT_TIMEOUTS) as harness:
+        await harness.arango.check()
+        failing = double.faults.arm(fault, times=None)
+        with pytest.raises(StoreUnavailableError, match=r"ArangoDB at http://127.0.0.1"):
+            await harness.arango.check()
+        assert failing.fired
+
+        double.faults.clear()
+        await harness.arango.check()
+
+    assert all(each in harness.arango.place for each in double.urls)
+    assert harness.stored_commit_ids() == []

@@ -20,6 +20,7 @@ from chimera_s1.domain.ports.installation_store import InstallationStore
 from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
 from chimera_s1.domain.ports.job_runs import JobRuns
 from chimera_s1.domain.ports.lease_store import LeaseStore
+from chimera_s1.domain.ports.store_probe import StoreProbe
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
 SQLITE_FILE = "s1.sqlite3"
@@ -45,6 +46,7 @@ class Stores(LedgerStores, frozen=True):
 
     job_runs: JobRuns
     instruments: InstrumentRegistry
+    probe: StoreProbe
 
 
 @asynccontextmanager
@@ -104,6 +106,7 @@ async def _sqlite_stores(
             SqliteInstallationStore(database),
             SqliteJobRuns(database),
             SqliteInstrumentRegistry(database),
+            database,
         )
 
 
@@ -143,6 +146,7 @@ async def _arango_stores(
             ArangoInstallationStore(arango),
             ArangoJobRuns(arango),
             ArangoInstrumentRegistry(arango),
+            arango,
         )
 
 

@@ -27,7 +27,12 @@ from chimera_s1.adapters.arango.retrying_requests import (
     RetryingRequests,
     unavailable_error,
 )
-from chimera_s1.adapters.arango.schema import Replication, check_schema, create_schema
+from chimera_s1.adapters.arango.schema import (
+    Replication,
+    check_schema,
+    check_writable,
+    create_schema,
+)
 from chimera_s1.domain.errors import StoreUnavailableError
 
 T = TypeVar("T")
@@ -88,6 +93,14 @@ class ArangoDatabase:
             if not allow_unavailable:
                 raise
             _log.warning("ledger store unavailable; connecting on first use: %s", error)
+
+    @property
+    def place(self) -> str:
+        return f"ArangoDB at {', '.join(each.url for each in self._pool.coordinators)}"
+
+    async def check(self) -> None:
+        """Implements `domain.ports.store_probe.StoreProbe`: a leader is there, and takes writes."""
+        await self.run_command(check_writable)
 
     async def run_command(self, work: Callable[[RetryingRequests], T]) -> T:
         """Run *work* for the ledger in a thread.

@@ -98,6 +98,11 @@ def check_schema(database: str, replication: Replication, requests: RetryingRequ
                 _check_drift(database, plan, replication, properties)
 
 
+def check_writable(requests: RetryingRequests) -> None:
+    """Raises: ArangoRequestError: A write would fail now."""
+    _check_write_permission(COLLECTIONS[0], requests.send)
+
+
 @contextmanager
 def _translated_rejections(database: str) -> Iterator[None]:
     try:

@@ -24,7 +24,12 @@ from anyio import to_thread
 
 from chimera_s1.adapters.sqlite.process_lock import DatabaseInUseError, ProcessLock
 from chimera_s1.adapters.sqlite.reopening_connection import ReopeningConnection
-from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, check_schema, create_schema
+from chimera_s1.adapters.sqlite.schema import (
+    SCHEMA_VERSION,
+    SQLITE_MIN,
+    check_schema,
+    create_schema,
+)
 from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -35,6 +40,8 @@ StatementParameters: TypeAlias = Sequence[str | int | float] | Mapping[str, str 
 READERS = 2
 BUSY_TIMEOUT_S = 2.0
 _OWNER_ONLY = 0o600
+_READ_SOMETHING = "SELECT position FROM cursors LIMIT 1"
+_WRITE_SOMETHING = f"PRAGMA user_version = {SCHEMA_VERSION}"
 _PARTS = ("-wal", "-shm")
 """Files beside the database that SQLite removes when the last connection closes."""
 
@@ -70,6 +77,7 @@ class SqliteDatabase:
         self._read_only = read_only
         self._allow_unavailable = allow_unavailable
         self._is_open = False
+        self._write_failed = False
         self._open_lock = Lock()
         self._process_lock = ProcessLock(path)
         self._writer = ReopeningConnection(path, busy_timeout_s=busy_timeout_s, writable=True)
@@ -105,6 +113,19 @@ class SqliteDatabase:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(self._close, limiter=self._write_limiter)
 
+    @property
+    def place(self) -> str:
+        return f"SQLite file {self._path}"
+
+    async def check(self) -> None:
+        """Implements `domain.ports.store_probe.StoreProbe`: read, or write if the last write has
+        failed, as on a full disk, where reading works.
+        """
+        if self._write_failed:
+            await self.write(lambda connection: connection.execute(_WRITE_SOMETHING))
+        else:
+            await self.read(lambda connection: connection.execute(_READ_SOMETHING).fetchone())
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run *work* in a transaction, which is durable on return.
 
@@ -138,7 +159,13 @@ class SqliteDatabase:
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         assert not self._read_only, "opened for reading only"
         self._ensure_open()
-        return self._writer.run(partial(_in_transaction, work))
+        try:
+            result = self._writer.run(partial(_in_transaction, work))
+        except StoreUnavailableError:
+            self._write_failed = True
+            raise
+        self._write_failed = False
+        return result
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         self._ensure_open()

@@ -358,3 +358,22 @@ async def test_a_file_of_an_earlier_version_gets_an_identity(path: Path) -> None
         for statement in ("UPDATE installation SET value = 'b'", "DELETE FROM installation"):
             with pytest.raises(StoreUnavailableError, match="a fact is recorded once"):
                 await upgraded.execute(statement)
+
+
+async def test_a_check_notices_that_writes_fail_while_reads_work(
+    path: Path, database: SqliteDatabase
+) -> None:
+    """As on a full disk; here another program holds the lock. It ends without any other write."""
+    await database.check()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await database.check()
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            await database.execute(INSERT_CURSOR, [("a",)])
+
+        assert await database.read(names) == []
+        with pytest.raises(StoreUnavailableError, match="locked by another program"):
+            await database.check()
+        other.execute("ROLLBACK")
+
+    await database.check()

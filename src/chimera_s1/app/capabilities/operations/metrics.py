@@ -6,6 +6,7 @@ from chimera_s1.app.capabilities.operations.operations_outbox import OperationsO
 from chimera_s1.app.capabilities.operations.run_job import RunJob
 from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
+from chimera_s1.app.capabilities.operations.watch_store import WatchStore
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent
@@ -39,6 +40,10 @@ def kill_switch_source(switch: WatchKillSwitch) -> MetricSource:
             switch.failures,
         ),
     ]
+
+
+def store_source(store: WatchStore) -> MetricSource:
+    return lambda: _store_samples(store)
 
 
 def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
@@ -81,6 +86,17 @@ def build_source(version: str, shard: str) -> MetricSource:
             shard=shard,
         )
     ]
+
+
+def _store_samples(store: WatchStore) -> Iterator[Sample]:
+    report = store.report()
+    works = int(report.checked and not report.error)
+    yield gauge("s1_store_up", "1 if the last check of the store succeeded.", works)
+    about = "Checks of the store that failed."
+    yield counter("s1_store_check_failures_total", about, store.failures)
+    if store.duration_ms is not None:
+        about = "How long the last check of the store took that succeeded."
+        yield gauge("s1_store_check_seconds", about, store.duration_ms / 1000)
 
 
 def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:

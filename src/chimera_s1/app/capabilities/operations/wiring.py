@@ -25,6 +25,7 @@ from chimera_s1.app.capabilities.operations.metrics import (
     kill_switch_source,
     operations_source,
     round_trip_source,
+    store_source,
 )
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
@@ -32,6 +33,7 @@ from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradi
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
+from chimera_s1.app.capabilities.operations.watch_store import WatchStore
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.settings.core import CoreSettings
@@ -118,7 +120,11 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                     settings,
                     limits.add_to(
                         with_configuration(
-                            _capability(outbox, patrols, loop, announce, switch), configuration
+                            _with_store(
+                                _capability(outbox, patrols, loop, announce, switch),
+                                WatchStore(base.stores.probe, clock),
+                            ),
+                            configuration,
                         )
                     ),
                 ),
@@ -131,6 +137,15 @@ def _with_redis(settings: CoreSettings, capability: Capability) -> Capability:
         return capability
     source = HealthSource("redis.embedded", EmbeddedRedisReport, required=False)
     return structs.replace(capability, health=(*capability.health, source))
+
+
+def _with_store(capability: Capability, store: WatchStore) -> Capability:
+    return structs.replace(
+        capability,
+        workers=(*capability.workers, Worker("store", store.run)),
+        health=(*capability.health, HealthSource("store", store.report, required=False)),
+        metrics=(*capability.metrics, store_source(store)),
+    )
 
 
 def _identity(base: Foundation) -> HeartbeatRecord:
