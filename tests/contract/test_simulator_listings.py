@@ -94,6 +94,29 @@ async def test_a_delisting_shows_first_in_the_delivery_date(sim: SimulatorClient
     assert "GONEUSDT" not in await listed(sim, "perp")
 
 
+async def test_a_contract_starts_and_stops_trading_at_its_times(sim: SimulatorClient) -> None:
+    """By the exchange's clock; a change meanwhile moves the time."""
+    _, clock = await sim.control("POST", "/sim/clock", {"offset_ms": 0})
+    now, later = clock["now_ms"], 120_000
+    async with sim.connect("perp", "/market/ws/!contractInfo") as contracts:
+        await sim.list_symbol("perp", "TIMEUSDT", status="PENDING_TRADING", onboard_ms=now + later)
+        await sim.list_symbol("perp", "HALTUSDT", status="PENDING_TRADING", onboard_ms=now + later)
+        await sim.change_symbol("perp", "HALTUSDT", status="TRADING_HALT")
+        await sim.control("POST", "/sim/clock", {"offset_ms": later})
+        begun = [await event_of(contracts, "TIMEUSDT") for _ in range(2)]
+        await sim.change_symbol("perp", "TIMEUSDT", delivery_ms=now + 2 * later)
+        announced = await event_of(contracts, "TIMEUSDT")
+        await sim.control("POST", "/sim/clock", {"offset_ms": 2 * later})
+        ended = await event_of(contracts, "TIMEUSDT")
+    await sim.control("POST", "/sim/clock", {"offset_ms": 0})
+
+    assert [event["cs"] for event in begun] == ["PENDING_TRADING", "TRADING"]
+    assert (announced["cs"], announced["dt"]) == ("TRADING", now + 2 * later)
+    assert (ended["cs"], ended["dt"]) == ("SETTLING", now + 2 * later)
+    assert (await listed(sim, "perp"))["TIMEUSDT"]["status"] == "SETTLING"
+    assert (await listed(sim, "perp"))["HALTUSDT"]["status"] == "TRADING_HALT"
+
+
 async def test_contract_events_mix_both_kinds_of_futures(sim: SimulatorClient) -> None:
     """COIN-M rows come with `st` 2, and are in the COIN-M listing only."""
     async with sim.connect("perp", "/market/stream?streams=!contractInfo") as contracts:

@@ -51,6 +51,7 @@ from chimera_s1.adapters.simulator.s10.published_configuration import (
 from chimera_s1.adapters.simulator.s10.stand_in import s10_application
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
+from chimera_s1.adapters.simulator.streams.listings import Listings
 from chimera_s1.adapters.simulator.streams.playback import Playback, PlayedFile, symbols_in
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_server import enforce_deadlines, stream_server
@@ -86,6 +87,7 @@ class Simulator:
             )
             for venue in Venue
         }
+        self._listings = Listings(self._clock)
         self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
         self._player = ScenarioPlayer(self._faults, clock)
 
@@ -102,6 +104,7 @@ class Simulator:
             async with anyio.create_task_group() as tasks:
                 self._start_market(tasks)
                 self._start_faults(tasks)
+                tasks.start_soon(self._listings.run)
                 for hub in self._hubs.values():
                     tasks.start_soon(enforce_deadlines, hub)
                 task_status.started(addresses)
@@ -175,6 +178,7 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
+            listings=self._listings,
             s10=s10,
             not_simulated=self._not_simulated,
         ).application()

@@ -41,6 +41,7 @@ from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.rest.replies import json_reply
 from chimera_s1.adapters.simulator.rest.request_faults import Handler
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
+from chimera_s1.adapters.simulator.streams.listings import Listings
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT
 from chimera_s1.domain.errors import InvalidValueError
@@ -56,6 +57,7 @@ class ControlPlane:
         player: ScenarioPlayer,
         *,
         account: AccountControl,
+        listings: Listings,
         s10: S10Control | None,
         not_simulated: NotSimulated,
     ) -> None:
@@ -65,13 +67,14 @@ class ControlPlane:
         self._faults = faults
         self._player = player
         self._account = account
+        self._listings = ListingControl(self._hubs, listings)
         self._s10 = s10
         self._not_simulated = not_simulated
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
-        application.add_routes(ListingControl(self._hubs).routes())
+        application.add_routes(self._listings.routes())
         if self._s10 is not None:
             application.add_routes(self._s10.routes())
         application.add_routes(

@@ -1,14 +1,10 @@
-"""The control plane's routes that list, change and delist symbols while the simulator runs.
-
-A change of a futures contract is announced on `!contractInfo`, as Binance does for listings,
-settlements and leverage brackets. Spot has no such stream, and filters change without an event.
-"""
+"""The control plane's routes that list, change and delist symbols, and set trading hours."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from aiohttp import web
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from chimera_s1.adapters.simulator.control.listing_requests import (
     HOURS_HELP,
@@ -19,20 +15,13 @@ from chimera_s1.adapters.simulator.control.listing_requests import (
     SymbolRequest,
 )
 from chimera_s1.adapters.simulator.control.requests import decode
-from chimera_s1.adapters.simulator.market.leverage_brackets import (
-    LeverageBracket,
-    leverage_brackets,
-)
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
-from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
 from chimera_s1.adapters.simulator.rest.replies import json_reply
-from chimera_s1.adapters.simulator.streams.payloads import contract_info
+from chimera_s1.adapters.simulator.streams.listings import Listings
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
-
-_CLOSED = "CLOSE"
 
 
 class NotListedError(Exception):
@@ -60,8 +49,9 @@ def find_listed(
 
 
 class ListingControl:
-    def __init__(self, hubs: Mapping[str, StreamHub]) -> None:
+    def __init__(self, hubs: Mapping[str, StreamHub], listings: Listings) -> None:
         self._hubs = hubs
+        self._listings = listings
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -79,8 +69,8 @@ class ListingControl:
                 f"symbol: {listing.symbol!r} is listed already; change it with "
                 f"POST /sim/symbols/{listing.venue}/{listing.symbol}"
             )
-        market = hub.market.add(listing.spec(hub.clock.now_ms()))
-        hub.listings_changed(market, _contract_info(hub, market.spec) if listing.announce else None)
+        spec = listing.spec(hub.clock.now_ms())
+        market = self._listings.add(hub, spec, announce=listing.announce)
         return json_reply(_view(market), 201)
 
     async def _list_whole_market(self, _: web.Request) -> web.Response:
@@ -97,12 +87,9 @@ class ListingControl:
     async def _change(self, request: web.Request) -> web.Response:
         hub, market = find_listed(self._hubs, request)
         change = decode(await request.read(), SymbolRequest, SYMBOL_HELP)
-        before, was_delisted = market.spec, market.delisted
-        market.change(change.applied_to(before))
-        if change.status is not UNSET:
-            market.delisted = change.status is None
-        event = _change_event(hub, market, before, was_delisted=was_delisted)
-        hub.listings_changed(market, event if change.announce else None)
+        delisted = market.delisted if change.status is UNSET else change.status is None
+        spec = change.applied_to(market.spec)
+        self._listings.change(hub, market, spec, delisted=delisted, announce=change.announce)
         return json_reply(_view(market))
 
     async def _set_hours(self, request: web.Request) -> web.Response:
@@ -113,28 +100,6 @@ class ListingControl:
         else:
             hours.fixed[change.underlying_type] = change.session
         return json_reply({"fixed": hours.fixed})
-
-
-def _change_event(
-    hub: StreamHub, market: SymbolMarket, before: SymbolSpec, *, was_delisted: bool
-) -> bytes | None:
-    """The event of a change since *before*; None where Binance sends none."""
-    spec = market.spec
-    if market.delisted:
-        closed = structs.replace(spec, status=_CLOSED)
-        return None if was_delisted else _contract_info(hub, closed)
-    if spec.max_leverage != before.max_leverage:
-        return _contract_info(hub, spec, leverage_brackets(spec))
-    changed = (spec.status, spec.delivery_ms) != (before.status, before.delivery_ms)
-    return _contract_info(hub, spec) if changed or was_delisted else None
-
-
-def _contract_info(
-    hub: StreamHub, spec: SymbolSpec, brackets: Sequence[LeverageBracket] = ()
-) -> bytes | None:
-    if hub.venue is Venue.SPOT:
-        return None
-    return contract_info(spec, hub.clock.now_ms(), brackets)
 
 
 def _view(market: SymbolMarket) -> dict[str, object]:
