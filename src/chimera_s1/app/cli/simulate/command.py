@@ -104,6 +104,16 @@ S10RedisOption = Annotated[
 ]
 
 
+EnvFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False,
+        help="Write the settings of a service that uses this simulator, and SIM_URL, to this "
+        "file when ready: KEY=VALUE lines for a shell or docker --env-file.",
+    ),
+]
+
+
 def simulate(  # noqa: PLR0917  # typer passes options by name
     host: Annotated[
         str, typer.Option(help="Address to listen on. The control plane is always on loopback.")
@@ -131,14 +141,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     s10: S10Option = False,
     s10_port: PortOption = 0,
     s10_redis: S10RedisOption = "",
-    env_file: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            help="Write the settings of a service that uses this simulator, and SIM_URL, to this "
-            "file when ready: KEY=VALUE lines for a shell or docker --env-file.",
-        ),
-    ] = None,
+    env_file: EnvFileOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,
