@@ -1,6 +1,5 @@
 """`/xchg/jobs` and `chimera-s1 jobs`: what ran, and running it now."""
 
-import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -19,7 +18,7 @@ from tests.fakes.token_store import MemoryTokenStore
 OPERATOR_TOKEN, OPERATOR = make_token(
     "operator", b"o" * 32, actor="ops", scopes=[Scope.READ, Scope.JOBS_RUN], created_at=0
 )
-SAFETY_S = 60
+SAFETY_S = 240
 
 
 @asynccontextmanager
@@ -101,7 +100,6 @@ async def run_command(url: str, directory: Path, *arguments: str) -> tuple[int, 
 async def test_the_command_lists_and_runs_jobs(tmp_path: Path) -> None:
     async with jobs_running() as (parts, _), serving(parts) as server:
         _, listed, _ = await run_command(server.url, tmp_path, "list")
-        _, as_json, _ = await run_command(server.url, tmp_path, "list", "--json")
         await parts.clock.advance(1_000)
         done = await run_command(server.url, tmp_path, "run", "clock.spot")
         unknown = await run_command(server.url, tmp_path, "run", "scan")
@@ -116,7 +114,6 @@ async def test_the_command_lists_and_runs_jobs(tmp_path: Path) -> None:
         "1970-01-01T00:00:11.000Z",
         "skew 3 ms\n",
     ]
-    assert json.loads(as_json)[0]["name"] == "clock.spot"
     assert done[:2] == (0, "ok clock.spot: skew 3 ms (0 ms)\n")
     assert unknown[0] == 2
     assert "no job is called 'scan'; the jobs are clock.spot (404 job.unknown)" in unknown[2]

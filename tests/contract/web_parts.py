@@ -39,7 +39,7 @@ from chimera_s1.app.capabilities.treasury.project_transfers import build_transfe
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
-from chimera_s1.app.capability import Job
+from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.application import create_web_app
 from chimera_s1.app.web.connection_protocol import LIMITS, ConnectionLimits
@@ -213,7 +213,7 @@ class WebParts:
         job = Job(name="clock.spot", schedule=every, run=scan, each_instance=True, at_start=True)
         leases = MemoryLeaseStore(self.clock)
         return RunJobs(
-            [job],
+            [Capability(name="operations", jobs=(job,))],
             JobLease("jobs", leases, "s1-a", self.clock),
             MemoryJobRuns(),
             MemoryJobRuns(),

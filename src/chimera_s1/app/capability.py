@@ -14,6 +14,7 @@ from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.operations.schedule import Schedule
 from chimera_s1.domain.ports.clock import Clock
@@ -60,6 +61,21 @@ class Job(Struct, frozen=True, kw_only=True):
         assert re.fullmatch(JOB_NAME, self.name), self.name
 
 
+class SelfPacedJob(Struct, frozen=True, kw_only=True):
+    """Work of a worker of each instance that decides itself when to run next; `/health` shows it
+    among the jobs.
+
+    Attributes:
+        schedule: While nothing is wrong.
+        wake: Asks the worker to run it now.
+    """
+
+    name: str
+    schedule: Schedule
+    state: Callable[[], JobState]
+    wake: Callable[[], None]
+
+
 def repeating(name: str, run: Callable[[], Awaitable[float]], clock: Clock) -> Worker:
     """A worker that repeats *run*, which returns the wait until the next time, ms."""
 
@@ -95,6 +111,7 @@ class Capability(Struct, frozen=True, kw_only=True):
     name: str
     workers: tuple[Worker, ...] = ()
     jobs: tuple[Job, ...] = ()
+    self_paced_jobs: tuple[SelfPacedJob, ...] = ()
     health: tuple[HealthSource, ...] = ()
     metrics: tuple[MetricSource, ...] = ()
     histograms: tuple[LatencyHistogram, ...] = ()

@@ -118,7 +118,7 @@ def build_jobs(
     """Instances with one ArangoDB agree on one that runs the jobs; SQLite has one instance."""
     stores, clock, instance = foundation.stores, foundation.clock, foundation.instance
     return RunJobs(
-        [job for capability in capabilities for job in capability.jobs],
+        capabilities,
         JobLease("jobs", stores.leases, instance, clock, duration_ms=LEASE_MS),
         stores.job_runs,
         MemoryJobRuns(),

@@ -123,9 +123,17 @@ def adopt(state: JobState, schedule: Schedule, now_ms: int, jitter_max_ms: int) 
         wait_ms = retry_wait_ms(schedule, state.failures) if state.failures else 0
         cause = f"{state.owner} ended during the run"
         return state.fail(JobOutcome.INTERRUPTED, cause, now_ms, wait_ms)
-    latest = next_time(schedule, now_ms) + jitter_max_ms + tolerance_ms(schedule)
-    latest = max(latest, now_ms + RETRY_MAX_MS)
-    return state.due_by(latest)
+    return within_reach(state, schedule, now_ms, jitter_max_ms)
+
+
+def within_reach(state: JobState, schedule: Schedule, now_ms: int, jitter_max_ms: int) -> JobState:
+    """*state*, with its next run no later than a clock in order can have set it: a clock that steps
+    back must not stop a job.
+    """
+    wait_ms = next_time(schedule, now_ms) - now_ms
+    if state.failures:
+        wait_ms = max(wait_ms, round(retry_wait_ms(schedule, state.failures)))
+    return state.due_by(now_ms + wait_ms + jitter_max_ms + tolerance_ms(schedule))
 
 
 def tolerance_ms(schedule: Schedule) -> int:

@@ -6,6 +6,9 @@ from chimera_s1.domain.operations.health import Level, count
 
 FAILURES_ORANGE = 3
 
+FAILING_GRACE_MS = 60_000
+"""The first retries come soon: a short outage of what a job needs is over by then."""
+
 
 class FailingJob(Struct, frozen=True):
     """Its last run has failed; *failures* in a row."""
@@ -35,7 +38,7 @@ class JobsReport(Struct, frozen=True):
 
     @property
     def grace_ms(self) -> float:
-        return 0  # ORANGE needs three failures
+        return FAILING_GRACE_MS
 
     @property
     def sentence(self) -> str:

@@ -133,4 +133,4 @@ def test_a_long_sentence_is_cut() -> None:
     ],
 )
 def test_health_of_the_jobs(report: JobsReport, level: Level, sentence: str) -> None:
-    assert (report.level, report.sentence, report.grace_ms) == (level, sentence, 0)
+    assert (report.level, report.sentence, report.grace_ms) == (level, sentence, MINUTE_MS)

@@ -4,6 +4,8 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from anyio.lowlevel import checkpoint
+
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
@@ -46,10 +48,11 @@ from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.market.web.part import market_part
 from chimera_s1.app.capabilities.operations.wiring import Operations
-from chimera_s1.app.capability import Capability
+from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.schedule import SECOND_MS, Every
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 
@@ -110,6 +113,7 @@ async def open_market(
                 *selection.workers,
                 *map(_liveness_worker, watches, feeds),
             ),
+            jobs=tuple(_connection_scan(settings, feed) for feed in feeds),
             health=_health(selection, admission, publish, watches),
             metrics=(
                 feed_source(feeds),
@@ -124,6 +128,18 @@ async def open_market(
             web=market_part(board, current),
             pending_writes=pending_writes(publish, lease, admission, marks, watches),
         )
+
+
+def _connection_scan(settings: MarketSettings, feed: MarketFeed) -> Job:
+    """Says how the connections are; each dials by itself, also when it is out of retries."""
+
+    async def scan() -> str:
+        await checkpoint()
+        return feed.report().sentence
+
+    schedule = Every(max(settings.reconnect_scan_ms, SECOND_MS))
+    name = f"connections.{feed.venue.value}"
+    return Job(name=name, schedule=schedule, run=scan, each_instance=True, jitter_ms=0)
 
 
 def _health(

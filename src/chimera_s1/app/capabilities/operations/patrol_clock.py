@@ -20,6 +20,7 @@ from chimera_s1.domain.operations.clock_skew import (
     OffsetEstimate,
     RequestWindow,
 )
+from chimera_s1.domain.operations.job_state import JobOutcome, JobState
 from chimera_s1.domain.operations.reports import ClockReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
@@ -55,10 +56,15 @@ class PatrolClock:
         self._refresh_requested = False
         self._refresh_pause_ms = REFRESH_PAUSE_MS
         self._next_refresh_ms = 0.0
+        self.job_state = JobState(name=f"clock.{venue.value}", next_at=clock.now_ms())
 
     @property
     def venue(self) -> Venue:
         return self._venue
+
+    @property
+    def interval_ms(self) -> int:
+        return self._interval_ms
 
     def read_skew(self) -> ClockSkew:
         return self._window.skew(self._measured())
@@ -101,9 +107,21 @@ class PatrolClock:
     async def run(self) -> None:
         """Measure at regular intervals until cancelled."""
         while True:
+            began_ms = self._clock.now_ms()
             await self.measure()
             known = self._estimate.proven and self.offset() is not None
-            await self._wait_for_next(self._interval_ms if known else UNSURE_RETRY_MS)
+            wait_ms = self._interval_ms if known else UNSURE_RETRY_MS
+            self._note_run(began_ms, wait_ms)
+            await self._wait_for_next(wait_ms)
+
+    def _note_run(self, began_ms: int, wait_ms: int) -> None:
+        begun, now_ms = self.job_state.begin("", began_ms), self._clock.now_ms()
+        if self._reachable:
+            sentence = self.report().sentence
+            self.job_state = begun.succeed(sentence, now_ms, now_ms + wait_ms)
+        else:
+            failed = JobOutcome.FAILED
+            self.job_state = begun.fail(failed, "no time request was answered", now_ms, wait_ms)
 
     async def _wait_for_next(self, duration_ms: float) -> None:
         """Wait *duration_ms*, or until the wall clock steps or a refresh is due."""

@@ -16,6 +16,7 @@ from chimera_s1.domain.operations.job_state import (
     missed_runs,
     next_regular,
     retry_wait_ms,
+    within_reach,
 )
 from chimera_s1.domain.operations.schedule import describe_duration
 from chimera_s1.domain.ports.clock import Clock
@@ -105,7 +106,10 @@ class RunJob:
         if self.state.version:
             await self._store(self.state)
         while not self._stopping:
-            wait_ms = self.state.next_at - self._clock.now_ms()
+            now_ms = self._clock.now_ms()
+            jitter_ms, schedule = self.job.jitter_ms, self.job.schedule
+            self.state = within_reach(self.state, schedule, now_ms, jitter_ms)
+            wait_ms = self.state.next_at - now_ms
             woken = self.job.wake.version > version or bool(self._request)
             if wait_ms > 0 and not woken:
                 await self.job.wake.wait_after(

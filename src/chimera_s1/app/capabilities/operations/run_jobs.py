@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.run_job import RunJob
-from chimera_s1.app.capability import Job
+from chimera_s1.app.capability import Capability, Job, SelfPacedJob
 from chimera_s1.domain.errors import ChimeraError, StoreUnavailableError
 from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.operations.jobs_report import FailingJob, JobsReport
+from chimera_s1.domain.operations.schedule import Schedule
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.job_runs import JobRuns, StoredJob
 from chimera_s1.domain.ports.operations_log import EventDetail
@@ -59,9 +60,11 @@ class ListedJob(Struct, frozen=True):
         waiting: Why it cannot run now; empty if it can.
     """
 
-    job: Job
+    name: str
+    schedule: Schedule
     state: JobState
-    waiting: str
+    each_instance: bool = True
+    waiting: str = ""
 
 
 class RunJobs:
@@ -76,7 +79,7 @@ class RunJobs:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        capabilities: Sequence[Capability],
         lease: JobLease,
         runs: JobRuns,
         local_runs: JobRuns,
@@ -87,11 +90,14 @@ class RunJobs:
         record: Callable[[str, EventDetail], None],
         draw: Callable[[], float] = random.random,
     ) -> None:
-        names = [job.name for job in jobs]
+        jobs = [job for each in capabilities for job in each.jobs]
+        self._self_paced = {job.name: job for each in capabilities for job in each.self_paced_jobs}
+        names = [*(job.name for job in jobs), *self._self_paced]
         assert len({*names}) == len(names), f"jobs share a name: {sorted(names)}"
         self._lease = lease
         self._runs = runs
         self._may_own = may_own
+        self._instance = instance
         self._clock = clock
         self._stopping = anyio.Event()
         self._store_problem = ""
@@ -112,12 +118,16 @@ class RunJobs:
 
     def listed(self) -> list[ListedJob]:
         """In the order of their capabilities."""
-        return [self._listed(each) for each in self._jobs.values()]
+        return [
+            *map(self._listed_self_paced, self._self_paced.values()),
+            *map(self._listed, self._jobs.values()),
+        ]
 
     def runners(self) -> Sequence[RunJob]:
         return tuple(self._jobs.values())
 
     def report(self) -> JobsReport:
+        """Self-paced jobs have components of their own."""
         states = [each.state for each in self._jobs.values()]
         waiting = [each.job.name for each in self._owned if self._why_waiting(each.job)]
         return JobsReport(
@@ -139,11 +149,13 @@ class RunJobs:
             JobRunningError: It is running.
             StoreUnavailableError: The request cannot reach the instance that runs it.
         """
+        if name in self._self_paced:
+            self._self_paced[name].wake()
+            return self._listed_self_paced(self._self_paced[name])
         found = self._jobs.get(name)
         if found is None:
-            raise UnknownJobError(
-                f"no job is called {name!r}; the jobs are {', '.join(self._jobs)}"
-            )
+            names = ", ".join((*self._self_paced, *self._jobs))
+            raise UnknownJobError(f"no job is called {name[:64]!r}; the jobs are {names}")
         if found.is_running:
             raise JobRunningError(f"{name} is running since {found.state.started_at}; wait for it")
         if not found.job.each_instance and not self._may_own:
@@ -251,7 +263,13 @@ class RunJobs:
         await self._lease.release()
 
     def _listed(self, each: RunJob) -> ListedJob:
-        return ListedJob(each.job, each.state, self._why_waiting(each.job))
+        job = each.job
+        waiting = self._why_waiting(job)
+        return ListedJob(job.name, job.schedule, each.state, job.each_instance, waiting)
+
+    def _listed_self_paced(self, job: SelfPacedJob) -> ListedJob:
+        state = structs.replace(job.state(), owner=self._instance)
+        return ListedJob(job.name, job.schedule, state)
 
     def _why_waiting(self, job: Job) -> str:
         if job.each_instance or self.is_owner:

@@ -34,13 +34,15 @@ from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
 from chimera_s1.app.capabilities.operations.watch_store import WatchStore
-from chimera_s1.app.capability import Capability, PendingWrites
+from chimera_s1.app.capability import Capability, PendingWrites, SelfPacedJob
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.operations.reports import EmbeddedRedisReport
+from chimera_s1.domain.operations.schedule import Every
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 from chimera_s1.domain.ports.operations_log import OperationsLog
@@ -168,6 +170,10 @@ def report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
     )
 
 
+def _job_state(patrol: PatrolClock) -> JobState:
+    return patrol.job_state
+
+
 def _capability(
     outbox: OperationsOutbox,
     patrols: tuple[PatrolClock, ...],
@@ -183,6 +189,15 @@ def _capability(
             Worker("heartbeat", announce.run),
             Worker("kill switch", switch.run),
             *(Worker(f"clock.{patrol.venue}", patrol.run) for patrol in patrols),
+        ),
+        self_paced_jobs=tuple(
+            SelfPacedJob(
+                name=f"clock.{patrol.venue.value}",
+                schedule=Every(patrol.interval_ms),
+                state=partial(_job_state, patrol),
+                wake=patrol.request_refresh,
+            )
+            for patrol in patrols
         ),
         health=(
             *(HealthSource(f"clock.{p.venue.value}", p.report, required=False) for p in patrols),

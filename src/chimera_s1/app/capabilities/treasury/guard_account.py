@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.capability import JobResult
 from chimera_s1.domain.errors import (
     ChimeraError,
     ClockUncertainError,
@@ -174,22 +175,22 @@ class GuardAccount:
                     if self._check_ended <= begun_before:
                         await self._check()
 
-    async def read_account(self) -> float:
-        """Read again which account the key belongs to, once the first check has; returns the wait
-        until the next read, ms. Nothing waits for it: a slow exchange delays no check.
+    async def read_account(self) -> JobResult:
+        """Read again which account the key belongs to, once the first check has. Nothing waits for
+        it: a slow exchange delays no check.
         """
         if not self._account:
-            return ACCOUNT_RETRY_MS
+            return JobResult("the first check has not read it yet", ACCOUNT_RETRY_MS)
         wait_ms = self._account_due_ms - self._clock.monotonic_ms()
         if wait_ms > 0:
-            return wait_ms
+            return JobResult(f"the key belongs to {self._account}", wait_ms)
         try:
             self._account = await self._account_of_key()
         except _EXCHANGE_ERRORS as error:
             self._account_error = f"the account of the exchange key: {error}"
-            return ACCOUNT_RETRY_MS
+            return JobResult(self._account_error, ACCOUNT_RETRY_MS)
         self._account_error = ""
-        return ACCOUNT_INTERVAL_MS
+        return JobResult(f"the key belongs to {self._account}", ACCOUNT_INTERVAL_MS)
 
     async def _read_first_account(self) -> None:
         try:

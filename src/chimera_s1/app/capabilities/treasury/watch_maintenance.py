@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.operations.job_state import JobOutcome, JobState
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_status import ExchangeStatusReader
 from chimera_s1.domain.treasury.events import (
@@ -37,14 +38,29 @@ class WatchMaintenance:
         self.maintenance = ""
         self.problem = ""
         self.has_checked = False
+        self.job_state = JobState(name="treasury.maintenance", next_at=clock.now_ms())
 
     async def run(self) -> None:
         while True:
             version = self._recheck.version
+            began_ms = self._clock.now_ms()
             wait_ms = await self.check()
+            self._note_run(began_ms, wait_ms)
             await self._recheck.wait_after(
                 self._clock, wait_ms, version=version, debounce_ms=DEBOUNCE_MS
             )
+
+    def recheck(self) -> None:
+        """Read the status soon."""
+        self._recheck.notify()
+
+    def _note_run(self, began_ms: int, wait_ms: float) -> None:
+        begun, now_ms = self.job_state.begin("", began_ms), self._clock.now_ms()
+        if self.problem:
+            self.job_state = begun.fail(JobOutcome.FAILED, self.problem, now_ms, wait_ms)
+        else:
+            sentence = self.maintenance or "no maintenance"
+            self.job_state = begun.succeed(sentence, now_ms, now_ms + round(wait_ms))
 
     def recheck_after(self, events: Sequence[TreasuryEvent], _: object = None) -> None:
         """A listener of the ledger: read the status again if a maintenance may have begun."""

@@ -1,7 +1,7 @@
 """The treasury capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import assert_never
@@ -47,7 +47,8 @@ from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
 from chimera_s1.app.capabilities.treasury.watch_maintenance import WatchMaintenance
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
-from chimera_s1.app.capability import Capability, repeating
+from chimera_s1.app.capability import Capability, Job, JobResult, SelfPacedJob, repeating
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
 from chimera_s1.app.stores import LedgerStores, memory_stores
@@ -55,6 +56,7 @@ from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.schedule import HOUR_MS, Every
 from chimera_s1.domain.treasury.events import TreasuryMode
 
 
@@ -219,7 +221,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     projection = build_transfer_projector(
         served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
-    key = WatchKey(gateway, clock)
+    key = WatchKey(gateway)
     rotation = _build_rotation(settings, base, operations, keyed, guard, key)
     store_errors = [partial(last_error, each) for each in (executor, reconciler, projection)]
     report = build_report(
@@ -246,13 +248,36 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("treasury projection", projection.run),
             Worker("exchange maintenance", keyed.maintenance.run),
             repeating("treasury account", guard.check, clock),
-            repeating("treasury key's account", guard.read_account, clock),
-            repeating("treasury key", key.check, clock),
             repeating("treasury key's files", rotation.check, clock),
+        ),
+        jobs=(
+            _each_hour("treasury.key", key.check, key.replaced),
+            _each_hour("treasury.account", guard.read_account, ChangeSignal()),
+        ),
+        self_paced_jobs=(
+            SelfPacedJob(
+                name="treasury.maintenance",
+                schedule=Every(HOUR_MS),
+                state=lambda: keyed.maintenance.job_state,
+                wake=keyed.maintenance.recheck,
+            ),
         ),
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),
         web=served.web,
+    )
+
+
+def _each_hour(name: str, run: Callable[[], Awaitable[JobResult]], wake: ChangeSignal) -> Job:
+    """A job of each instance: each may have another key."""
+    return Job(
+        name=name,
+        schedule=Every(HOUR_MS),
+        run=run,
+        each_instance=True,
+        at_start=True,
+        jitter_ms=0,
+        wake=wake,
     )
 
 

@@ -18,7 +18,7 @@ from chimera_s1.app.capabilities.operations.run_jobs import (
     RunJobs,
     UnknownJobError,
 )
-from chimera_s1.app.capability import Job, JobResult
+from chimera_s1.app.capability import Capability, Job, JobResult
 from chimera_s1.domain.errors import ExchangeUnavailableError, StoreUnavailableError
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.job_state import JobOutcome, JobState
@@ -82,7 +82,7 @@ class Rig:
         described: dict[str, object] = {"schedule": Every(10 * SECOND_MS), "jitter_ms": 0}
         job = Job(name="sync", run=run, **{**described, **options})  # type: ignore[arg-type]
         self.jobs[name] = RunJobs(
-            [job],
+            [Capability(name="tested", jobs=(job,))],
             JobLease("jobs", self.leases, name, self.clock, duration_ms=LEASE_MS),
             self.runs,
             MemoryJobRuns(),

@@ -346,20 +346,20 @@ async def test_the_account_is_read_again_each_hour_and_each_minute_after_a_failu
     """The health sentence says so; transfers continue on the claim of the account read before."""
     world = TreasuryHarness()
     guard = instance_in(world, MemoryAccountClaims()).guard
-    assert await guard.read_account() == ACCOUNT_RETRY_MS  # the first check reads it
+    assert (await guard.read_account()).again_ms == ACCOUNT_RETRY_MS  # the first check reads it
     await guard.check()
-    assert await guard.read_account() == ACCOUNT_INTERVAL_MS
+    assert (await guard.read_account()).again_ms == ACCOUNT_INTERVAL_MS
     await world.clock.sleep_ms(ACCOUNT_INTERVAL_MS)
 
     world.gateway.read_error = ExchangeUnavailableError("timed out")
     for _ in range(2):
-        assert await guard.read_account() == ACCOUNT_RETRY_MS
+        assert (await guard.read_account()).again_ms == ACCOUNT_RETRY_MS
         assert await guard.check() == CHECK_INTERVAL_MS
         assert guard.last_error == "the account of the exchange key: timed out"
         assert guard.verdict == Own()
 
     world.gateway.read_error = None
-    assert await guard.read_account() == ACCOUNT_INTERVAL_MS
+    assert (await guard.read_account()).again_ms == ACCOUNT_INTERVAL_MS
     assert guard.last_error == ""
 
 

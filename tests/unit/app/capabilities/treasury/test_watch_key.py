@@ -1,24 +1,23 @@
 """The key watch reports missing and excessive permissions."""
 
 import logging
+from contextlib import suppress
 
-import anyio
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.app.capabilities.treasury.watch_key import (
-    CHECK_INTERVAL_MS,
-    LOOK_INTERVAL_MS,
-    RETRY_INTERVAL_MS,
-    WatchKey,
+from chimera_s1.app.capabilities.treasury.watch_key import UNSIGNED_RETRY_MS, WatchKey
+from chimera_s1.app.capability import JobResult
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ClockUncertainError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
 )
-from chimera_s1.app.capability import repeating
-from chimera_s1.app.supervisor import supervise
-from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
-from tests.fakes.manual_clock import ManualClock
 
 RIGHT = KeyPermissions(may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True)
+RIGHT_SENTENCE = "the key may read and transfer, and may not withdraw"
 AWAY = ExchangeUnavailableError("no answer")
 LOGGER = "chimera_s1.app.capabilities.treasury.watch_key"
 
@@ -55,27 +54,30 @@ class Key:
 async def test_problem_names_the_wrong_permission(
     answer: KeyPermissions | ChimeraError, expected: str
 ) -> None:
-    watch = WatchKey(Key(answer), ManualClock())
+    watch = WatchKey(Key(answer))
 
-    assert await watch.check() == LOOK_INTERVAL_MS
+    result = await watch.check()
 
+    assert result.again_ms is None
+    assert result.sentence == (
+        watch.problem or "the key may read and transfer, and may not withdraw"
+    )
     assert watch.problem.startswith(expected)
     assert bool(watch.problem) is bool(expected)
 
 
 class Watch:
-    """A watch whose permissions are due at each `check`."""
+    """A watch that reads the permissions at each `check`."""
 
     def __init__(self, answer: KeyPermissions | ChimeraError) -> None:
-        self.clock = ManualClock()
         self.key = Key(answer)
-        self.watch = WatchKey(self.key, self.clock)
+        self.watch = WatchKey(self.key)
 
     async def check(self, answer: KeyPermissions | ChimeraError) -> str:
         """The problem after that answer."""
         self.key.answer = answer
-        await self.clock.advance(CHECK_INTERVAL_MS)
-        await self.watch.check()
+        with suppress(ExchangeUnavailableError):  # the job fails, and is repeated
+            await self.watch.check()
         return self.watch.problem
 
 
@@ -98,18 +100,22 @@ async def test_new_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
     assert all("the exchange key: it may withdraw" in r.getMessage() for r in caplog.records)
 
 
-async def test_a_replaced_key_is_read_at_once_until_the_exchange_answers() -> None:
+async def test_a_replaced_key_is_read_at_once() -> None:
     """What was wrong with the key before says nothing about it."""
-    watch = Watch(ExchangeRefusedError("401 -2015"))
-    assert await watch.watch.check() == LOOK_INTERVAL_MS
-    watch.key.answer = AWAY
-    watch.watch.key_replaced()
-    assert watch.watch.problem == ""
-    await watch.watch.check()
-    watch.key.answer = replace(RIGHT, may_withdraw=True)
-    await watch.clock.advance(RETRY_INTERVAL_MS)
-    await watch.watch.check()
-    assert (watch.key.asked, watch.watch.problem[:15]) == (3, "it may withdraw")
+    watch = WatchKey(Key(ExchangeRefusedError("401 -2015")))
+    await watch.check()
+    version = watch.replaced.version
+
+    watch.key_replaced()
+
+    assert watch.problem == ""
+    await watch.replaced.next_after(version)  # wakes the job
+
+
+async def test_before_the_clock_is_known_it_is_read_again_soon() -> None:
+    watch = WatchKey(Key(ClockUncertainError("not measured yet")))
+
+    assert await watch.check() == JobResult("not measured yet", UNSIGNED_RETRY_MS)
 
 
 class SlowKey(Key):
@@ -125,30 +131,9 @@ class SlowKey(Key):
 
 async def test_an_answer_about_a_replaced_key_is_discarded() -> None:
     key = SlowKey(ExchangeRefusedError("401 -2015"))
-    key.watch = WatchKey(key, ManualClock())
-    assert await key.watch.check() == 0
+    key.watch = WatchKey(key)
+    assert (await key.watch.check()).again_ms == 0
     assert key.watch.problem == ""
     key.answer = RIGHT
     await key.watch.check()
     assert (key.asked, key.watch.problem) == (2, "")
-
-
-async def test_permissions_are_read_hourly_and_sooner_after_no_answer() -> None:
-    clock, key = ManualClock(), Key(AWAY)
-    worker = repeating("key", WatchKey(key, clock).check, clock)
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(supervise, (worker,), anyio.Event())
-            await clock.wait_for_sleeper()
-            await clock.advance(RETRY_INTERVAL_MS - 1)
-            assert key.asked == 1
-
-            key.answer = RIGHT
-            await clock.advance(1)
-            assert key.asked == 2
-
-            await clock.advance(CHECK_INTERVAL_MS - 1)
-            assert key.asked == 2
-            await clock.advance(1)
-            assert key.asked == 3
-            tasks.cancel_scope.cancel()

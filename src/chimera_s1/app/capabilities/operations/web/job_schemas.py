@@ -78,11 +78,11 @@ class JobView(Struct, frozen=True):
 
     @classmethod
     def of(cls, listed: ListedJob) -> Self:
-        job, state = listed.job, listed.state
+        state = listed.state
         return cls(
-            name=job.name,
-            schedule=describe_schedule(job.schedule),
-            runs_on="each" if job.each_instance else "one",
+            name=listed.name,
+            schedule=describe_schedule(listed.schedule),
+            runs_on="each" if listed.each_instance else "one",
             owner=state.owner,
             last_run=state.started_at or None,
             duration_ms=state.duration_ms,
