@@ -6,7 +6,7 @@ between the two the next writer of any instance writes them.
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 from msgspec import Struct, field
@@ -119,6 +119,8 @@ class ArangoInstrumentRegistry:
                 case BatchRefused():
                     half = len(newer) // 2
                     pending += [newer[half:], newer[:half]]
+                case unreachable:
+                    assert_never(unreachable)
         return AppliedChanges(tuple(tally.written), tuple(tally.refused.values()))
 
     async def mark_checked(self, instruments: Iterable[InstrumentId], checked_at: int) -> None:
