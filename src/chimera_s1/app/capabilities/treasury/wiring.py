@@ -254,17 +254,19 @@ def _working(  # noqa: PLR0917 (parts by position)
             _each_hour("treasury.key", key.check, key.replaced),
             _each_hour("treasury.account", guard.read_account, ChangeSignal()),
         ),
-        self_paced_jobs=(
-            SelfPacedJob(
-                name="treasury.maintenance",
-                schedule=Every(HOUR_MS),
-                state=lambda: keyed.maintenance.job_state,
-                wake=keyed.maintenance.recheck,
-            ),
-        ),
+        self_paced_jobs=(_maintenance_job(keyed.maintenance),),
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),
         web=served.web,
+    )
+
+
+def _maintenance_job(maintenance: WatchMaintenance) -> SelfPacedJob:
+    return SelfPacedJob(
+        name="treasury.maintenance",
+        schedule=Every(HOUR_MS),
+        state=lambda: maintenance.job_state,
+        wake=maintenance.recheck,
     )
 
 
