@@ -103,9 +103,9 @@ def _table(rows: Sequence[JobRow]) -> Table:
     """Fits 80 columns; times are UTC. `--json` has the rest."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("job", no_wrap=True)
-    table.add_column("last run, UTC", no_wrap=True)
+    table.add_column("last, UTC", no_wrap=True)
     table.add_column("result", no_wrap=True)
-    table.add_column("next run", no_wrap=True)
+    table.add_column("next", no_wrap=True)
     table.add_column("detail", overflow="fold")
     newest = max((row.last_run or 0 for row in rows), default=0)
     for row in rows:
