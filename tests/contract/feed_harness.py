@@ -27,6 +27,7 @@ from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent
+from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
 
 CLOCK = SystemClock()
 QUICK_RECONNECT = ReconnectPolicy(
@@ -101,6 +102,7 @@ async def feed_harness(
     draw: Callable[[], float] = random.random,
     gate: DialGate | None = None,
     run: bool = True,
+    sessions: TradingSessions = ALWAYS_OPEN,
 ) -> AsyncIterator[FeedHarness]:
     """A feed of *symbols* with window 0; it waits by *clock*, and runs if *run*."""
     event_sender, events = anyio.create_memory_object_stream[FeedEvent](10_000)
@@ -121,6 +123,7 @@ async def feed_harness(
         draw=draw,
         clock_offset=lambda: NO_OFFSET,
         listener=event_sender.send_nowait,
+        sessions=sessions,
     )
     instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
     running, ended = anyio.CancelScope(), anyio.Event()

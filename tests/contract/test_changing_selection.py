@@ -282,3 +282,33 @@ async def test_a_refused_subscribe_costs_only_its_stream(tasks: TaskGroup) -> No
     assert refused.stream == "solusdt@bookTicker"
     assert {quote.instrument for quote in quotes} == set(spots("BTCUSDT"))
     assert (connections, feed.feed.counters.reconnects) == (1, 0)
+
+
+class AllClosed:
+    """Implements `TradingSessions` at the weekend."""
+
+    def is_open(self, instrument: InstrumentId, now_ms: int) -> bool:  # noqa: ARG002
+        return False
+
+
+async def test_a_socket_whose_markets_are_closed_needs_no_data(tasks: TaskGroup) -> None:
+    """The acknowledged subscription is enough: else it would be dialled again all weekend."""
+    acknowledged = server_frame(b'{"result":null,"id":1}')
+    with anyio.fail_after(30):
+        async with (
+            raw_exchange([b"", acknowledged]) as exchange,
+            feed_harness(
+                tasks,
+                exchange.addresses,
+                Venue.SPOT,
+                symbols=["BTCUSDT"],
+                sessions=AllClosed(),
+            ) as feed,
+        ):
+            await exchange.until(lambda: len(requests(exchange)) == 1)
+            before = feed.feed.report()
+            exchange.send_next()
+            await feed.next_event(ConnectionOpened)
+            after = feed.feed.report()
+
+    assert (before.delivering, after.delivering) == (0, 1)

@@ -108,7 +108,6 @@ class BinanceListingNews:
             listing_stream_url(ws_url),
             (LISTING_STREAM,),
             egress,
-            ready_when_acknowledged=True,
         )
         setup = ManagedConnectionSetup(
             policy=structs.replace(policy, retries_max=_FOR_EVER),
@@ -170,6 +169,7 @@ class BinanceListingNews:
             listener=self._listener,
             on_first_data=on_data,
             on_shutdown=on_shutdown,
+            may_be_silent=lambda: True,
         )
 
 

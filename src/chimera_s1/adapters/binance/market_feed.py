@@ -35,6 +35,7 @@ from chimera_s1.domain.ports.market_feed import (
     FeedListener,
     StreamsChanged,
 )
+from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
 
 RENEW_AFTER_MS = 23 * 3_600_000
 
@@ -86,6 +87,7 @@ class BinanceMarketFeed:
         pacer: Shared by all feeds; the caller runs it. None reads at once.
         record: Called with each data message (bytes, receive ms) that was kept.
         on_clock_suspect: Called after a drain with event times that did not fit the offset.
+        sessions: A socket whose markets are all closed is not given up for its silence.
     """
 
     def __init__(
@@ -100,8 +102,10 @@ class BinanceMarketFeed:
         pacer: ReadPacer | None = None,
         record: Callable[[bytes, int], None] | None = None,
         on_clock_suspect: Callable[[], None] = lambda: None,
+        sessions: TradingSessions = ALWAYS_OPEN,
     ) -> None:
         self._plan = plan
+        self._sessions = sessions
         self._clock = clock
         self._gate = gate
         self._pacer = pacer or ReadPacer(clock, interval_ms=0)
@@ -290,4 +294,13 @@ class BinanceMarketFeed:
             listener=self._listener,
             on_first_data=on_data,
             on_shutdown=on_shutdown,
+            may_be_silent=lambda: self._is_closed(plan.name),
+        )
+
+    def _is_closed(self, connection: str) -> bool:
+        """Whether no market on *connection* is open."""
+        now_ms = self._clock.now_ms()
+        return not any(
+            self._sessions.is_open(self._streams[name].instrument, now_ms)
+            for name in self._placement.connections.get(connection, ())
         )

@@ -4,7 +4,7 @@ The usual interval between updates is learned for each stream and each connectio
 compared with it: BTC is suspect after seconds, an illiquid pair after minutes.
 
     LIVE      updates arrive at their usual intervals
-    QUIET     no update for longer than usual; the market may be calm
+    QUIET     no update for longer than usual; the market may be calm, or is closed
     LATE      updates arrive long after their event
     DEGRADED  frames arrive and are refused
     STALE     no update, although a REST probe shows that the venue's book has changed or is gone
@@ -15,11 +15,12 @@ A stream that is silent for much longer than usual, or never delivered after its
 update, but it ends the silence: the stream is not calm, and needs no probe.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from msgspec import Struct
 
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.frame_tally import NO_DEFECT, FrameTally
 from chimera_s1.domain.market.interval_estimator import IntervalEstimator
 from chimera_s1.domain.market.lateness import Lateness
@@ -100,6 +101,7 @@ class StreamLiveness:
         updates: Number of updates so far.
         verdict: Of the last probe; None once the stream has delivered, or before any probe.
         gone: Why the venue does not trade the instrument any more; empty while it does.
+        is_off_session: Silent, and its market is closed.
     """
 
     __slots__ = (
@@ -110,6 +112,7 @@ class StreamLiveness:
         "frames",
         "gone",
         "interval",
+        "is_off_session",
         "key",
         "lateness",
         "probed_ms",
@@ -129,6 +132,7 @@ class StreamLiveness:
         self.since_ms = now_ms
         self.verdict: ProbeVerdict | None = None
         self.gone = ""
+        self.is_off_session = False
         self.probed_ms = -1.0
         self._verdict_times = 0
         self._next_probe_ms = 0.0
@@ -159,7 +163,11 @@ class StreamLiveness:
 
     def is_suspect(self, now_ms: float) -> bool:
         """True if the stream needs a probe now."""
-        return now_ms >= self._next_probe_ms and self.silence_ms(now_ms) > self._suspect_after_ms()
+        return not self.is_off_session and now_ms >= self._next_probe_ms and self.is_silent(now_ms)
+
+    def is_silent(self, now_ms: float) -> bool:
+        """True if it is silent for much longer than usual."""
+        return self.silence_ms(now_ms) > self._suspect_after_ms()
 
     def start_probe(self, now_ms: float) -> None:
         """A probe is under way; until its verdict is recorded the stream is not suspect."""
@@ -181,16 +189,27 @@ class StreamLiveness:
             self.interval.mark_interrupted()
             self._set_state(Liveness.STALE, now_ms)
 
-    def update_state(self, now_ms: float, *, connection_blind: bool, others_active: bool) -> None:
+    def update_state(
+        self,
+        now_ms: float,
+        *,
+        connection_blind: bool,
+        others_active: bool,
+        is_open: Callable[[InstrumentId], bool] = lambda _: True,
+    ) -> None:
         """Update the state.
 
+        *is_open*: whether the market of an instrument is; asked for silent streams only.
         *connection_blind*: the connection is lost, or silent for much longer than usual.
         *others_active*: other streams of the connection deliver, or there are none. Streams that
         fall silent together do not become QUIET: the connection may be BLIND.
         """
+        self._follow_session(now_ms, is_open)
         silence_ms = self.silence_ms(now_ms)
         if connection_blind:
             self._set_state(Liveness.BLIND, now_ms)
+        elif self.is_off_session:
+            self._set_state(Liveness.QUIET, now_ms)
         elif self.verdict not in {None, ProbeVerdict.CALM}:
             self._set_state(Liveness.STALE, now_ms)
         elif self.frames is not None and self.frames.is_degraded(now_ms):
@@ -200,6 +219,15 @@ class StreamLiveness:
             self._set_state(Liveness.LATE if late else Liveness.LIVE, now_ms)
         elif others_active and silence_ms > self._quiet_after_ms():
             self._set_state(Liveness.QUIET, now_ms)
+
+    def _follow_session(self, now_ms: float, is_open: Callable[[InstrumentId], bool]) -> None:
+        silent = self.silence_ms(now_ms) > self._quiet_after_ms() and not self.gone
+        closed = silent and not is_open(self.key[0])
+        if self.is_off_session and silent and not closed:
+            self.mark_resubscribed(now_ms)  # its market opens: silence counts from now
+        elif closed and not self.is_off_session:
+            self._forget_probes()
+        self.is_off_session = closed
 
     @property
     def last_frame_ms(self) -> float:

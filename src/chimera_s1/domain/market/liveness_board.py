@@ -43,7 +43,16 @@ class LivenessUpdate(Struct, frozen=True):
 
 
 class _Connection:
-    __slots__ = ("counted", "interruptions", "keys", "liveness", "name", "refused", "shared")
+    __slots__ = (
+        "counted",
+        "interruptions",
+        "is_excused",
+        "keys",
+        "liveness",
+        "name",
+        "refused",
+        "shared",
+    )
 
     def __init__(self, name: str, keys: Sequence[StreamKey]) -> None:
         self.name = name
@@ -51,6 +60,8 @@ class _Connection:
         self.liveness = ConnectionLiveness()
         self.shared = SharedTrouble(name)
         self.interruptions: list[Interruption] = []
+        self.is_excused = False
+        """Silent, and markets of its streams are closed."""
         self.refused: dict[StreamKey, tuple[int, str]] = {}
         """Frames since the last evaluation."""
         self.counted: dict[StreamKey, int] = {}
@@ -205,13 +216,21 @@ class LivenessBoard:
         connection = self._connections.get(name)
         return frozenset(key[0] for key in connection.keys) if connection else frozenset()
 
-    def evaluate(self, now_ms: float, to_wall: Callable[[float], int]) -> LivenessUpdate:
-        """Update all states and return what has changed."""
+    def evaluate(
+        self,
+        now_ms: float,
+        to_wall: Callable[[float], int],
+        is_open: Callable[[InstrumentId], bool] = lambda _: True,
+    ) -> LivenessUpdate:
+        """Update all states and return what has changed.
+
+        *is_open*: Whether the market of an instrument is open now.
+        """
         changes = self._end_closed(now_ms, to_wall)
         silent: list[str] = []
         for name, connection in self._connections.items():
             changes += take_markers(connection.interruptions, now_ms, to_wall)
-            is_silent = connection.liveness.is_silent(now_ms)
+            is_silent = self._is_silent(connection, now_ms, is_open)
             if is_silent:
                 silent.append(name)
             blind = is_silent or not connection.liveness.is_open
@@ -221,10 +240,29 @@ class LivenessBoard:
                 changes += self._trouble_change(connection, now_ms, to_wall)
             for key in connection.keys:
                 self._streams[key].update_state(
-                    now_ms, connection_blind=blind, others_active=others_active
+                    now_ms, connection_blind=blind, others_active=others_active, is_open=is_open
                 )
         changes += self._instrument_changes(now_ms, to_wall)
         return LivenessUpdate(tuple(changes), tuple(silent), self._suspects(now_ms))
+
+    def _is_silent(
+        self, connection: _Connection, now_ms: float, is_open: Callable[[InstrumentId], bool]
+    ) -> bool:
+        """True if *connection* is silent for much longer than usual. Where markets of its streams
+        are closed, its usual rhythm says nothing: those that are open decide.
+        """
+        if not connection.liveness.is_silent(now_ms):
+            connection.is_excused = False
+            return False
+        in_session = [key for key in connection.keys if is_open(key[0])]
+        if len(in_session) < len(connection.keys):
+            connection.is_excused = True
+            return any(self._streams[key].is_silent(now_ms) for key in in_session)
+        if connection.is_excused:
+            connection.is_excused = False
+            connection.liveness.mark_opened(now_ms)  # the markets open: silence counts from now
+            return False
+        return True
 
     def _end_closed(self, now_ms: float, to_wall: Callable[[float], int]) -> list[StatusChange]:
         """End what was reported of connections that are closed: nothing else would."""

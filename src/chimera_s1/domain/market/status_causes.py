@@ -3,6 +3,8 @@
 from chimera_s1.domain.market.liveness import Liveness, StreamLiveness
 from chimera_s1.domain.market.probe_verdict import ProbeVerdict
 
+OFF_SESSION = "off_session: its market is closed"
+
 _USUAL = {
     Liveness.LIVE: "updates arrive",
     Liveness.QUIET: "no update for longer than usual",
@@ -19,6 +21,8 @@ def _reason(stream: StreamLiveness) -> str:
     match stream.state:
         case Liveness.STALE:
             return _stale_reason(stream)
+        case Liveness.QUIET if stream.is_off_session:
+            return OFF_SESSION
         case Liveness.LATE:
             return f"quotes arrive {(stream.lateness.lag_ms or 0) / 1000:.1f} s after their event"
         case Liveness.DEGRADED if stream.frames is not None:

@@ -16,8 +16,10 @@ KEYS = (BTC, ETH)
 WALL = 1_772_514_460_000
 
 
-def look(board: LivenessBoard, now_ms: float) -> LivenessUpdate:
-    return board.evaluate(now_ms, lambda moment: WALL + round(moment))
+def look(
+    board: LivenessBoard, now_ms: float, closed: frozenset[InstrumentId] = frozenset()
+) -> LivenessUpdate:
+    return board.evaluate(now_ms, lambda moment: WALL + round(moment), lambda i: i not in closed)
 
 
 def busy(
@@ -302,3 +304,107 @@ def test_a_closed_connection_ends_what_was_said_of_it() -> None:
     )
     assert (second.changes, second.silent_connections) == ((), ())
     assert board.states() == {}
+
+
+HOUR_MS = 3_600_000
+
+
+def test_a_stream_whose_market_is_closed_is_quiet_and_not_suspect() -> None:
+    """Whatever its rhythm was; the others are judged as always."""
+    board = opened_board()
+    changes: list[StatusChange] = []
+    for now in range(5_500, HOUR_MS, 5_000):
+        board.record_update(ETH, now)
+        update = look(board, now, frozenset({BTC[0]}))
+        changes += [each for each in update.changes if each.symbol == "BTCUSDT"]
+        assert BTC not in update.suspect_streams
+        assert update.silent_connections == ()
+
+    assert [(each.state, each.cause) for each in changes] == [
+        (Liveness.QUIET, "binance.perp.bookTicker: off_session: its market is closed")
+    ]
+
+
+def test_a_stream_that_never_delivered_is_quiet_while_its_market_is_closed() -> None:
+    """A start at the weekend."""
+    board = LivenessBoard()
+    board.connection_opened("perp-0", [BTC], 0)
+    changes = [
+        change
+        for now in range(0, HOUR_MS, 1_000)
+        for change in look(board, now, frozenset({BTC[0]})).changes
+    ]
+
+    own = [each.state for each in changes if each.symbol != "*"]
+    assert own == [Liveness.QUIET]
+
+
+def test_a_connection_of_closed_markets_is_not_silent() -> None:
+    """Nor in the first moment after they open: then silence counts from the opening."""
+    board = opened_board()
+    both = frozenset({BTC[0], ETH[0]})
+    for now in range(5_500, HOUR_MS, 500):
+        assert look(board, now, both).silent_connections == ()
+    opened = look(board, HOUR_MS)
+    soon = look(board, HOUR_MS + 2_900)
+    late = look(board, HOUR_MS + 3_500)
+
+    assert (opened.changes, opened.suspect_streams) == ((), ())
+    assert soon.silent_connections == ()
+    assert late.silent_connections == ("perp-0",)
+
+
+def test_open_markets_decide_whether_a_connection_is_silent() -> None:
+    """Its rhythm was that of markets that are closed now; a silent open one shows a defect."""
+    board = LivenessBoard()
+    board.connection_opened("perp-0", KEYS, 0)
+    for at in range(100, 60_001, 100):
+        board.record_update(BTC, at)
+        if at % 20_000 == 0:
+            board.record_update(ETH, at)
+        if at % 500 == 0:
+            look(board, at)
+    closed = frozenset({BTC[0]})
+    calm = [look(board, now, closed).silent_connections for now in range(60_500, 79_000, 500)]
+    dead = look(board, 60_000 + HOUR_MS, closed)
+
+    assert set(calm) == {()}
+    assert dead.silent_connections == ("perp-0",)
+
+
+def test_a_lost_connection_is_blind_also_while_its_markets_are_closed() -> None:
+    board = opened_board()
+    board.connection_lost("perp-0", KEYS, "cut", 5_100)
+    update = look(board, 60_000, frozenset({BTC[0], ETH[0]}))
+
+    assert board.states() == {BTC[0]: Liveness.BLIND, ETH[0]: Liveness.BLIND}
+    assert update.silent_connections == ()
+
+
+def test_a_proof_from_before_the_close_ends_with_it() -> None:
+    """An empty book is what a closed market has; that it is delisted stays true."""
+    for verdict, gone, expected in (
+        (ProbeVerdict.EMPTY, "", Liveness.QUIET),
+        (ProbeVerdict.MOVED, "", Liveness.QUIET),
+        (ProbeVerdict.GONE, "not listed", Liveness.STALE),
+    ):
+        board = opened_board()
+        board.record_probe(BTC, 6_000, verdict, gone)
+        for now in range(6_000, 40_000, 500):
+            board.record_update(ETH, now)
+            look(board, now, frozenset({BTC[0]}))
+        assert board.states()[BTC[0]] is expected
+
+
+def test_a_market_that_opens_without_an_update_is_looked_into() -> None:
+    """After the time that a first message has."""
+    board = opened_board()
+    for now in range(5_500, 60_000, 500):
+        board.record_update(ETH, now)
+        look(board, now, frozenset({BTC[0]}))
+    suspects = []
+    for now in range(60_000, 75_000, 500):
+        board.record_update(ETH, now)
+        suspects += [now for key in look(board, now).suspect_streams if key == BTC]
+
+    assert suspects[0] == 70_500

@@ -98,9 +98,6 @@ class SocketPlan(Struct, frozen=True):
     streams: Names to subscribe at first, 1 to 1024.
 
     egress: How its connections get to the exchange.
-
-    ready_when_acknowledged: Its streams may be silent for days: an acknowledged request shows that
-        it works.
     """
 
     name: str
@@ -108,11 +105,15 @@ class SocketPlan(Struct, frozen=True):
     url: str
     streams: tuple[str, ...]
     egress: Egress = DIRECT
-    ready_when_acknowledged: bool = False
 
 
 class MarketSocket(WSListener):
-    """One socket, from dial to end; make a new one for each dial."""
+    """One socket, from dial to end; make a new one for each dial.
+
+    Args:
+        may_be_silent: True while its streams may have no data for hours: an acknowledged request
+            then counts as its first data.
+    """
 
     def __init__(
         self,
@@ -126,8 +127,10 @@ class MarketSocket(WSListener):
         listener: FeedListener,
         on_first_data: Callable[[], None],
         on_shutdown: Callable[[], None],
+        may_be_silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._plan = plan
+        self._may_be_silent = may_be_silent
         self._sink = sink
         self._counters = counters
         self._clock = clock
@@ -337,7 +340,7 @@ class MarketSocket(WSListener):
         match decode_control_message(payload):
             case RequestAcknowledged(id=number):
                 self._requests.acknowledge(number)
-                if self._plan.ready_when_acknowledged and not self._has_delivered:
+                if not self._has_delivered and self._may_be_silent():
                     self._set_ready()
             case RequestRefused() as refused:
                 self._on_refusal(transport, refused)

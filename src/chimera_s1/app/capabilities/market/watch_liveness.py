@@ -36,6 +36,7 @@ from chimera_s1.domain.ports.market_feed import (
     StreamsChanged,
 )
 from chimera_s1.domain.ports.market_status import MarketStatus
+from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
 
 CHECK_INTERVAL_MS = 500
 RENEWAL_PAUSE_MS = 60_000
@@ -63,6 +64,8 @@ class LivenessCounters(Struct):
 
 class WatchLiveness:
     """Args:
+    sessions: A stream that is silent while its market is closed is QUIET, and is not probed.
+
     observe_lag: Called with the lag of each quote that has one, ms, at least 0.
 
     on_gone: Called with an instrument that the venue does not trade any more, and why.
@@ -77,6 +80,7 @@ class WatchLiveness:
         probes: ProbeBooks,
         clock: Clock,
         *,
+        sessions: TradingSessions = ALWAYS_OPEN,
         observe_lag: Callable[[float], None] = lambda _: None,
         on_gone: Callable[[InstrumentId, str], None] = lambda _, __: None,
         on_status: Callable[[InstrumentId], None] = lambda _: None,
@@ -86,6 +90,7 @@ class WatchLiveness:
         self._status = status
         self._probes = probes
         self._clock = clock
+        self._sessions = sessions
         self._observe_lag = observe_lag
         self._on_gone = on_gone
         self._on_status = on_status
@@ -202,7 +207,11 @@ class WatchLiveness:
             self._board.record_refused(key, reasons, now_ms)
         for name, reason, number in self._refusals.read_connections(feed.counters):
             self._board.record_unreadable(name, number, reason, now_ms)
-        findings = self._board.evaluate(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
+        findings = self._board.evaluate(
+            now_ms,
+            lambda moment: round(wall_ms - (now_ms - moment)),
+            lambda instrument: self._sessions.is_open(instrument, wall_ms),
+        )
         if findings.changes:
             self.put(findings.changes)
         return findings

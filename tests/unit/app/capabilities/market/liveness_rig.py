@@ -14,6 +14,7 @@ from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, Status
 from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
+from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
@@ -61,7 +62,7 @@ class SlowExchange(MemoryExchangeInformation):
 class Rig:
     """Everything around one watch, and what a market does to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: TradingSessions = ALWAYS_OPEN) -> None:
         self.clock = ManualClock(START)
         self.feed = Feed(Venue.PERP)
         self.status = MemoryMarketStatus()
@@ -75,6 +76,7 @@ class Rig:
             self.status,
             probes,
             self.clock,
+            sessions=sessions,
             on_gone=self.gone.__setitem__,
             on_status=self.changed.append,
         )
@@ -124,9 +126,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[Rig]:
+async def watching(rig: Rig | None = None) -> AsyncIterator[Rig]:
     """A running watch over two streams that have delivered for 5 s."""
-    rig = Rig()
+    rig = rig or Rig()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(rig.watch.run, rig.feed)

@@ -326,3 +326,23 @@ async def test_nothing_of_a_closed_connection_is_kept() -> None:
         # Its newest entry is LIVE; connections are numbered, so few names exist.
         assert paths_to(rig.watch, "perp-0") == ["._in_force._connections<key perp-0>"]
         assert rig.watch.report() == MarketReport(live=0, quiet=0, stale=0, blind=0)
+
+
+async def test_a_market_that_is_closed_is_neither_probed_nor_reconnected() -> None:
+    """TradFi contracts outside their session: QUIET, with the cause off_session."""
+    closed: set[InstrumentId] = set()
+
+    class Sessions:
+        def is_open(self, instrument: InstrumentId, now_ms: int) -> bool:
+            assert now_ms >= START
+            return instrument not in closed
+
+    rig = Rig(sessions=Sessions())
+    async with watching(rig):
+        closed |= {BTC[0], ETH[0]}
+        await rig.clock.advance(HOUR_MS)
+
+        assert rig.states[2:] == [("BTCUSDT", Liveness.QUIET), ("ETHUSDT", Liveness.QUIET)]
+        assert all("off_session" in each.cause for each in rig.changes[2:])
+        assert (rig.exchange.questions, rig.feed.reconnect_calls) == ([], [])
+        assert rig.watch.report().quiet == 2
