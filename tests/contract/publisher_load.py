@@ -100,6 +100,9 @@ class RecordingPublisher:
     def nodes(self) -> Collection[str]:
         return self._publisher.nodes()
 
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        self._publisher.forget(instruments)
+
     def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
         return self._publisher.by_node(quotes)
 

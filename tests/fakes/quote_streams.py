@@ -70,6 +70,9 @@ class MemoryQuotePublisher:
     def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
         return {MEMORY_NODE: quotes} if quotes else {}
 
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        """It keeps nothing about a stream."""
+
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         await checkpoint()
         if not quotes:

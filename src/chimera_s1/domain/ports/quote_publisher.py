@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 
 
@@ -82,6 +83,10 @@ class QuotePublisher(Protocol):
         Returns within a bounded time whatever the store does. A quote that is published again
         after a lost acknowledgement has the same id, so that it is written once.
         """
+        ...
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        """*instruments* are not published any more: what a node said of their streams is over."""
         ...
 
     async def ping(self, node: str) -> str:

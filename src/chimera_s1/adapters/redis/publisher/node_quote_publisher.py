@@ -5,7 +5,7 @@ own quotes only.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Self
@@ -120,6 +120,13 @@ class NodeQuotePublisher:
         for quote in quotes:
             parts[clients[streams[quote.instrument].slot]].append(quote)
         return {client.name if client else "": part for client, part in parts.items()}
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        self._unanswered.forget(instruments)
+        for instrument in instruments:
+            self._encoder.pop(instrument, None)
+            for client in self._slot_map:
+                client.stream_errors.pop(instrument, None)
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         assert self._tasks is not None, "use the publisher as an async context manager"

@@ -96,6 +96,9 @@ class OfficialQuotePublisher:
     def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
         return {WHOLE_CLUSTER: quotes} if quotes else {}
 
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        self._unanswered.forget(instruments)
+
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         if not quotes:
             return PublishReport(published=0)

@@ -1,7 +1,8 @@
 """Quotes that were sent and not answered: if they are sent again, they may be there already."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote, StreamKey
 
 
@@ -25,3 +26,6 @@ class UnansweredQuotes:
         for quote in quotes:
             if quote in self:
                 del self._newest[quote.instrument, quote.source]
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        self._newest = {k: quote for k, quote in self._newest.items() if k[0] not in instruments}

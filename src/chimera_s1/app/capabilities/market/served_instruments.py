@@ -8,6 +8,7 @@ from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.operations_log import EventDetail
+from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
 _NAMES_SHOWN = 20
 
@@ -21,13 +22,16 @@ class ServedInstruments:
 
     def __init__(
         self,
+        *,
         admission: AdmitQuotes,
+        publisher: QuotePublisher,
         current: CurrentStatus,
         board: QuoteBoard,
         watches: Iterable[WatchLiveness],
         record: Callable[[str, EventDetail], None],
     ) -> None:
         self._admission = admission
+        self._publisher = publisher
         self._current = current
         self._board = board
         self._watches = {watch.venue: watch for watch in watches}
@@ -43,6 +47,7 @@ class ServedInstruments:
             by_cause.setdefault(cause, []).append(instrument)
         for cause, instruments in by_cause.items():
             self._admission.forget(instruments)
+            self._publisher.forget(instruments)
             for instrument in instruments:
                 self._current.end(instrument, cause)
                 self._board.withdraw(instrument, cause)

@@ -55,6 +55,7 @@ from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.schedule import SECOND_MS, Every
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
+from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
 
 @asynccontextmanager
@@ -87,7 +88,14 @@ async def open_market(
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
-        follower = ServedInstruments(admission, current, board, watches, operations.outbox.record)
+        follower = _follower(
+            admission,
+            publisher,
+            current=current,
+            board=board,
+            watches=watches,
+            operations=operations,
+        )
         selection = make_selection(settings, operations, instruments, feeds, follower)
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
@@ -229,6 +237,25 @@ def _watches(
             on_status=board.post_changed,
         )
         for venue in base.settings.venues
+    )
+
+
+def _follower(
+    admission: AdmitQuotes,
+    publisher: QuotePublisher,
+    *,
+    current: CurrentStatus,
+    board: QuoteBoard,
+    watches: tuple[WatchLiveness, ...],
+    operations: Operations,
+) -> ServedInstruments:
+    return ServedInstruments(
+        admission=admission,
+        publisher=publisher,
+        current=current,
+        board=board,
+        watches=watches,
+        record=operations.outbox.record,
     )
 
 

@@ -11,7 +11,7 @@ from chimera_s1.domain.market.liveness import Liveness
 from chimera_s1.domain.market.stream_ids import StreamIds
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.publisher_lease import MemoryPublisherLease
-from tests.fakes.quote_streams import MemoryQuoteReader, MemoryQuoteStreams
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteReader, MemoryQuoteStreams
 from tests.reachable import paths_to
 from tests.sample_quotes import quote
 from tests.unit.app.capabilities.market.liveness_rig import BTC, ETH, Rig
@@ -25,13 +25,14 @@ class Parts:
     def __init__(self) -> None:
         self.rig = Rig()
         self.events: list[tuple[str, EventDetail]] = []
+        streams = MemoryQuoteStreams(maxlen=10)
         lease = HoldPublisherLease(
             MemoryPublisherLease(self.rig.clock), "one", self.rig.clock, lambda *_: None
         )
         self.admission = AdmitQuotes(
             lease,
             StreamIds(WindowMs(1000)),
-            MemoryQuoteReader(MemoryQuoteStreams(maxlen=10)),
+            MemoryQuoteReader(streams),
             clock=self.rig.clock,
             record=lambda *_: None,
             seed_feeds=lambda *_: None,
@@ -40,11 +41,12 @@ class Parts:
         self.board = QuoteBoard()
         self.current = CurrentStatus([self.rig.watch], lease.report, self.rig.clock)
         self.served = ServedInstruments(
-            self.admission,
-            self.current,
-            self.board,
-            [self.rig.watch],
-            lambda *event: self.events.append(event),
+            admission=self.admission,
+            publisher=MemoryQuotePublisher(streams, WindowMs(1000)),
+            current=self.current,
+            board=self.board,
+            watches=[self.rig.watch],
+            record=lambda *event: self.events.append(event),
         )
 
 

@@ -30,7 +30,7 @@ class StatusUnknownError(ChimeraError):
 
 
 QUOTE_GONE = ProblemKind(
-    QuoteGoneError.code, HTTPStatus.GONE, "The venue does not trade this instrument any more"
+    QuoteGoneError.code, HTTPStatus.GONE, "This instrument is not traded, or not served, any more"
 )
 QUOTE_UNKNOWN = ProblemKind(
     QuoteUnknownError.code, HTTPStatus.NOT_FOUND, "No quote of this instrument"
