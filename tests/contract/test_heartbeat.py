@@ -72,14 +72,15 @@ async def test_an_ended_heartbeat_is_gone_and_may_end_again(heartbeat: Shown) ->
 
 async def test_instances_of_an_environment_are_counted(heartbeat: Shown) -> None:
     """Whatever they serve; those that ended no more."""
-    before = await heartbeat.port.count("counted")
+    before = await heartbeat.port.count_others("counted", "none")
     for instance, environment in (("one", "counted"), ("two", "counted"), ("three", "other")):
         record = structs.replace(RECORD, instance=instance, environment=environment)
         await heartbeat.port.beat(record)
-    assert await heartbeat.port.count("counted") - before == 2
+    assert await heartbeat.port.count_others("counted", "none") - before == 2
+    assert await heartbeat.port.count_others("counted", "two") - before == 1
 
     await heartbeat.port.end("one")
-    assert await heartbeat.port.count("counted") - before == 1
+    assert await heartbeat.port.count_others("counted", "none") - before == 1
     for instance in ("two", "three"):
         await heartbeat.port.end(instance)
 
@@ -88,7 +89,7 @@ async def test_a_beat_that_cannot_be_read_counts(redis_single_node: Addresses) -
     """As one of a later version: too small a share is safe, too large a one is not."""
     async with connect_cluster(redis_single_node) as client:
         await client.execute_command("SET", "s1:heartbeat:later", '{"v":2}', "PX", 60_000)
-        counted = await RedisHeartbeat(client).count("no such environment")
+        counted = await RedisHeartbeat(client).count_others("no such environment", "none")
         await client.execute_command("DEL", "s1:heartbeat:later")
 
     assert counted == 1

@@ -20,9 +20,10 @@ class MemoryHeartbeat:
         await self._check()
         self.shown[record.instance] = record
 
-    async def count(self, environment: str) -> int:
+    async def count_others(self, environment: str, instance: str) -> int:
         await self._check()
-        return sum(each.environment == environment for each in self.shown.values())
+        others = (each for each in self.shown.values() if each.instance != instance)
+        return sum(each.environment == environment for each in others)
 
     async def end(self, instance: str) -> None:
         await self._check()

@@ -33,10 +33,11 @@ class RedisHeartbeat:
         with self._client.translate_errors(key), anyio.fail_after(self._timeout_s):
             await self._client.execute_command("SET", key, text, "PX", self._expires_ms)
 
-    async def count(self, environment: str) -> int:
+    async def count_others(self, environment: str, instance: str) -> int:
         with self._client.translate_errors(), anyio.fail_after(self._timeout_s):
             pattern = heartbeat_key("*")
             keys = {key async for key in self._client.scan_iter(match=pattern, count=_SCAN_ROWS)}
+            keys.discard(heartbeat_key(instance))
             texts = [await self._client.execute_command("GET", key) for key in sorted(keys)]
         return sum(_environment_of(text) in {None, environment} for text in texts if text)
 

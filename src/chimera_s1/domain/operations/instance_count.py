@@ -36,11 +36,10 @@ class InstanceCount:
         self._counts: deque[tuple[float, int]] = deque()
 
     def add(self, live: int, now_ms: float) -> None:
-        """*live* instances were counted; this one is always one of them."""
+        """*live* instances were counted, this one included."""
         self.failure = ""
         if self._first_ms is None:
             self._first_ms = now_ms
-        live = max(1, live)
         while self._counts and self._counts[-1][1] <= live:
             self._counts.pop()
         self._counts.append((now_ms, live))

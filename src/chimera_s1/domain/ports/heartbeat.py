@@ -33,8 +33,10 @@ class Heartbeat(Protocol):
         """Show *record* until the next beat, or for a few seconds without one."""
         ...
 
-    async def count(self, environment: str) -> int:
-        """Instances of *environment* that show a record now; an unreadable one counts."""
+    async def count_others(self, environment: str, instance: str) -> int:
+        """Instances of *environment* but *instance* that show a record now; an unreadable one
+        counts.
+        """
         ...
 
     async def end(self, instance: str) -> None:

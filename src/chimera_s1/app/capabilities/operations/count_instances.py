@@ -12,19 +12,22 @@ COUNT_INTERVAL_MS = 5_000
 
 class CountInstances:
     """Args:
+    instance: This one.
     environment: Instances of another one do not use the same hosts.
     apply: Told the shares after each attempt to count.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (parts by position)
         self,
         heartbeat: Heartbeat,
+        instance: str,
         environment: str,
         count: InstanceCount,
         apply: Callable[[InstanceShares], None],
         clock: Clock,
     ) -> None:
         self._heartbeat = heartbeat
+        self._instance = instance
         self._environment = environment
         self._count = count
         self._apply = apply
@@ -45,9 +48,9 @@ class CountInstances:
     async def check(self) -> None:
         """Count once; without Redis what was known stays in force."""
         try:
-            live = await self._heartbeat.count(self._environment)
+            others = await self._heartbeat.count_others(self._environment, self._instance)
         except REDIS_ERRORS as error:
             self._count.fail(str(error) or "Redis did not answer")
         else:
-            self._count.add(live, self._clock.monotonic_ms())
+            self._count.add(others + 1, self._clock.monotonic_ms())
         self._apply(self.shares())

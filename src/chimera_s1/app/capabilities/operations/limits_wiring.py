@@ -84,6 +84,7 @@ def build_limits(
     }
     counting = CountInstances(
         heartbeat,
+        base.instance,
         base.settings.binance_env.value,
         InstanceCount(base.settings.shard.count),
         _apply_to(base),
