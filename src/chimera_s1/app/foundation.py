@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
+from chimera_s1.adapters.binance.http.request_limits import venue_of
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate, dial_gates
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
@@ -19,6 +20,7 @@ from chimera_s1.app.stores import Stores
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.instance_count import InstanceCount
+from chimera_s1.domain.operations.request_bucket import LimitSource
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 
@@ -36,7 +38,10 @@ def exchange_limits(settings: CoreSettings, clock: Clock) -> ExchangeLimits:
     """Those of one process, with the share of an instance that knows of no other yet."""
     holds = {venue: VenueHold() for venue in Venue}
     assumed = InstanceCount(settings.shard.count).assumed
-    return ExchangeLimits(weight_budgets(clock, holds, assumed), dial_gates(clock, holds, assumed))
+    budgets = weight_budgets(clock, holds, assumed)
+    for name, limit in settings.request_limits:
+        budgets[venue_of(name)].requests.learn(name, limit, LimitSource.SETTING)
+    return ExchangeLimits(budgets, dial_gates(clock, holds, assumed))
 
 
 class Foundation(Struct, frozen=True, kw_only=True):

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.config.effective_settings import SettingOrigin, effective_settings
 from chimera_s1.app.embedded_redis import check_redis_is_named, embedded_redis
-from chimera_s1.app.foundation import served_endpoints
+from chimera_s1.app.foundation import exchange_limits, served_endpoints
 from chimera_s1.app.service_settings import Settings, load_settings, variable
 from chimera_s1.app.settings.messages import MASK
 from chimera_s1.app.settings.types import (
@@ -23,8 +24,10 @@ from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import ContractKind, Shard
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.limit_name import LimitName
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
+from chimera_s1.domain.operations.request_bucket import LimitSource
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
@@ -394,3 +397,18 @@ def test_the_certificate_of_a_redis_client_needs_its_key(given: str) -> None:
 def test_files_for_tls_without_tls_are_an_error(file: str) -> None:
     text = problems({f"S1_REDIS_TLS_{file}_FILE": "/etc/s1.pem"})
     assert f"S1_REDIS_TLS_{file}_FILE='/etc/s1.pem': without S1_REDIS_TLS=true" in text
+
+
+def test_a_limit_that_is_set_stands_over_what_the_exchange_says() -> None:
+    settings = load_settings({"S1_REQUEST_LIMITS": "futures.funding=250,spot.weight=3000"})
+    budget = exchange_limits(settings, SystemClock()).budgets[Venue.SPOT].requests
+    budget.learn(LimitName.SPOT_WEIGHT, 6_000, LimitSource.EXCHANGE)
+    weight = next(each.limit for each in budget.reports(0.0) if each.limit.name == "spot.weight")
+
+    assert (weight.limit, weight.source) == (3_000, LimitSource.SETTING)
+
+
+@pytest.mark.parametrize("text", ["spot.weight", "spot.weight=0", "spot.weight=-1", "weight=5"])
+def test_a_wrong_limit_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="S1_REQUEST_LIMITS"):
+        load_settings({"S1_REQUEST_LIMITS": text})

@@ -18,6 +18,7 @@ from chimera_s1.app.settings.types import (
     LogFormat,
     LogLevel,
     Nodes,
+    RequestLimits,
     RestUrl,
     ServiceUrl,
     ShardSetting,
@@ -81,6 +82,12 @@ class CoreSettings(BaseSettings):
         "",
         "host names, comma separated: connections to any other are refused; empty allows all",
         "api.binance.com,stream.binance.com,fapi.binance.com,fstream.binance.com",
+    )
+    request_limits: RequestLimits = text_setting(
+        "Binance",
+        "",
+        "NAME=NUMBER, comma separated: limits of requests in place of what the exchange says",
+        "futures.funding=250,spot.weight=3000",
     )
     shard: ShardSetting = text_setting(
         "Market data", "0/1", "index/count, the index from 0: this instance's share", "0/4"

@@ -18,6 +18,7 @@ from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
 from chimera_s1.domain.market.instrument_selection import ContractKind, Shard, parse_shard
 from chimera_s1.domain.money import parse_usdt
+from chimera_s1.domain.operations.limit_name import LimitName
 from chimera_s1.domain.treasury.limits import Direction
 
 PORT_MAX = 65_535
@@ -155,6 +156,26 @@ def _text_parser(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda given: parse(given) if isinstance(given, str) else given)
 
 
+def parse_request_limits(text: str) -> tuple[tuple[LimitName, int], ...]:
+    """Read `futures.funding=250, spot.weight=3000`; of one that is named twice the last counts.
+
+    Raises:
+        InvalidValueError: An entry is not a limit's name, `=` and a whole number above 0.
+    """
+    limits: dict[LimitName, int] = {}
+    for entry in _entries(text):
+        name, _, number = entry.partition("=")
+        try:
+            limits[LimitName(name.strip())] = parse_whole_number(number.strip())
+        except ValueError as error:
+            raise InvalidValueError(
+                f"{entry!r} is not NAME=NUMBER with a name of {_listed(LimitName)}"
+            ) from error
+    if any(limit < 1 for limit in limits.values()):
+        raise InvalidValueError("a limit is at least 1")
+    return tuple(limits.items())
+
+
 def _entries(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
@@ -175,6 +196,7 @@ Channels = Annotated[tuple[Channel, ...], _text_parser(lambda text: parse_enum_l
 Contracts = Annotated[
     tuple[ContractKind, ...], _text_parser(lambda text: parse_enum_list(ContractKind, text))
 ]
+RequestLimits = Annotated[tuple[tuple[LimitName, int], ...], _text_parser(parse_request_limits)]
 ShardSetting = Annotated[Shard, _text_parser(parse_shard)]
 ConflationWindow = Annotated[
     WindowMs, _text_parser(lambda text: parse_window(parse_whole_number(text)))

@@ -14,19 +14,20 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.http_date import http_date_ms
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.limit_name import LimitName
 from chimera_s1.domain.operations.request_bucket import BucketLimit, UsedReport
 from chimera_s1.domain.operations.request_budget import Charge
 
-SPOT_WEIGHT = "spot.weight"
-SPOT_RAW = "spot.raw"
-SPOT_ORDERS_10S = "spot.orders.10s"
-SPOT_ORDERS_1D = "spot.orders.1d"
-SAPI_IP = "sapi.ip"
-SAPI_UID = "sapi.uid"
-FUTURES_WEIGHT = "futures.weight"
-FUTURES_FUNDING = "futures.funding"
-FUTURES_ORDERS_10S = "futures.orders.10s"
-FUTURES_ORDERS_1M = "futures.orders.1m"
+SPOT_WEIGHT = LimitName.SPOT_WEIGHT.value
+SPOT_RAW = LimitName.SPOT_RAW.value
+SPOT_ORDERS_10S = LimitName.SPOT_ORDERS_10S.value
+SPOT_ORDERS_1D = LimitName.SPOT_ORDERS_1D.value
+SAPI_IP = LimitName.SAPI_IP.value
+SAPI_UID = LimitName.SAPI_UID.value
+FUTURES_WEIGHT = LimitName.FUTURES_WEIGHT.value
+FUTURES_FUNDING = LimitName.FUTURES_FUNDING.value
+FUTURES_ORDERS_10S = LimitName.FUTURES_ORDERS_10S.value
+FUTURES_ORDERS_1M = LimitName.FUTURES_ORDERS_1M.value
 
 _SECOND_MS, _MINUTE_MS, _DAY_MS = 1_000, 60_000, 86_400_000
 
@@ -78,7 +79,14 @@ _ORDER_BUCKETS = {
 }
 _WINDOW_MS = {limit.name: limit.window_ms for limits in LIMITS.values() for limit in limits}
 
+_VENUE_OF = {limit.name: venue for venue, limits in LIMITS.items() for limit in limits}
+
 _COUNT = re.compile(r"[0-9]{1,9}")
+
+
+def venue_of(name: LimitName) -> Venue:
+    """On whose host it is counted."""
+    return _VENUE_OF[name]
 
 
 def spot_weight(weight: int) -> tuple[Charge, ...]:
