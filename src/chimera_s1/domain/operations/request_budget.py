@@ -60,7 +60,7 @@ class RequestOutcome(StrEnum):
     WAITED = "waited"
     """Sent, after a wait for room."""
     NOT_SENT = "not_sent"
-    """There was room, but no connection to send it on, or no time to sign it with."""
+    """Of those before: there was no connection to send it on, or no time to sign it with."""
     NO_ROOM = "no_room"
     """Refused: a limit would be passed, and its wait is too long."""
     QUEUE_FULL = "queue_full"

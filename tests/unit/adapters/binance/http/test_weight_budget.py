@@ -1,11 +1,24 @@
-"""One budget for each host: used weight and holds."""
+"""One budget for each host: who is admitted, who waits, used weight and holds."""
 
+from collections.abc import AsyncIterator
+
+import anyio
 import httpx2
+import msgspec
 import pytest
+from anyio import wait_all_tasks_blocked as settle
+from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.http.request_limits import SAPI_IP, SAPI_UID, SPOT_WEIGHT
+from chimera_s1.adapters.binance.http.request_limits import (
+    FUTURES_FUNDING,
+    SAPI_IP,
+    SAPI_UID,
+    SPOT_WEIGHT,
+    funding_request,
+    read_rate_limits,
+)
 from chimera_s1.adapters.binance.http.weight_budget import (
     RETRY_AFTER_DEFAULT_S,
     RETRY_AFTER_MAX_S,
@@ -13,11 +26,26 @@ from chimera_s1.adapters.binance.http.weight_budget import (
     retry_after_s,
     weight_budgets,
 )
+from chimera_s1.domain.errors import RequestNotAdmittedError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.request_bucket import Priority
-from chimera_s1.domain.operations.request_budget import RequestCall
-from chimera_s1.domain.operations.venue_hold import VenueHold
+from chimera_s1.domain.operations.request_bucket import LimitSource, Priority
+from chimera_s1.domain.operations.request_budget import (
+    QUEUE_MAX,
+    RequestCall,
+    RequestOutcome,
+    Ticket,
+)
+from chimera_s1.domain.operations.venue_hold import HoldReason, VenueHold
 from tests.fakes.manual_clock import ManualClock
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[TaskGroup]:
+    """Ended with the test."""
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
+
 
 FREE = RequestCall("test", Priority.MONEY, ())
 
@@ -88,3 +116,144 @@ def test_any_retry_after_is_bounded(text: str) -> None:
 def test_retry_after_is_read(text: str, wait_s: int) -> None:
     """Whole seconds, or a minute where there is no usable value."""
     assert retry_after_s({"Retry-After": text}) == wait_s
+
+
+def futures_budget(clock: ManualClock) -> WeightBudget:
+    """Room for 10 requests of money in 5 minutes, and none of it used."""
+    budget = WeightBudget(Venue.PERP, clock)
+    budget.requests.learn(FUTURES_FUNDING, 10, LimitSource.SETTING)
+    return budget
+
+
+def funding_call(
+    priority: Priority, patience_ms: float | None = None, caller: str = "test"
+) -> RequestCall:
+    return RequestCall(caller, priority, funding_request(), patience_ms)
+
+
+async def spend(budget: WeightBudget, requests: int) -> None:
+    """Send them, and get replies that report nothing."""
+    for _ in range(requests):
+        budget.settle(await budget.admit(funding_call(Priority.MONEY)), 200, httpx2.Headers())
+
+
+async def test_a_request_without_room_waits_for_it(tasks: TaskGroup) -> None:
+    """Money goes first, whoever came first; each is counted by what became of it."""
+    clock, admitted = ManualClock(), list[str]()
+    budget = futures_budget(clock)
+    await spend(budget, 10)
+
+    async def ask(name: str, priority: Priority) -> None:
+        await budget.admit(funding_call(priority, 400_000, name))
+        admitted.append(name)
+
+    for name, priority in (("history", Priority.BACKFILL), ("order", Priority.MONEY)):
+        tasks.start_soon(ask, name, priority)
+        await settle()
+    assert budget.requests.waiting == 2
+    await clock.advance(299_999)
+    assert admitted == []
+    await clock.advance(1)
+    await settle()
+
+    assert admitted == ["order", "history"]
+    assert budget.requests.outcomes["order", RequestOutcome.WAITED] == 1
+
+
+async def test_a_request_is_refused_at_once_when_its_wait_would_be_too_long() -> None:
+    """The error says what is used, where its kind stops, and when there is room."""
+    budget = futures_budget(ManualClock())
+    await spend(budget, 7)
+    with pytest.raises(RequestNotAdmittedError) as refused:
+        await budget.admit(funding_call(Priority.BACKFILL, caller="funding.history"))
+
+    assert str(refused.value) == (
+        "not sent: funding.history needs 1 of futures.funding, 7 are used and BACKFILL requests "
+        "stop at 7; room in 300 s at the earliest"
+    )
+    assert refused.value.wait_ms == 300_000
+    assert budget.requests.outcomes["funding.history", RequestOutcome.NO_ROOM] == 1
+    assert budget.requests.waiting == 0
+
+
+async def test_a_request_in_flight_is_waited_for_no_longer_than_the_caller_has_patience(
+    tasks: TaskGroup,
+) -> None:
+    clock = ManualClock()
+    budget = futures_budget(clock)
+    flying = [await budget.admit(funding_call(Priority.MONEY)) for _ in range(10)]
+
+    async def ask() -> None:
+        with pytest.raises(RequestNotAdmittedError):
+            await budget.admit(funding_call(Priority.MONEY, 700))
+
+    tasks.start_soon(ask)
+    await clock.wait_for_sleeper()
+    await clock.advance(700)
+    await settle()
+    assert budget.requests.waiting == 0
+
+    taken = list[Ticket]()
+
+    async def take() -> None:
+        taken.append(await budget.admit(funding_call(Priority.MONEY)))
+
+    tasks.start_soon(take)
+    await settle()
+    budget.give_back(flying[0])
+    await settle()
+    assert len(taken) == 1, "one that was never sent makes room at once"
+    assert budget.requests.outcomes["test", RequestOutcome.NOT_SENT] == 1
+
+
+async def test_the_queue_of_a_host_is_bounded(tasks: TaskGroup) -> None:
+    budget = futures_budget(ManualClock())
+    await spend(budget, 10)
+    for _ in range(QUEUE_MAX):
+        tasks.start_soon(budget.admit, funding_call(Priority.BACKFILL, 400_000))
+    await settle()
+    with pytest.raises(RequestNotAdmittedError, match="64 requests wait already"):
+        await budget.admit(funding_call(Priority.BACKFILL, 400_000))
+
+    assert budget.requests.outcomes["test", RequestOutcome.QUEUE_FULL] == 1
+
+
+async def test_a_hold_refuses_everything_and_counts_who_asked() -> None:
+    budget = futures_budget(ManualClock())
+    budget.block(60_000, "418")
+    with pytest.raises(RequestNotAdmittedError, match="rate limited for another 60 s") as refused:
+        await budget.admit(funding_call(Priority.MONEY, caller="order"))
+
+    assert refused.value.wait_ms == 60_000
+    assert budget.requests.outcomes["order", RequestOutcome.HELD] == 1
+
+
+async def test_a_complaint_is_counted_by_reason_and_caller() -> None:
+    hold = VenueHold()
+    budget = WeightBudget(Venue.SPOT, ManualClock(), hold)
+    for status in (429, 418):
+        ticket = budget.requests.take(FREE, 0.0)
+        assert isinstance(ticket, Ticket)
+        budget.settle(ticket, status, httpx2.Headers({"Retry-After": "7"}))
+
+    assert hold.complaints == {
+        (HoldReason.RATE_LIMITED, "test"): 1,
+        (HoldReason.BANNED, "test"): 1,
+    }
+
+
+def test_limits_of_the_exchange_are_learned() -> None:
+    """Other types, other windows and rows of other shapes are left alone."""
+    rows = (
+        b'{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":1200}',
+        b'{"rateLimitType":"REQUEST_WEIGHT","interval":"DAY","intervalNum":1,"limit":9}',
+        b'{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":"99"}',
+        b'{"rateLimitType":"CONNECTIONS","interval":"MINUTE","intervalNum":5,"limit":300}',
+        b'{"rateLimitType":"RAW_REQUESTS","interval":"MINUTE","intervalNum":5,"limit":-1}',
+        b'{"rateLimitType":null}',
+        b"7",
+    )
+    assert dict(read_rate_limits(Venue.SPOT, map(msgspec.Raw, rows))) == {
+        "spot.weight": 1_200,
+        "spot.orders.10s": 99,
+    }
