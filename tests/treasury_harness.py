@@ -96,7 +96,11 @@ class OperatorSwitches:
         """Without a guard, `account` is the verdict."""
         return TransferAdmission(
             enabled=self.enabled,
-            gate=TradingGate(kill_switch_on=lambda: self.kill, mode=lambda: self.mode),
+            gate=TradingGate(
+                kill_switch_on=lambda: self.kill,
+                mode=lambda: self.mode,
+                mode_known=lambda: True,
+            ),
             account_problem=guard.reason_to_hold if guard else lambda: self.account.reason_to_hold,
             wait_for_account=guard.wait_for_first_check if guard else _at_once,
             is_stopping=lambda: self.stopping,

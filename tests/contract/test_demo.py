@@ -91,7 +91,7 @@ async def test_only_the_demos_token_is_accepted(demo: ChimeraProcess, directory:
     code, out, err = await finished("tokens", "list", "--file", f"{directory}/demo.tokens.json")
     assert (code, err) == (0, "")
     assert out.startswith(
-        "demo\tdemo\tread,treasury:transfer,treasury:resolve,jobs:run,orders:trade\t"
+        "demo\tdemo\tread,treasury:transfer,treasury:resolve,jobs:run,orders:trade,mode:halt\t"
     )
 
 

@@ -8,6 +8,7 @@ As a module it rewrites the committed description of the API:
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,14 @@ from chimera_s1.app.capabilities.market.web.part import market_part
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
+from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
+from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
+from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
+from chimera_s1.app.capabilities.trading_mode.halt_ledger import HALT_LEDGER, HaltLedger
+from chimera_s1.app.capabilities.trading_mode.read_mode import ReadMode
+from chimera_s1.app.capabilities.trading_mode.web.routes import mode_part
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
@@ -62,10 +69,14 @@ from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.schedule import Every
 from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
+from tests.fakes.kill_switch import MemoryKillSwitch
+from tests.fakes.ledger_stores import FaultyEventStore
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.watched_venue import MemoryWatchedVenue
 from tests.sample_instruments import BTC_PERP, BTC_SPOT
@@ -137,6 +148,17 @@ class Treasury:
         tasks.start_soon(self.projector.run)
 
 
+def _build_mode(store: EventStore, clock: Clock) -> tuple[HaltLedger, ReadMode]:
+    ids = count(1)
+    tracked = TrackTradingMode(lambda _, __: None)
+    ledger = HaltLedger(
+        store, tracked.apply, clock=clock, new_id=lambda: f"id-{next(ids)}", draw=lambda: 0.0
+    )
+    switch = WatchKillSwitch(MemoryKillSwitch(), clock, lambda _, __: None)
+    gate = TradingGate(kill_switch_on=switch.is_on, mode=tracked.mode, mode_known=tracked.known)
+    return ledger, ReadMode(tracked, switch, gate, ledger)
+
+
 class WebParts:
     """The application, and the parts a test moves."""
 
@@ -190,6 +212,8 @@ class WebParts:
             wake_readers=lambda: None,
         )
         self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
+        self.halt_store = FaultyEventStore(HALT_LEDGER)
+        self.halt, self.mode = _build_mode(self.halt_store, self.clock)
         self.app: Litestar = create_web_app(
             [
                 instruments_part(ReadInstruments(self.catalog), self.syncs),
@@ -197,6 +221,7 @@ class WebParts:
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
                 ),
+                mode_part(self.halt, self.mode),
                 health_part(self.health, render_metrics),
                 jobs_part(self.jobs),
             ],

@@ -26,6 +26,7 @@ CONFINED = {
         "app.capabilities.instruments.web",
         "app.capabilities.market.web",
         "app.capabilities.operations.web",
+        "app.capabilities.trading_mode.web",
         "app.capabilities.treasury.web",
     },
     "picows": {"adapters.binance", "adapters.simulator"},

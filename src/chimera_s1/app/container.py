@@ -30,6 +30,7 @@ from chimera_s1.app.capabilities.operations.run_jobs import LEASE_MS, RunJobs
 from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
+from chimera_s1.app.capabilities.trading_mode.wiring import open_trading_mode
 from chimera_s1.app.capabilities.treasury.wiring import open_treasury, treasury_enabled
 from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import (
@@ -196,6 +197,7 @@ class Container(containers.DeclarativeContainer):
     openings = providers.List(
         providers.Factory(open_instruments, settings, foundation, operations, catalog),
         providers.Factory(open_market, settings, foundation, operations, catalog),
+        providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),
     )
 

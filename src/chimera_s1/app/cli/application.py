@@ -26,6 +26,7 @@ from chimera_s1.app.cli.drill.command import drill
 from chimera_s1.app.cli.instruments.command import instruments
 from chimera_s1.app.cli.jobs.command import jobs
 from chimera_s1.app.cli.ledger.command import ledger
+from chimera_s1.app.cli.mode.command import mode
 from chimera_s1.app.cli.record.command import record
 from chimera_s1.app.cli.replay.command import replay
 from chimera_s1.app.cli.serve.command import serve
@@ -64,6 +65,7 @@ app.command(rich_help_panel=_DATA)(replay)
 app.add_typer(instruments, name="instruments", rich_help_panel=_DATA)
 app.command(rich_help_panel=_MONEY)(transfer)
 app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
+app.add_typer(mode, name="mode", rich_help_panel=_MONEY)
 app.command(rich_help_panel=_INSPECT)(config)
 app.command(rich_help_panel=_INSPECT)(doctor)
 app.command(rich_help_panel=_INSPECT)(drill)

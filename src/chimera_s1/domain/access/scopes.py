@@ -11,6 +11,7 @@ class Scope(StrEnum):
     TREASURY_RESOLVE = "treasury:resolve"
     JOBS_RUN = "jobs:run"
     ORDERS_TRADE = "orders:trade"
+    MODE_HALT = "mode:halt"
 
     @property
     def requires_tokens(self) -> bool:

@@ -38,13 +38,21 @@ class ModeManageOnlyError(ChimeraError):
     code = "mode_manage_only"
 
 
+class ModeUnknownError(ChimeraError):
+    """Whether trading is halted has not been read from the store yet."""
+
+    code = "mode_unknown"
+
+
 class TradingConditions(Struct, frozen=True, kw_only=True):
     """Attributes:
     kill_switch_on: Its last value; True before the first read.
+    mode_known: Whether a halt would be known; until then the mode is HALTED.
     """
 
     kill_switch_on: bool
     mode: TradingMode
+    mode_known: bool
 
 
 def refusal(spending: Spending, now: TradingConditions) -> ChimeraError | None:
@@ -52,6 +60,11 @@ def refusal(spending: Spending, now: TradingConditions) -> ChimeraError | None:
     if now.kill_switch_on:
         return KillSwitchOnError(
             f"the kill switch is on; no {spending} is accepted until it is off"
+        )
+    if not now.mode_known:
+        return ModeUnknownError(
+            f"the store was not read yet, so trading may be halted; no {spending} is accepted "
+            "until it is"
         )
     match now.mode:
         case TradingMode.HALTED:

@@ -40,15 +40,20 @@ ModeEvent = ConnectionFailed | ConnectionRecovered | TradingHalted | TradingResu
 
 
 class ModeState(Struct, frozen=True):
-    """What limits trading; *failed* are the names of FATAL connections."""
+    """What limits trading.
+
+    Attributes:
+        failed: Names of FATAL connections.
+        halted: None until the store was read: whether trading is halted is not known.
+    """
 
     failed: frozenset[str] = frozenset()
-    halted: bool = False
+    halted: bool | None = None
 
     @property
     def mode(self) -> TradingMode:
-        """The most restrictive mode that applies."""
-        if self.halted:
+        """The most restrictive mode that applies; HALTED while that is not known."""
+        if self.halted is not False:
             return TradingMode.HALTED
         return TradingMode.MANAGE_ONLY if self.failed else TradingMode.NORMAL
 

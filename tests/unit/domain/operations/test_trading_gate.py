@@ -8,11 +8,18 @@ from chimera_s1.domain.operations.trading_gate import (
     KillSwitchOnError,
     ModeHaltedError,
     ModeManageOnlyError,
+    ModeUnknownError,
     Spending,
     TradingConditions,
     refusal,
 )
 from chimera_s1.domain.operations.trading_mode import TradingMode
+
+
+def conditions(
+    *, kill_switch_on: bool = False, mode: TradingMode, mode_known: bool = True
+) -> TradingConditions:
+    return TradingConditions(kill_switch_on=kill_switch_on, mode=mode, mode_known=mode_known)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +36,7 @@ from chimera_s1.domain.operations.trading_mode import TradingMode
 def test_the_mode_decides_while_the_kill_switch_is_off(
     spending: Spending, mode: TradingMode, refused: type[Exception] | None
 ) -> None:
-    found = refusal(spending, TradingConditions(kill_switch_on=False, mode=mode))
+    found = refusal(spending, conditions(mode=mode))
 
     assert (type(found) if found else None) is refused
 
@@ -38,7 +45,14 @@ def test_the_mode_decides_while_the_kill_switch_is_off(
 def test_the_kill_switch_refuses_all_spending_in_every_mode(
     spending: Spending, mode: TradingMode
 ) -> None:
-    found = refusal(spending, TradingConditions(kill_switch_on=True, mode=mode))
+    found = refusal(spending, conditions(kill_switch_on=True, mode=mode))
 
     assert isinstance(found, KillSwitchOnError)
     assert spending.value in str(found)
+
+
+@pytest.mark.parametrize("spending", Spending)
+def test_nothing_is_spent_until_the_mode_is_known(spending: Spending) -> None:
+    found = refusal(spending, conditions(mode=TradingMode.HALTED, mode_known=False))
+
+    assert isinstance(found, ModeUnknownError)

@@ -34,4 +34,11 @@ RECOVERED = ConnectionRecovered("spot-0")
     ],
 )
 def test_most_restrictive_mode_wins(events: list[ModeEvent], mode: TradingMode) -> None:
-    assert reduce(evolve, events, ModeState()).mode is mode
+    assert reduce(evolve, events, ModeState(halted=False)).mode is mode
+
+
+@pytest.mark.parametrize("events", [[], [FAILED], [FAILED, RECOVERED]])
+def test_the_mode_is_halted_until_it_is_known_not_to_be(events: list[ModeEvent]) -> None:
+    unknown = reduce(evolve, events, ModeState())
+    assert unknown.mode is TradingMode.HALTED
+    assert evolve(unknown, TradingResumed()).mode is not TradingMode.HALTED

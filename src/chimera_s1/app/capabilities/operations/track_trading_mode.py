@@ -27,6 +27,15 @@ class TrackTradingMode:
     def mode(self) -> TradingMode:
         return self._state.mode
 
+    def known(self) -> bool:
+        """Whether a halt would be known; see `ModeState.halted`."""
+        return self._state.halted is not None
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Names of FATAL connections."""
+        return self._state.failed
+
     def on_feed_event(self, event: FeedEvent) -> None:
         """Apply a FATAL connection or its recovery; ignore other events."""
         match event:
@@ -38,8 +47,9 @@ class TrackTradingMode:
                 return
 
     def apply(self, event: ModeEvent) -> None:
-        before, self._state = self.mode(), evolve(self._state, event)
+        before = self.mode() if self.known() else TradingMode.NORMAL
+        self._state = evolve(self._state, event)
         after = self.mode()
-        if after is not before:
+        if self.known() and after is not before:
             _log.warning("trading mode: %s -> %s", before.value, after.value)
             self._record("mode.changed", {"from": before.value, "to": after.value})

@@ -14,8 +14,11 @@ class TradingGate(Struct, frozen=True, kw_only=True):
 
     kill_switch_on: Callable[[], bool]
     mode: Callable[[], TradingMode]
+    mode_known: Callable[[], bool]
 
     def obstacle(self, spending: Spending) -> ChimeraError | None:
         """Why *spending* is refused now; None if it is allowed."""
-        now = TradingConditions(kill_switch_on=self.kill_switch_on(), mode=self.mode())
+        now = TradingConditions(
+            kill_switch_on=self.kill_switch_on(), mode=self.mode(), mode_known=self.mode_known()
+        )
         return refusal(spending, now)

@@ -115,7 +115,9 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 patrols=patrols,
                 trading_mode=mode,
                 kill_switch=switch,
-                gate=TradingGate(kill_switch_on=switch.is_on, mode=mode.mode),
+                gate=TradingGate(
+                    kill_switch_on=switch.is_on, mode=mode.mode, mode_known=mode.known
+                ),
                 announce=announce,
                 configuration=configuration,
                 capability=_with_redis(

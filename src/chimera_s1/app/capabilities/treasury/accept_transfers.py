@@ -80,9 +80,9 @@ class AcceptTransfers:
 
         Raises:
             KeyReusedError: The key was used for a different transfer.
-            KillSwitchOnError, TreasuryDisabledError, ServiceStoppingError, ModeHaltedError,
-                AccountNotClaimedError, ExchangeMaintenanceError: Not accepted; the key stays
-                unused.
+            KillSwitchOnError, ModeHaltedError, ModeUnknownError, TreasuryDisabledError,
+                ServiceStoppingError, AccountNotClaimedError, ExchangeMaintenanceError: Not
+                accepted; the key stays unused.
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Acceptance is unknown;
                 retry with the same key.
         """

@@ -79,9 +79,9 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
         """Check that a new transfer may be accepted.
 
         Raises:
-            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, AccountNotClaimedError,
-                ModeHaltedError, ExchangeMaintenanceError: The condition that blocks it; nothing
-                was accepted.
+            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, ModeHaltedError,
+                ModeUnknownError, AccountNotClaimedError, ExchangeMaintenanceError: The condition
+                that blocks it; nothing was accepted.
         """
         await self.wait_for_account()
         if obstacle := self.obstacle():

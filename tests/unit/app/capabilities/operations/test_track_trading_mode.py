@@ -1,8 +1,15 @@
 """The trading mode follows connection events; each change is recorded."""
 
+import pytest
+
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode, TradingResumed
+from chimera_s1.domain.operations.trading_mode import (
+    ModeEvent,
+    TradingHalted,
+    TradingMode,
+    TradingResumed,
+)
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
@@ -28,6 +35,7 @@ class Tracked:
     def __init__(self) -> None:
         self.changes: list[tuple[object, object]] = []
         self.mode = TrackTradingMode(self._record)
+        self.mode.apply(TradingResumed())
 
     def _record(self, kind: str, detail: EventDetail) -> None:
         assert kind == "mode.changed"
@@ -71,3 +79,20 @@ def test_a_halt_lasts_until_it_is_lifted() -> None:
     tracked.mode.apply(TradingResumed())
 
     assert tracked.changes == [("NORMAL", "HALTED"), ("HALTED", "MANAGE_ONLY")]
+
+
+@pytest.mark.parametrize(
+    ("found", "recorded"),
+    [(TradingResumed(), []), (TradingHalted(), [("NORMAL", "HALTED")])],
+)
+def test_what_is_found_at_the_start_is_recorded_only_if_it_restricts(
+    found: ModeEvent, recorded: list[tuple[str, str]]
+) -> None:
+    changes: list[tuple[object, object]] = []
+    mode = TrackTradingMode(lambda _, detail: changes.append((detail["from"], detail["to"])))
+    assert (mode.mode(), mode.known()) == (TradingMode.HALTED, False)
+
+    mode.apply(found)
+
+    assert mode.known()
+    assert changes == recorded

@@ -12,6 +12,7 @@ from chimera_s1.domain.operations.trading_gate import (
     KillSwitchOnError,
     ModeHaltedError,
     ModeManageOnlyError,
+    ModeUnknownError,
 )
 
 NOT_READY = ProblemKind(
@@ -31,10 +32,16 @@ MODE_HALTED = ProblemKind(ModeHaltedError.code, HTTPStatus.CONFLICT, "Trading is
 MODE_MANAGE_ONLY = ProblemKind(
     ModeManageOnlyError.code, HTTPStatus.CONFLICT, "Only positions are managed, nothing is opened"
 )
+MODE_UNKNOWN = ProblemKind(
+    ModeUnknownError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Whether trading is halted is not known yet",
+)
 
 GATE_KINDS: KindByError = {
     KillSwitchOnError: KILL_SWITCH,
     ModeHaltedError: MODE_HALTED,
     ModeManageOnlyError: MODE_MANAGE_ONLY,
+    ModeUnknownError: MODE_UNKNOWN,
 }
 """For every capability with a use case that spends."""

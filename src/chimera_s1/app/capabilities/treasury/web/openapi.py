@@ -16,7 +16,11 @@ from litestar.openapi.spec import (
 )
 
 from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
-from chimera_s1.app.capabilities.operations.web.problems import KILL_SWITCH, MODE_HALTED
+from chimera_s1.app.capabilities.operations.web.problems import (
+    KILL_SWITCH,
+    MODE_HALTED,
+    MODE_UNKNOWN,
+)
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
     EXCHANGE_MAINTENANCE,
@@ -82,6 +86,7 @@ _REFUSALS: tuple[ProblemKind, ...] = (
     *KIND_BY_RULE.values(),
     RATE_EXCEEDED,
     KILL_SWITCH,
+    MODE_UNKNOWN,
     ACCOUNT_NOT_CLAIMED,
     EXCHANGE_MAINTENANCE,
     TREASURY_DISABLED,

@@ -8,7 +8,11 @@ from litestar import Response
 from msgspec import structs
 
 from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
-from chimera_s1.app.capabilities.operations.web.problems import KILL_SWITCH, MODE_HALTED
+from chimera_s1.app.capabilities.operations.web.problems import (
+    KILL_SWITCH,
+    MODE_HALTED,
+    MODE_UNKNOWN,
+)
 from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
@@ -47,6 +51,7 @@ _NOT_ACCEPTED_KINDS = {
     TREASURY_DISABLED,
     STOPPING,
     MODE_HALTED,
+    MODE_UNKNOWN,
     EXCHANGE_MAINTENANCE,
 }
 # Another ledger may know the key where this one may not move the account's money.
