@@ -1,0 +1,231 @@
+"""What spends passes the trading gate; what protects, ends or explains never asks it.
+
+Every class of a capability that reaches money is a row of `SPENDS` or of `NEVER_BLOCKED`. A new one
+fails here until it is a row: one that moves money between wallets, or opens or enlarges a position,
+goes to `SPENDS`, with a probe that shows how the gate refuses it. Stops, reduce-only closes,
+cancels, reconciliation and resolving go to `NEVER_BLOCKED`, and must not know the gate.
+"""
+
+import ast
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from msgspec import Struct
+
+import chimera_s1.app.capabilities
+from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
+from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.operations.trading_gate import Spending
+from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
+from chimera_s1.domain.treasury.events import OperatorVerdict
+from chimera_s1.domain.treasury.transfer import Phase
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, transfer_request
+from tests.virtual_time import on_virtual_time
+
+ROOT = Path(next(iter(chimera_s1.app.capabilities.__path__)))
+MINUTE_MS = 60_000
+
+REACHES_MONEY = {"treasury"}
+"""Capabilities whose classes are all rows below; `execution` will be one."""
+
+NO_MONEY = {"instruments", "ledger", "market", "operations", "trading_mode"}
+"""They may not import a port through which money or orders leave."""
+
+MONEY_PORTS = {"treasury_gateway"}
+"""Modules of `domain/ports`; that of the order gateway will be one."""
+
+SENDING_METHODS = {"submit"}
+"""Of these ports: only classes in `SPENDS` may call them."""
+
+SPENDS = {
+    "AcceptTransfers": Spending.TRANSFER,
+    "ExecuteTransfers": Spending.TRANSFER,
+}
+
+NEVER_BLOCKED = {
+    "ConcludeOutcomes",
+    "GatherAccountEvidence",
+    "GuardAccount",
+    "ReadTransfers",
+    "ReconcileTransfers",
+    "ReconciliationSchedule",
+    "ReportTreasury",
+    "ResolveTransfers",
+    "RotateKey",
+    "SharedHistories",
+    "TransferRows",
+    "TreasuryLedger",
+    "UncertainSubmissions",
+    "WatchKey",
+    "WatchMaintenance",
+}
+
+GATE_NAMES = {TradingGate.__name__, TransferAdmission.__name__, "trading_gate", "kill_switch"}
+
+
+def modules(capability: str) -> Iterator[ModuleType]:
+    """Of its use cases and their parts: no wiring, no settings, no web."""
+    for path in sorted((ROOT / capability).glob("*.py")):
+        name = path.stem
+        if not name.endswith("wiring") and name not in {"__init__", "settings", "metrics"}:
+            yield import_module(f"chimera_s1.app.capabilities.{capability}.{name}")
+
+
+def use_cases(capability: str) -> Iterator[type]:
+    """Public classes that do something: no values, errors or interfaces."""
+    for module in modules(capability):
+        for name, kind in vars(module).items():
+            is_own = inspect.isclass(kind) and kind.__module__ == module.__name__
+            if not is_own or name.startswith("_"):
+                continue
+            if issubclass(kind, Struct | Exception) or getattr(kind, "_is_protocol", False):
+                continue
+            yield kind
+
+
+def source(kind: type) -> ast.Module:
+    return ast.parse(Path(inspect.getfile(kind)).read_text())
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Every name, attribute and imported module, part by part."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                found.add(name)
+            case ast.ImportFrom(module=str(module)):
+                found.update(module.split("."))
+            case _:
+                pass
+    return found
+
+
+MONEY_CLASSES = [kind for each in sorted(REACHES_MONEY) for kind in use_cases(each)]
+
+
+def test_every_capability_and_every_class_that_reaches_money_is_a_row() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert folders == REACHES_MONEY | NO_MONEY, (
+        "classify the new capability at the top of this file"
+    )
+    assert not SPENDS.keys() & NEVER_BLOCKED
+    assert {kind.__name__ for kind in MONEY_CLASSES} == SPENDS.keys() | NEVER_BLOCKED, (
+        "a new class is a row of SPENDS or of NEVER_BLOCKED; see the top of this file"
+    )
+
+
+@pytest.mark.parametrize("capability", sorted(NO_MONEY))
+def test_other_capabilities_have_no_way_to_move_money(capability: str) -> None:
+    for path in (ROOT / capability).rglob("*.py"):
+        assert not names_in(ast.parse(path.read_text())) & MONEY_PORTS, path
+
+
+@pytest.mark.parametrize("kind", MONEY_CLASSES, ids=lambda kind: kind.__name__)
+def test_what_spends_has_the_gate_and_nothing_else_knows_it(kind: type) -> None:
+    names = names_in(source(kind))
+    if kind.__name__ in SPENDS:
+        assert names & GATE_NAMES
+        parameters = inspect.signature(kind).parameters.values()
+        assert {each.annotation for each in parameters} & {TradingGate, TransferAdmission}
+    else:
+        assert not names & GATE_NAMES
+        assert TradingMode.__name__ not in names
+        assert not names & SENDING_METHODS
+
+
+# Each starts what spends while the gate is closed, and returns the refusal; None if it was let
+# through. Nothing may have been sent.
+Probe = Callable[[TreasuryHarness], Awaitable[str]]
+
+
+async def request_a_transfer(world: TreasuryHarness) -> str:
+    async with running(TreasuryInstance(world)) as one:
+        try:
+            await one.requests.accept(transfer_request("t1"), "tester")
+        except ChimeraError as refused:
+            return refused.code
+    return ""
+
+
+async def execute_an_accepted_transfer(world: TreasuryHarness) -> str:
+    kill, mode = world.switches.kill, world.switches.mode
+    world.switches.kill, world.switches.mode = False, TradingMode.NORMAL
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
+    world.switches.kill, world.switches.mode = kill, mode
+    async with running(TreasuryInstance(world)) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+        waiting = (await one.transfer("t1")).phase is Phase.REQUESTED
+        obstacle = one.admission.obstacle()
+    return obstacle.code if waiting and obstacle else ""
+
+
+PROBES: dict[str, Probe] = {
+    "AcceptTransfers": request_a_transfer,
+    "ExecuteTransfers": execute_an_accepted_transfer,
+}
+
+
+def test_everything_that_spends_has_a_probe() -> None:
+    assert PROBES.keys() == SPENDS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(SPENDS))
+@pytest.mark.parametrize(
+    ("kill", "mode", "transfers", "entries"),
+    [
+        (False, TradingMode.NORMAL, "", ""),
+        (False, TradingMode.MANAGE_ONLY, "", "mode_manage_only"),
+        (False, TradingMode.HALTED, "mode_halted", "mode_halted"),
+        (True, TradingMode.NORMAL, "kill_switch", "kill_switch"),
+        (True, TradingMode.HALTED, "kill_switch", "kill_switch"),
+    ],
+)
+@on_virtual_time
+async def test_what_spends_is_refused_while_the_gate_is_closed(
+    name: str, mode: TradingMode, transfers: str, entries: str, *, kill: bool
+) -> None:
+    world = TreasuryHarness()
+    world.switches.kill, world.switches.mode = kill, mode
+
+    refused = await PROBES[name](world)
+
+    expected = {Spending.TRANSFER: transfers, Spending.ENTRY: entries}[SPENDS[name]]
+    assert refused == expected
+    assert bool(world.gateway.sent_orders) is not bool(expected)
+
+
+@pytest.mark.parametrize("kill", [True, False])
+@on_virtual_time
+async def test_reconciliation_and_resolving_go_on_while_the_gate_is_closed(*, kill: bool) -> None:
+    """The first transfer is found in the history; an operator decides the second one."""
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = MINUTE_MS
+    lost = ReplyUnknown("reset")
+    world.gateway.script += [
+        ScriptedResponse(executes=True, reply=lost),
+        ScriptedResponse(executes=False, reply=lost),
+    ]
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("found", 11), "tester")
+        await one.requests.accept(transfer_request("absent", 12), "tester")
+        world.switches.kill, world.switches.mode = kill, TradingMode.HALTED
+        await world.clock.sleep_ms(5 * MINUTE_MS)
+        found = await one.transfer("found")
+        resolved = await one.resolutions.resolve(
+            (await one.transfer("absent")).transfer_id,
+            OperatorVerdict.FAILED,
+            tran_id="",
+            note="not in the history",
+            actor="tester",
+        )
+
+    assert found.phase is Phase.DONE
+    assert resolved.phase is Phase.FAILED
