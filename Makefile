@@ -67,6 +67,10 @@ soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the two target
 bench-lost: $(INSTALLED) ## lose replies at the exchange and print how long it takes to settle them (ARGS="--lost 200")
 	@exec $(BIN)/python -m tests.load.lost_replies $(ARGS)
 
+.PHONY: bench-kill-switch
+bench-kill-switch: $(INSTALLED) ## print how long the kill switch takes to stop quotes and transfers, and to let go (ROUNDS=50)
+	@exec $(BIN)/python -m tests.load.kill_switch_times --rounds $(or $(ROUNDS),50)
+
 .PHONY: soak-kill
 soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUNDS=100 SEED=1)
 	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)

@@ -28,7 +28,10 @@ OTHER_TOKEN, _OTHER = make_token(
 READER_TOKEN, _READER = make_token(
     "reader", b"r" * 32, actor="dashboard", scopes=[Scope.READ], created_at=0
 )
-TOKENS = [_TRADER, _OTHER, _READER]
+HALTER_TOKEN, _HALTER = make_token(
+    "halter", b"h" * 32, actor="on-call", scopes=[Scope.MODE_HALT, Scope.READ], created_at=0
+)
+TOKENS = [_TRADER, _OTHER, _READER, _HALTER]
 
 
 class TreasuryServiceClient:

@@ -11,7 +11,8 @@ from chimera_s1.app.cli.shared.service_access import find_service
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.access.scopes import Scope
-from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+from chimera_s1.domain.operations.halt import REASON_CHARACTERS
 from chimera_s1_client import HttpSession, NoReplyError
 
 PATH = "/xchg/mode"
@@ -62,9 +63,15 @@ async def set_halt(
     """Halt or resume trading, and print the mode after it.
 
     Raises:
+        InvalidValueError: *reason* is empty, too long or not printable.
         ConfigurationError: There is no service to ask.
         ModeRequestError: The service refused, or did not answer: the same command may be repeated.
     """
+    if len(reason.strip()) not in REASON_CHARACTERS or not reason.isprintable():
+        raise InvalidValueError(
+            f"--reason: {REASON_CHARACTERS.start} to {REASON_CHARACTERS.stop - 1} printable "
+            "characters are needed"
+        )
     body = msgspec.json.encode({"halted": change == "halt", "reason": reason})
     await _call(settings, url, body, Scope.MODE_HALT, as_json=as_json)
 
