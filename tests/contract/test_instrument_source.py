@@ -81,8 +81,8 @@ async def source(body: object, key: KeySource = no_key) -> AsyncIterator[Source]
 @pytest.mark.parametrize(
     ("venue", "target", "listed"),
     [
-        (Venue.SPOT, b"/api/v3/exchangeInfo?showPermissionSets=false", 7),
-        (Venue.PERP, b"/fapi/v1/exchangeInfo", 9),
+        (Venue.SPOT, b"/api/v3/exchangeInfo?showPermissionSets=false", 9),
+        (Venue.PERP, b"/fapi/v1/exchangeInfo", 11),
     ],
 )
 async def test_a_listing_needs_no_key(venue: Venue, target: bytes, listed: int) -> None:
