@@ -72,7 +72,8 @@ def plan_sync(
         if (
             change := _change(
                 rows.get(instrument),
-                with_extras(content, extras),
+                # A caller knows the extras of what it has read, and of nothing else.
+                with_extras(content, extras) if instrument in listed else content,
                 now=now,
                 seen=instrument in listed,
                 source=source,

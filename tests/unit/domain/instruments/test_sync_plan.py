@@ -149,6 +149,17 @@ def test_a_row_that_cannot_be_read_is_neither_changed_nor_gone() -> None:
     assert plan.checked == (BTC_PERP.instrument,)
 
 
+def test_a_row_that_cannot_be_read_keeps_what_other_reads_said() -> None:
+    """Its thresholds are not withdrawn because this listing did not name it."""
+    ether, limits = perp_spec("ETHUSDT"), RiskLimits(rev=12, spread_bp_limit=5.0)
+    rows = after((), sync((), read(BTC_PERP, ether)), T0)
+    named = ListingExtras(risk={ether.instrument: limits})
+    rows = tuple(change.row for change in plan_extras(rows, named, now=T0)) + rows[:1]
+    unreadable = read(BTC_PERP, unusable=(UnusableListing("ETHUSDT", "tickSize"),))
+
+    assert not sync(rows, unreadable, extras=ListingExtras(risk={})).changes
+
+
 def test_a_row_without_a_symbol_may_be_any_of_those_missing() -> None:
     """So nothing has vanished as long as there is one."""
     rows = registry_rows((BTC_PERP, perp_spec("ETHUSDT")))
