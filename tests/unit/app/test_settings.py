@@ -22,7 +22,7 @@ from chimera_s1.app.settings.types import (
 )
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
-from chimera_s1.domain.market.instrument_selection import ContractKind, Shard
+from chimera_s1.domain.market.instrument_selection import ContractKind, Shard, SymbolFilter
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.limit_name import LimitName
 from chimera_s1.domain.operations.rate_limit import RateLimit
@@ -46,17 +46,22 @@ def problems(environ: dict[str, str]) -> str:
     return str(raised.value)
 
 
+def chosen(settings: Settings) -> SymbolFilter:
+    assert settings.symbol_filter is not None
+    return settings.symbol_filter
+
+
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
     settings = load_settings({})
     assert settings.binance_env is BinanceEnvironment.LIVE
     assert settings.venues == (Venue.SPOT, Venue.PERP)
-    assert {str(name) for name in settings.symbols.named} == {
+    assert {str(name) for name in chosen(settings).named} == {
         "spot/BTCUSDT",
         "spot/ETHUSDT",
         "perp/BTCUSDT",
         "perp/ETHUSDT",
     }
-    assert settings.symbol_filter.contracts == {ContractKind.PERPETUAL}
+    assert chosen(settings).contracts == {ContractKind.PERPETUAL}
     assert settings.channels == (Channel.BOOK_TICKER,)
     assert settings.shard == Shard(0, 1)
     assert settings.redis_addresses == ()
@@ -72,9 +77,9 @@ def test_every_setting_can_be_given() -> None:
     settings = load_settings(GIVEN)
     assert settings.binance_perp_ws_url == "ws://127.0.0.1:9104"
     assert settings.venues == (Venue.PERP, Venue.SPOT)
-    assert InstrumentId.parse("spot/BTCUSDT") in settings.symbols.named
-    assert InstrumentId.parse("spot/ETHUSDT") not in settings.symbols.named
-    assert settings.symbol_filter.contracts == {ContractKind.TRADFI, ContractKind.DATED}
+    assert InstrumentId.parse("spot/BTCUSDT") in chosen(settings).named
+    assert InstrumentId.parse("spot/ETHUSDT") not in chosen(settings).named
+    assert chosen(settings).contracts == {ContractKind.TRADFI, ContractKind.DATED}
     assert settings.channels == (Channel.DEPTH5, Channel.BOOK_TICKER)
     assert settings.shard == Shard(1, 4)
     assert settings.redis_addresses == (RedisAddress("redis-1", 6379), RedisAddress("::1", 7000))
@@ -412,3 +417,17 @@ def test_a_limit_that_is_set_stands_over_what_the_exchange_says() -> None:
 def test_a_wrong_limit_is_named(text: str) -> None:
     with pytest.raises(ConfigurationError, match="S1_REQUEST_LIMITS"):
         load_settings({"S1_REQUEST_LIMITS": text})
+
+
+def test_s10_may_name_the_symbols_where_there_is_one() -> None:
+    settings = load_settings({"S1_SYMBOLS": " S10 ", "S1_S10_URL": "http://10.0.0.10:8000/"})
+    assert settings.s10_url == "http://10.0.0.10:8000"
+    assert settings.symbols_from_s10
+    assert settings.symbol_filter is None
+    assert ":s10:" in settings.publisher_lease_name
+
+    assert not load_settings({"S1_S10_URL": "http://10.0.0.10:8000"}).symbols_from_s10
+    assert "S1_S10_URL names no S10" in problems({"S1_SYMBOLS": "s10"})
+    both = problems({"S1_SYMBOLS": "s10", "S1_S10_URL": "s10:8000"})
+    assert both.startswith("1 setting is wrong:")
+    assert "S10: not quoted in USDT" in problems({"S1_SYMBOLS": "s10,BTCUSDT"})

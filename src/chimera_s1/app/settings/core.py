@@ -314,6 +314,11 @@ class CoreSettings(BaseSettings):
         return self.binance_env is not BinanceEnvironment.SIMULATOR
 
     @property
+    def symbols_from_s10(self) -> bool:
+        """Whether S10's instruments are the symbols to serve; market data decides."""
+        return False
+
+    @property
     def moves_money(self) -> bool:
         """Whether an exchange key is configured."""
         return self.binance_key is not None

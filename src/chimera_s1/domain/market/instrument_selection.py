@@ -12,6 +12,7 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue, parse_sym
 
 QUOTE_ASSET = "USDT"
 EVERY_SYMBOL = "*"
+SYMBOLS_OF_S10 = "s10"
 SHARDS_MAX = 1024  # more than any cluster has cores
 _SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
@@ -69,6 +70,10 @@ class SymbolFilter(Struct, frozen=True):
     every: bool
     named: frozenset[InstrumentId]
     contracts: frozenset[ContractKind] = frozenset({ContractKind.PERPETUAL})
+
+
+class SymbolsOfS10(Struct, frozen=True):
+    """`S1_SYMBOLS=s10`: the instruments that S10 names are served."""
 
 
 class Selection(Struct, frozen=True):

@@ -5,6 +5,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.market.configured_choice import ConfiguredChoice
 from chimera_s1.app.capabilities.market.constant_choice import ConstantChoice
 from chimera_s1.app.capabilities.market.serve_feed import SelectionFollower, ServeFeed
 from chimera_s1.app.capabilities.market.settings import MarketSettings
@@ -13,6 +14,7 @@ from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.ports.symbol_choice import SymbolChoice
 
 
 class FollowedSelection(Struct, frozen=True):
@@ -28,7 +30,7 @@ def make_selection(
     follower: SelectionFollower,
 ) -> FollowedSelection:
     """What each feed serves, from the instruments and the choice of symbols."""
-    choice = ConstantChoice(settings.symbol_filter)
+    choice = _symbol_choice(settings, operations)
     servers = tuple(
         ServeFeed(
             feed,
@@ -46,6 +48,14 @@ def make_selection(
             HealthSource(f"feed.{s.venue.value}", s.report, required=True) for s in servers
         ),
     )
+
+
+def _symbol_choice(settings: MarketSettings, operations: Operations) -> SymbolChoice:
+    choice = settings.symbol_filter
+    if choice is not None:
+        return ConstantChoice(choice)
+    assert operations.configuration is not None, "S1_SYMBOLS=s10 without S1_S10_URL"
+    return ConfiguredChoice(operations.configuration)
 
 
 def _report_unknown_contract(operations: Operations, contract_type: str, example: str) -> None:

@@ -18,7 +18,12 @@ from chimera_s1.app.settings.types import (
 )
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.instrument_selection import SymbolFilter, parse_symbol_filter
+from chimera_s1.domain.market.instrument_selection import (
+    SYMBOLS_OF_S10,
+    SymbolFilter,
+    SymbolsOfS10,
+    parse_symbol_filter,
+)
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 
@@ -26,10 +31,11 @@ from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 class MarketSettings(CoreSettings):
     """What is published, how often, and over which connections."""
 
-    symbols: SymbolFilter = text_setting(
+    symbols: SymbolFilter | SymbolsOfS10 = text_setting(
         "Market data",
         "BTCUSDT,ETHUSDT",
-        "symbols or venue/SYMBOL, comma separated, or * for all that trade in USDT",
+        "symbols or venue/SYMBOL, comma separated, * for all that trade in USDT, or s10 for those "
+        "that S10 names",
         "BTCUSDT,perp/ETHUSDT",
     )
     contracts: Contracts = text_setting(
@@ -101,6 +107,10 @@ class MarketSettings(CoreSettings):
     def _parse_symbols(cls, given: object, info: ValidationInfo) -> object:
         if not isinstance(given, str):
             return given
+        if given.strip().lower() == SYMBOLS_OF_S10:
+            if info.data.get("s10_url", "") is None:
+                raise InvalidValueError("S1_S10_URL names no S10")
+            return SymbolsOfS10()
         venues: tuple[Venue, ...] = info.data.get("venues", tuple(Venue))
         choice = parse_symbol_filter(given, venues)
         foreign = sorted(str(name) for name in choice.named if name.venue not in venues)
@@ -116,9 +126,20 @@ class MarketSettings(CoreSettings):
         return longest
 
     @property
-    def symbol_filter(self) -> SymbolFilter:
-        """`S1_SYMBOLS` with `S1_CONTRACTS`."""
-        return structs.replace(self.symbols, contracts=frozenset(self.contracts))
+    def symbol_filter(self) -> SymbolFilter | None:
+        """`S1_SYMBOLS` with `S1_CONTRACTS`; None where S10 names the symbols."""
+        match self.symbols:
+            case SymbolFilter():
+                return structs.replace(self.symbols, contracts=frozenset(self.contracts))
+            case SymbolsOfS10():
+                return None
+            case _:
+                assert_never(self.symbols)
+
+    @property
+    def symbols_from_s10(self) -> bool:
+        """See `CoreSettings`."""
+        return isinstance(self.symbols, SymbolsOfS10)
 
     @property
     def kill_switch_interval_ms(self) -> int | None:
@@ -167,8 +188,10 @@ class MarketSettings(CoreSettings):
         )
 
 
-def _symbols_name(symbols: SymbolFilter) -> str:
-    """`*`, or the number of the named instruments and a hash of them."""
+def _symbols_name(symbols: SymbolFilter | SymbolsOfS10) -> str:
+    """`*`, `s10`, or the number of the named instruments and a hash of them."""
+    if isinstance(symbols, SymbolsOfS10):
+        return SYMBOLS_OF_S10
     if symbols.every:
         return "*"
     names = ",".join(sorted(map(str, symbols.named)))

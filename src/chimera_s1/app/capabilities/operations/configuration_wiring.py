@@ -39,7 +39,7 @@ async def open_configuration(
             record=outbox.record,
             poll_ms=settings.s10_poll_ms,
             draw=random.random,
-            selects=False,
+            selects=settings.symbols_from_s10,
         )
         await follow.restore()
         yield follow

@@ -58,7 +58,11 @@ async def _check_venue(
                 *results,
                 CheckResult(f"symbols {venue}", CheckGrade.FAIL, str(error), _CONNECT_REMEDY),
             ]
-    selection = select_instruments(settings.symbol_filter, listings, venue, settings.shard)
+    choice = settings.symbol_filter
+    if choice is None:
+        detail = "S10 names them (S1_SYMBOLS=s10)"
+        return [*results, CheckResult(f"symbols {venue}", CheckGrade.OK, detail)]
+    selection = select_instruments(choice, listings, venue, settings.shard)
     results.append(_symbols(venue, selection))
     if selection.instruments:
         some = selection.instruments[:STREAM_INSTRUMENTS]

@@ -112,11 +112,16 @@ async def _instruments(
     settings: Settings, clock: Clock, limits: ExchangeLimits
 ) -> dict[Venue, tuple[InstrumentId, ...]]:
     found: dict[Venue, tuple[InstrumentId, ...]] = {}
+    choice = settings.symbol_filter
+    if choice is None:
+        raise ConfigurationError(
+            "S1_SYMBOLS=s10 leaves the symbols to S10, which record does not ask; see --symbols"
+        )
     endpoints = served_endpoints(settings)
     async with BinanceExchangeInformation(endpoints, clock, limits.budgets) as exchange:
         for venue in settings.venues:
             listings = await exchange.listings(venue)
-            selection = select_instruments(settings.symbol_filter, listings, venue, settings.shard)
+            selection = select_instruments(choice, listings, venue, settings.shard)
             for name in selection.unlisted:
                 print_status(f"{name} is not listed; skipped")
             if selection.instruments:
