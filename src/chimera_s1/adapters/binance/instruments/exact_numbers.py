@@ -1,10 +1,24 @@
 """Numbers of rules, in their shortest exact form."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.instruments.order_grid import check_exact
 from chimera_s1.domain.money import exact_text
+
+
+def bounded_number(text: str) -> Decimal:
+    """A JSON number of any size: 1e99999999 has a hundred million digits when it is written out.
+
+    Raises:
+        InvalidValueError: Too many digits.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise InvalidValueError(f"{text[:40]} is too large or too small a number") from error
+    check_exact("number", value)
+    return value
 
 
 def exact(name: str, value: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from chimera_s1.adapters.binance.instruments.exact_numbers import exact
+from chimera_s1.adapters.binance.instruments.exact_numbers import bounded_number, exact
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.instruments.canonical import canonical_json
 
@@ -23,7 +23,7 @@ _TEXT_LENGTH_MAX = 4_096
 _Type: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 _T = TypeVar("_T", bound=Struct)
 
-_with_exact_numbers = msgspec.json.Decoder(float_hook=Decimal)
+_with_exact_numbers = msgspec.json.Decoder(float_hook=bounded_number)
 
 
 class _Filter(Struct):

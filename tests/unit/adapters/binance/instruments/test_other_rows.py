@@ -88,3 +88,12 @@ def test_numbers_of_brackets_are_exact() -> None:
     assert brackets.brackets[0].notional_cap == Decimal(9223372036854775807)
     assert brackets.brackets[0].maintenance_margin_ratio == Decimal("0.0065")
     assert brackets.brackets[0].cumulative == Decimal("0.1")
+
+
+@pytest.mark.parametrize("number", [b"1e99999999", b"1e9999999999999999999", b"9" * 10_000])
+def test_a_number_that_does_not_fit_costs_its_row_only(number: bytes) -> None:
+    """Some of them are no decimals at all."""
+    row = msgspec.json.encode(DECODERS["brackets"][1]).replace(b"0.0065", number)
+    read = RowReader(lambda _: None).read_row("GET rows", Raw(row), DECODERS["brackets"][0])
+
+    assert isinstance(read, UnusableRow)

@@ -264,6 +264,22 @@ def test_a_rule_that_cannot_be_read_makes_the_row_unusable(
         with_filters(*filters)
 
 
+NUMBERS_TOO_LARGE = [b"1e99999999", b"1e-99999999", b"1e9999999999999999999", b"9" * 10_000]
+
+
+@pytest.mark.parametrize("number", NUMBERS_TOO_LARGE, ids=["e+8", "e-8", "e+19", "digits"])
+@pytest.mark.parametrize("kind", [b'"LOT_SIZE","stepSize"', b'"MOON","size"'])
+def test_a_number_that_does_not_fit_costs_its_row_only(kind: bytes, number: bytes) -> None:
+    """Written out it would fill the memory; some of them are no decimals at all."""
+    filters = b'[{"filterType":%b:%b}]' % (kind, number)
+    row = b'{"symbol":"A","status":"T","quoteAsset":"B","baseAsset":"A","filters":%b}' % filters
+    reader = RowReader(lambda _: None)
+    read = reader.read_row("GET exchangeInfo", Raw(row), partial(decode_spec, Venue.PERP))
+
+    assert isinstance(read, UnusableRow)
+    assert len(read.reason) <= 203
+
+
 @pytest.mark.parametrize("name", ["symbol", "status", "quoteAsset", "baseAsset", "filters"])
 @pytest.mark.parametrize("value", [None, 7, msgspec.UNSET])
 def test_a_row_without_what_defines_it_is_unusable(name: str, value: object) -> None:
