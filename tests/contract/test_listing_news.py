@@ -22,6 +22,7 @@ from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
 from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
 from chimera_s1.app.capabilities.market.constant_choice import ConstantChoice
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.capabilities.operations.hold_symbols import HoldSymbols
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import SINGLE_SHARD, parse_symbol_filter
@@ -254,9 +255,11 @@ async def followed(
             feed.feed,
             catalog,
             ConstantChoice(parse_symbol_filter("*", Venue)),
+            held=HoldSymbols(),
             shard=SINGLE_SHARD,
             follower=follower,
             report_unknown_contract=lambda *_: None,
+            report_kept=lambda _: None,
         )
         own.start_soon(follow.run)
         own.start_soon(sync_when_announced, syncs)

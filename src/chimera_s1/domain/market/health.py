@@ -25,6 +25,7 @@ class FeedReport(Struct, frozen=True):
         connections: Connections required.
         delivering: Connections that are open and have delivered a message.
         fatal: True while a connection has used up its retries.
+        kept: Instruments that are served only because a capability holds them, and its name.
         listing_error: Why the listing is not known, or not current; empty if it is.
         dial_wait_ms: Until the venue's limits allow the next dial; 0 when they do.
     """
@@ -36,6 +37,7 @@ class FeedReport(Struct, frozen=True):
     fatal: bool
     dial_wait_ms: float = 0.0
     listing_error: str = ""
+    kept: tuple[str, ...] = ()
 
     @property
     def level(self) -> Level:
@@ -81,12 +83,17 @@ class FeedReport(Struct, frozen=True):
                 f"{delivering}; the rest is being connected: if this lasts, check the network "
                 "and the exchange's status page"
             )
-        return self._served(self.instruments) + self._unlisted() + self._not_current()
+        return (
+            self._served(self.instruments) + self._kept() + self._unlisted() + self._not_current()
+        )
 
     def _served(self, instruments: int) -> str:
         if not instruments:
             return "no instrument of this venue is chosen for this shard"
         return f"{count(instruments, 'instrument')} on {count(self.connections, 'connection')}"
+
+    def _kept(self) -> str:
+        return f"; kept although not chosen: {_shown(self.kept)}" if self.kept else ""
 
     def _unlisted(self) -> str:
         if not self.unlisted:

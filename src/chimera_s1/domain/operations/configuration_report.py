@@ -21,7 +21,6 @@ class ConfigurationReport(Struct, frozen=True, kw_only=True):
         announced: The revision in `cfg:active_rev`; None without one.
         unannounced: Why `cfg:active_rev` or `cfg:events` cannot be read; empty if they can.
         not_kept: Why the snapshot in force could not be saved; empty if it was.
-        kept_symbols: Removed by S10 and served nevertheless, with the capability that keeps each.
     """
 
     in_force: Snapshot | None = None
@@ -32,7 +31,6 @@ class ConfigurationReport(Struct, frozen=True, kw_only=True):
     announced: int | None = None
     unannounced: str = ""
     not_kept: str = ""
-    kept_symbols: tuple[str, ...] = ()
 
     @property
     def level(self) -> Level:
@@ -81,7 +79,6 @@ class ConfigurationReport(Struct, frozen=True, kw_only=True):
             self._announced_only(),
             f"{self.unannounced}; S10 is asked regularly" if self.unannounced else "",
             f"not saved, a restart would not have it: {self.not_kept}" if self.not_kept else "",
-            f"kept although removed: {', '.join(self.kept_symbols)}" if self.kept_symbols else "",
         )
 
     def _refused(self) -> str:

@@ -36,7 +36,6 @@ def test_a_confirmed_revision_is_green_with_its_age() -> None:
         ({"not_kept": "No space left on device"}, Level.YELLOW, "No space left on device"),
         ({"in_force": None}, Level.YELLOW, "no configuration yet"),
         ({"in_force": None, "unavailable": "refused"}, Level.ORANGE, "there are no thresholds"),
-        ({"kept_symbols": ("perp/ETHUSDT (execution)",)}, Level.GREEN, "perp/ETHUSDT (execution)"),
     ],
 )
 def test_each_problem_has_its_level_and_words(

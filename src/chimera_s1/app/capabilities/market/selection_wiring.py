@@ -11,9 +11,11 @@ from chimera_s1.app.capabilities.market.serve_feed import SelectionFollower, Ser
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.market.selection_change import KeptInstrument
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.symbol_choice import SymbolChoice
 
 
@@ -36,9 +38,11 @@ def make_selection(
             feed,
             instruments,
             choice,
+            held=operations.held_symbols,
             shard=settings.shard,
             follower=follower,
             report_unknown_contract=partial(_report_unknown_contract, operations),
+            report_kept=partial(_report_kept, operations),
         )
         for feed in feeds
     )
@@ -48,6 +52,15 @@ def make_selection(
             HealthSource(f"feed.{s.venue.value}", s.report, required=True) for s in servers
         ),
     )
+
+
+def _report_kept(operations: Operations, kept: KeptInstrument) -> None:
+    detail: EventDetail = {
+        "instrument": str(kept.instrument),
+        "holders": kept.holders,
+        "cause": kept.cause,
+    }
+    operations.outbox.record("feed.instrument_kept", detail)
 
 
 def _symbol_choice(settings: MarketSettings, operations: Operations) -> SymbolChoice:

@@ -17,7 +17,13 @@ from chimera_s1.domain.market.instrument_selection import (
     Shard,
     select_instruments,
 )
-from chimera_s1.domain.market.selection_change import SelectionChange, compare_selections
+from chimera_s1.domain.market.selection_change import (
+    KeptInstrument,
+    SelectionChange,
+    compare_selections,
+    keep_held,
+)
+from chimera_s1.domain.ports.held_symbols import HeldSymbols
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.symbol_choice import SymbolChoice
@@ -50,6 +56,7 @@ class ServeFeed:
     """Args:
     report_unknown_contract: Called once for each contract type that `*` does not know, with an
         instrument of that type.
+    report_kept: Called when an instrument begins to be served only because it is held.
     """
 
     def __init__(
@@ -58,16 +65,21 @@ class ServeFeed:
         instruments: InstrumentReader,
         choice: SymbolChoice,
         *,
+        held: HeldSymbols,
         shard: Shard,
         follower: SelectionFollower,
         report_unknown_contract: Callable[[str, str], None],
+        report_kept: Callable[[KeptInstrument], None],
     ) -> None:
         self._feed = feed
         self._instruments = instruments
         self._choice = choice
+        self._held = held
         self._shard = shard
         self._follower = follower
         self._report_unknown_contract = report_unknown_contract
+        self._report_kept = report_kept
+        self._kept: tuple[KeptInstrument, ...] = ()
         self._served: tuple[InstrumentId, ...] | None = None
         self._unlisted: tuple[str, ...] = ()
         self._unknown_contracts: set[str] = set()
@@ -83,7 +95,7 @@ class ServeFeed:
         """
         changes = ChangeSignal()
         async with anyio.create_task_group() as tasks:
-            for source in (self._instruments, self._choice):
+            for source in (self._instruments, self._choice, self._held):
                 tasks.start_soon(_forward, source, source.version, changes)
             while True:
                 version = changes.version
@@ -95,6 +107,7 @@ class ServeFeed:
         return structs.replace(
             self._feed.report(),
             unlisted=self._unlisted,
+            kept=tuple(f"{each.instrument} ({each.holders})" for each in self._kept),
             listing_error=self._instruments.problem(self.venue),
         )
 
@@ -105,6 +118,7 @@ class ServeFeed:
         selection = select_instruments(self._choice.current(), listings, self.venue, self._shard)
         self._report_unlisted(selection)
         self._report_unknown(selection.unknown_contracts)
+        selection = self._keep(selection, listings)
         served, self._served = self._served, selection.instruments
         change = compare_selections(served or (), selection, listings)
         if change:
@@ -115,6 +129,17 @@ class ServeFeed:
         elif change:
             self._feed.select(selection.instruments)
         self._follower.remove(self.venue, change.removed)
+
+    def _keep(self, selection: Selection, listings: Sequence[Listing]) -> Selection:
+        """*selection* with what capabilities hold of this venue."""
+        held = {each: by for each, by in self._held.held().items() if each.venue is self.venue}
+        before = {each.instrument for each in self._kept}
+        selection, self._kept = keep_held(selection, self._served or (), held, listings)
+        for each in self._kept:
+            if each.instrument not in before:
+                _log.info("%s is kept for %s: %s", each.instrument, each.holders, each.cause)
+                self._report_kept(each)
+        return selection
 
     async def _run_feed(self, instruments: Sequence[InstrumentId], tasks: TaskGroup) -> None:
         await self._feed.run(instruments)

@@ -19,6 +19,7 @@ from chimera_s1.app.capabilities.operations.configuration_wiring import (
     with_configuration,
 )
 from chimera_s1.app.capabilities.operations.follow_configuration import FollowConfiguration
+from chimera_s1.app.capabilities.operations.hold_symbols import HoldSymbols
 from chimera_s1.app.capabilities.operations.limits_wiring import build_limits
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
@@ -65,6 +66,7 @@ class Operations(Struct, frozen=True, kw_only=True):
     gate: TradingGate
     announce: AnnounceService
     configuration: FollowConfiguration | None
+    held_symbols: HoldSymbols
     capability: Capability
 
     @property
@@ -120,6 +122,7 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 ),
                 announce=announce,
                 configuration=configuration,
+                held_symbols=HoldSymbols(),
                 capability=_with_redis(
                     settings,
                     limits.add_to(

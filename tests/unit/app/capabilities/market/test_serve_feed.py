@@ -7,6 +7,7 @@ import anyio
 from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.capabilities.operations.hold_symbols import HoldSymbols
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
@@ -17,7 +18,13 @@ from chimera_s1.domain.market.instrument_selection import (
     parse_symbol_filter,
     shard_of,
 )
-from chimera_s1.domain.market.selection_change import DESELECTED, NOT_TRADING, UNLISTED
+from chimera_s1.domain.market.selection_change import (
+    DESELECTED,
+    NOT_CHOSEN,
+    NOT_TRADING,
+    UNLISTED,
+    KeptInstrument,
+)
 from chimera_s1.domain.operations.health import Level
 from tests.fakes.instrument_reader import MemoryInstrumentReader, MemorySymbolChoice
 from tests.fakes.market_feed import ScriptedMarketFeed
@@ -62,14 +69,18 @@ class Bench:
         self.instruments = MemoryInstrumentReader(*listings)
         self.choice = MemorySymbolChoice(parse_symbol_filter(symbols, Venue))
         self.follower = Follower()
+        self.held = HoldSymbols()
+        self.kept: list[KeptInstrument] = []
         self.unknown_contracts: list[tuple[str, str]] = []
         self.serving = ServeFeed(
             self.feed,
             self.instruments,
             self.choice,
+            held=self.held,
             shard=shard,
             follower=self.follower,
             report_unknown_contract=lambda *reported: self.unknown_contracts.append(reported),
+            report_kept=self.kept.append,
         )
 
     @asynccontextmanager
@@ -161,6 +172,44 @@ async def test_a_new_choice_is_followed() -> None:
 
         assert bench.served() == (ETH, SOL)
         assert bench.follower.removed == [(BTC, DESELECTED)]
+
+
+async def test_a_held_instrument_stays_when_it_is_removed_until_it_is_released() -> None:
+    """Removed by the choice, then by the listing; health and an event say that it is kept."""
+    bench = Bench("BTCUSDT,ETHUSDT", listed(BTC, ETH))
+    async with bench.running():
+        bench.held.hold(BTC, "execution")
+        await bench.choose("ETHUSDT")
+        assert bench.served() == (BTC, ETH)
+        assert bench.kept == [KeptInstrument(BTC, "execution", DESELECTED)]
+        report = bench.serving.report()
+        assert "kept although not chosen: spot/BTCUSDT (execution)" in report.sentence
+        assert report.level is Level.GREEN
+
+        await bench.list(*listed(ETH))
+        assert bench.served() == (BTC, ETH)
+        assert bench.follower.removed == []
+        assert len(bench.kept) == 1
+
+        bench.held.release(BTC, "execution")
+        await settle()
+        assert bench.served() == (ETH,)
+        assert bench.follower.removed == [(BTC, UNLISTED)]
+        assert "kept" not in bench.serving.report().sentence
+
+
+async def test_a_held_instrument_is_served_although_it_is_not_chosen() -> None:
+    """After a restart with an open position; another venue's is not this feed's."""
+    bench = Bench("ETHUSDT", listed(BTC, ETH))
+    bench.held.hold(BTC, "execution")
+    bench.held.hold(SOL, "execution")  # not listed: it cannot be subscribed
+    bench.held.hold(PERP, "execution")
+    async with bench.running():
+        assert bench.served() == (BTC, ETH)
+        assert bench.kept == [KeptInstrument(BTC, "execution", NOT_CHOSEN)]
+
+        await bench.choose("BTCUSDT,ETHUSDT")
+        assert bench.serving.report().kept == ()
 
 
 async def test_a_listing_that_is_empty_removes_nothing() -> None:
