@@ -14,6 +14,9 @@ from chimera_s1.app.cli.shared.output import StatusLine, print_json_text, print_
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.state_files import DemoState, demo_file
 
+_S10_TO_COME = {"S1_S10_URL": "http://127.0.0.1:1"}
+"""S1_SYMBOLS=s10 needs an S10; the address of the demo's is known once it runs."""
+
 _DEFAULT_DIRECTORY = Path(".chimera")
 
 
@@ -35,7 +38,7 @@ def run_demo_command(
     environ = demo_environ(os.environ)
     options = {"S1_HTTP_PORT": http_port, "S1_STATE_DIR": state_dir}
     given = {name: str(value) for name, value in options.items() if value is not None}
-    settings = load_settings({**environ, **given})
+    settings = load_settings({**environ, **_S10_TO_COME, **given})
     plan = DemoPlan(
         state_dir=settings.state_dir,
         http_port=choose_http_port(http_port, settings.http_port),
