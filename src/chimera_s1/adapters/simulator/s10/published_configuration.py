@@ -4,23 +4,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
+from chimera_s1.domain.identifiers import Venue
 
 Document = dict[str, Any]
 
-INSTRUMENTS_AT_START = 20
-"""A few; the others have the defaults."""
+INSTRUMENTS_AT_START = 10
+"""A few of each venue; the others have the defaults."""
 
 _DEFAULTS = {"spread_bp_limit": 10, "depth_top1_usdt_min": 5_000}
 _THRESHOLDS = {"spread_bp_limit": 5, "depth_top1_usdt_min": 20_000}
 
 
 def first_rows(specs: Iterable[SymbolSpec]) -> list[Document]:
-    """Thresholds for the first symbols that trade in USDT."""
+    """Thresholds for the first symbols of each venue that trade in USDT."""
     trading = (spec for spec in specs if spec.is_trading and spec.quote == "USDT")
     ordinary = [spec for spec in trading if spec.contract_type == "PERPETUAL"]
     return [
-        {"venue": spec.venue.value, "symbol": spec.symbol, **_THRESHOLDS}
-        for spec in ordinary[:INSTRUMENTS_AT_START]
+        {"venue": venue.value, "symbol": spec.symbol, **_THRESHOLDS}
+        for venue in Venue
+        for spec in [each for each in ordinary if each.venue is venue][:INSTRUMENTS_AT_START]
     ]
 
 
