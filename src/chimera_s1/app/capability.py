@@ -13,10 +13,11 @@ from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.app.web.web_part import WebPart
+from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.operations.metrics import MetricSource
-from chimera_s1.domain.operations.schedule import Schedule
+from chimera_s1.domain.operations.schedule import SECOND_MS, Schedule, longest_wait_ms
 from chimera_s1.domain.ports.clock import Clock
 
 JOB_NAME = r"[a-z0-9][a-z0-9.-]{0,63}"
@@ -59,6 +60,8 @@ class Job(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         assert re.fullmatch(JOB_NAME, self.name), self.name
+        if longest_wait_ms(self.schedule) < SECOND_MS:
+            raise InvalidValueError(f"{self.name} runs more than once a second: use a worker")
 
 
 class SelfPacedJob(Struct, frozen=True, kw_only=True):

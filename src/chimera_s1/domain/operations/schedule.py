@@ -23,10 +23,8 @@ class Every(Struct, frozen=True, tag="every"):
     interval_ms: int
 
     def __post_init__(self) -> None:
-        if self.interval_ms < SECOND_MS:
-            raise InvalidValueError(
-                f"a job runs at most once a second, not every {self.interval_ms} ms: use a worker"
-            )
+        if self.interval_ms <= 0:
+            raise InvalidValueError(f"an interval is longer than {self.interval_ms} ms")
 
 
 class AtTimes(Struct, frozen=True, tag="at"):

@@ -19,7 +19,11 @@ from chimera_s1.app.capabilities.operations.run_jobs import (
     UnknownJobError,
 )
 from chimera_s1.app.capability import Capability, Job, JobResult
-from chimera_s1.domain.errors import ExchangeUnavailableError, StoreUnavailableError
+from chimera_s1.domain.errors import (
+    ExchangeUnavailableError,
+    InvalidValueError,
+    StoreUnavailableError,
+)
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.job_state import JobOutcome, JobState
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, Every, daily
@@ -374,6 +378,11 @@ async def test_an_unknown_job_is_named_with_those_that_exist() -> None:
 
     with pytest.raises(UnknownJobError, match="no job is called 'scan'; the jobs are sync"):
         await jobs.request("scan")
+
+
+def test_what_runs_more_than_once_a_second_is_no_job() -> None:
+    with pytest.raises(InvalidValueError, match="sync runs more than once a second: use a worker"):
+        Rig().instance("a", schedule=Every(999))
 
 
 @on_virtual_time
