@@ -20,6 +20,7 @@ from chimera_s1.domain.instruments.instrument import (
 
 Document: TypeAlias = dict[str, object]
 
+_EXACT_INTEGER_MAX = 2**53
 _encode_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -69,9 +70,21 @@ def change_from_document(document: Mapping[str, object]) -> RegistryChange:
 def _readable(filter_text: str) -> object:
     """A filter as an object; as text where an object would not give the same text again."""
     value = msgspec.json.decode(filter_text)
-    # A store may keep the number 1.0 as 1.
-    exact = isinstance(value, dict) and not any(isinstance(each, float) for each in value.values())
-    return value if exact and _canonical(value) == filter_text else filter_text
+    same = isinstance(value, dict) and _canonical(value) == filter_text
+    return value if same and _is_exact(value) else filter_text
+
+
+def _is_exact(value: object) -> bool:
+    """Whether every store gives the same text again: one may keep the number 1.0 as 1."""
+    match value:
+        case dict():
+            return all(map(_is_exact, value.values()))
+        case list():
+            return all(map(_is_exact, value))
+        case int():
+            return abs(value) < _EXACT_INTEGER_MAX
+        case _:
+            return not isinstance(value, float)
 
 
 def _canonical(value: object) -> str:
