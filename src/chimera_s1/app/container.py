@@ -17,6 +17,7 @@ from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
 from chimera_s1.app.capabilities.instruments.wiring import open_instruments
 from chimera_s1.app.capabilities.market.wiring import open_market
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
@@ -194,9 +195,10 @@ class Container(containers.DeclarativeContainer):
     opening_stores = providers.Factory(open_instance_stores, settings, clock)
     opening_operations = providers.Factory(open_operations, foundation)
     catalog = providers.Singleton(InstrumentCatalog)
+    hours = providers.Singleton(TradingHours, catalog)
     openings = providers.List(
-        providers.Factory(open_instruments, settings, foundation, operations, catalog),
-        providers.Factory(open_market, settings, foundation, operations, catalog),
+        providers.Factory(open_instruments, settings, foundation, operations, catalog, hours),
+        providers.Factory(open_market, settings, foundation, operations, catalog, hours),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),
     )

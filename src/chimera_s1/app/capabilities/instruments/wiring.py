@@ -1,7 +1,7 @@
 """The instruments capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
@@ -24,6 +24,7 @@ from chimera_s1.app.capabilities.instruments.relay_changes import RelayChanges
 from chimera_s1.app.capabilities.instruments.report_instruments import ReportInstruments
 from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
 from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
+from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
 from chimera_s1.app.capabilities.instruments.web.part import instruments_part
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
@@ -41,14 +42,21 @@ from chimera_s1.domain.operations.schedule import HOUR_MS, MINUTE_MS, Every, dai
 SPOT_INTERVAL_MS = 15 * MINUTE_MS
 """Spot has no stream of listings."""
 
+SESSIONS_INTERVAL_MS = 6 * HOUR_MS
+"""The schedule reaches several days ahead."""
+
 RETRIES = Backoff(base_ms=500, max_wait_ms=10_000, jitter_ms=0)
 
 
 @asynccontextmanager
 async def open_instruments(
-    settings: CoreSettings, base: Foundation, operations: Operations, catalog: InstrumentCatalog
+    settings: CoreSettings,
+    base: Foundation,
+    operations: Operations,
+    catalog: InstrumentCatalog,
+    hours: TradingHours,
 ) -> AsyncIterator[Capability]:
-    """The registry of what the venues list; *catalog* is filled for the other capabilities."""
+    """The registry of what the venues list; *catalog* and *hours* are filled for others."""
     endpoints = endpoints_for(settings, tuple(Venue))
     registry, clock, changes = base.stores.instruments, base.clock, ChangeSignal()
     rows = RowReader(partial(report_unusable_row, operations.outbox))
@@ -91,12 +99,7 @@ async def open_instruments(
                 has_key=settings.moves_money,
             )
             syncs = RunSyncs(sync, catalog, settings.venues)
-            # Spot has no stream of listings.
-            news = (
-                [_listing_news(settings, base, operations, rows)]
-                if Venue.PERP in settings.venues
-                else []
-            )
+            news = _listing_news(settings, base, operations, rows)
             yield Capability(
                 name="instruments",
                 workers=(
@@ -104,7 +107,7 @@ async def open_instruments(
                     Worker("instruments relay", relay.run),
                     *(Worker("listing news", partial(each.run, syncs.on_notice)) for each in news),
                 ),
-                jobs=_jobs(settings, operations, syncs),
+                jobs=_jobs(settings, operations, syncs, partial(hours.read, source)),
                 health=(
                     HealthSource("instruments", report.report, required=False),
                     *(HealthSource("listings.perp", each.report, required=False) for each in news),
@@ -116,9 +119,12 @@ async def open_instruments(
 
 def _listing_news(
     settings: CoreSettings, base: Foundation, operations: Operations, rows: RowReader
-) -> BinanceListingNews:
+) -> tuple[BinanceListingNews, ...]:
+    """Of futures; spot has no stream of listings."""
+    if Venue.PERP not in settings.venues:
+        return ()
     endpoints = endpoints_for(settings, (Venue.PERP,))[Venue.PERP]
-    return BinanceListingNews(
+    news = BinanceListingNews(
         endpoints.ws_url,
         policy=ReconnectPolicy(),
         clock=base.clock,
@@ -128,6 +134,7 @@ def _listing_news(
         rows=rows,
         egress=endpoints.egress,
     )
+    return (news,)
 
 
 def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> KeySource:
@@ -142,7 +149,12 @@ def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> 
     return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
 
 
-def _jobs(settings: CoreSettings, operations: Operations, syncs: RunSyncs) -> tuple[Job, ...]:
+def _jobs(
+    settings: CoreSettings,
+    operations: Operations,
+    syncs: RunSyncs,
+    read_sessions: Callable[[], Awaitable[str]],
+) -> tuple[Job, ...]:
     jobs = [
         Job(name="instruments.sync", schedule=daily("00:10"), run=syncs.sync_venues, at_start=True)
     ]
@@ -156,6 +168,15 @@ def _jobs(settings: CoreSettings, operations: Operations, syncs: RunSyncs) -> tu
                 schedule=Every(HOUR_MS),
                 run=syncs.sync_announced,
                 wake=syncs.notices,
+            )
+        )
+        jobs.append(
+            Job(
+                name="instruments.sessions",
+                schedule=Every(SESSIONS_INTERVAL_MS),
+                run=read_sessions,
+                each_instance=True,  # kept in memory
+                at_start=True,
             )
         )
     if operations.configuration is not None:

@@ -52,10 +52,12 @@ from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.operations.schedule import SECOND_MS, Every
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
+from chimera_s1.domain.ports.trading_sessions import TradingSessions
 
 
 @asynccontextmanager
@@ -64,6 +66,7 @@ async def open_market(
     base: Foundation,
     operations: Operations,
     instruments: InstrumentReader,
+    sessions: TradingSessions,
 ) -> AsyncIterator[Capability]:
     """Publish quotes from the exchange's streams to the Redis Streams, with their liveness."""
     clock = base.clock
@@ -77,13 +80,13 @@ async def open_market(
         status = make_status(settings, status_client, lease, clock)
         board = QuoteBoard()
         lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)
-        watches = _watches(base, operations, status, board, lag)
+        watches = _watches(base, operations, status, board, lag, sessions=sessions)
         current = CurrentStatus(watches, lease.report, clock)
         pacer = ReadPacer(clock, settings.read_interval_ms)
         gate = PublicationGate(operations.kill_switch, clock, settings.kill_switch_interval_ms)
         processing = MeasureProcessing(clock, lambda: gate.opened_ms)
         listener = _listener(operations, watches, processing)
-        feeds = _feeds(settings, base, operations, pacer, listener)
+        feeds = _feeds(settings, base, operations, pacer, listener, sessions=sessions)
         marks = make_marks(settings, operations, lease, watches, clock)
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
@@ -124,10 +127,7 @@ async def open_market(
             jobs=tuple(_connection_scan(settings, feed) for feed in feeds),
             health=_health(selection, admission, publish, watches),
             metrics=(
-                feed_source(feeds),
-                publisher_source(publisher),
-                publishing_source(publish),
-                admission_source(admission),
+                *_publication_metrics(feeds, publisher, publish, admission),
                 liveness_source(watches),
                 throughput_source(lambda: throughput.messages_per_s),
                 board_source(board),
@@ -148,6 +148,20 @@ def _connection_scan(settings: MarketSettings, feed: MarketFeed) -> Job:
     schedule = Every(max(settings.reconnect_scan_ms, SECOND_MS))
     name = f"connections.{feed.venue.value}"
     return Job(name=name, schedule=schedule, run=scan, each_instance=True, jitter_ms=0)
+
+
+def _publication_metrics(
+    feeds: tuple[MarketFeed, ...],
+    publisher: QuotePublisher,
+    publish: PublishQuotes,
+    admission: AdmitQuotes,
+) -> tuple[MetricSource, ...]:
+    return (
+        feed_source(feeds),
+        publisher_source(publisher),
+        publishing_source(publish),
+        admission_source(admission),
+    )
 
 
 def _health(
@@ -174,6 +188,8 @@ def _feeds(
     operations: Operations,
     pacer: ReadPacer,
     listener: FeedListener,
+    *,
+    sessions: TradingSessions,
 ) -> tuple[MarketFeed, ...]:
     """A feed for each venue served; its times are aligned by the venue's clock patrol."""
     endpoints = served_endpoints(settings)
@@ -196,6 +212,7 @@ def _feeds(
             clock_offset=patrol.offset,
             on_clock_suspect=patrol.request_refresh,
             listener=listener,
+            sessions=sessions,
         )
         for patrol in operations.patrols
     )
@@ -224,6 +241,8 @@ def _watches(
     status: PublishStatus,
     board: QuoteBoard,
     lag: LatencyHistogram,
+    *,
+    sessions: TradingSessions,
 ) -> tuple[WatchLiveness, ...]:
     probes = ProbeBooks(operations.exchange, base.clock)
     return tuple(
@@ -232,6 +251,7 @@ def _watches(
             status,
             probes,
             base.clock,
+            sessions=sessions,
             observe_lag=lag.observe,
             on_gone=board.withdraw,
             on_status=board.post_changed,
