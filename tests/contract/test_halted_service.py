@@ -34,6 +34,8 @@ async def test_a_halt_refuses_transfers_over_a_restart_until_it_is_resumed(
         assert out.splitlines()[0].split() == ["mode", "HALTED"]
         assert "halted by on-call/halter: odd fills" in out
         assert (await desk.transfer("h1", "41")).json()["code"] == "mode_halted"
+        code, _, err = await finished("mode", "resume", "--reason", " ", environment=environ)
+        assert (code, err) == (2, "error: --reason: 1 to 200 printable characters are needed\n")
         code, out, _ = await finished(
             "mode", "resume", "--reason", "explained", environment=environ
         )
