@@ -110,8 +110,6 @@ class PublishQuotes:
         the kill switch stops publication.
         """
         self._drain(self._feeds, None)
-        if self._gate.is_stopped:
-            return
         async with anyio.create_task_group() as tasks:
             for lane in self._lanes_to_write():
                 tasks.start_soon(self._flush_lane, lane, tasks)
