@@ -5,7 +5,7 @@ from decimal import ROUND_CEILING, Decimal, localcontext
 from msgspec import Struct
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.instruments.order_grid import EXACT_PRECISION, Rounding
+from chimera_s1.domain.instruments.order_grid import EXACT_PRECISION, Rounding, check_exact
 from chimera_s1.domain.instruments.order_rules import OrderQuantity, OrderRules
 from chimera_s1.domain.money import exact_text
 
@@ -24,8 +24,9 @@ def split_market_close(rules: OrderRules, quantity: Decimal) -> MarketClose:
     """The fewest legal market quantities that add up to *quantity*, or to as much as can be.
 
     Raises:
-        InvalidValueError: *quantity* is negative: it is the size of a position, not its side.
+        InvalidValueError: *quantity* is no exact number, or negative: it is the size of a position.
     """
+    check_exact("quantity", quantity)
     if quantity < 0:
         raise InvalidValueError(f"{rules.instrument}: cannot close {exact_text(quantity)}")
     grid = rules.market.quantities

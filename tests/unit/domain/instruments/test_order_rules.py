@@ -278,3 +278,17 @@ def test_a_position_above_the_market_maximum_is_closed_in_parts(
 
     assert close.quantities == tuple(map(Decimal, orders))
     assert close.rest == Decimal(rest)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reason"),
+    [
+        (Decimal(-1), "perp/BTCUSDT: cannot close -1"),
+        (Decimal("NaN"), "quantity NaN is not a number"),
+        (0.5, "quantity 0.5 is not a Decimal"),
+    ],
+)
+def test_only_the_size_of_a_position_can_be_closed(quantity: Decimal, reason: str) -> None:
+    """The side of the position decides about the side of the orders."""
+    with pytest.raises(InvalidValueError, match=reason):
+        split_market_close(order_rules(BTC_PERP), quantity)
