@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from chimera_s1.adapters.binance.http.reply_classification import sanitize
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
 
 NAMED_MAX = 1_000
 """Unusable rows that are named; further ones are skipped without a report."""
@@ -39,8 +39,7 @@ class RowReader:
         self._named: set[UnusableRow] = set()
 
     def read(self, source: str, rows: Iterable[Raw], decode: Callable[[Raw], _T]) -> list[_T]:
-        """The rows that *decode* can read; it raises a msgspec error, `InvalidValueError`, or
-        what decimal raises.
+        """The rows that *decode* can read; it raises a msgspec error or `InvalidValueError`.
 
         Raises:
             ExchangeUnavailableError: There are rows, and not one can be read.
@@ -63,8 +62,12 @@ class RowReader:
         """As `read`, for one row."""
         try:
             return decode(row)
-        except (ValueError, ArithmeticError, RecursionError) as error:
-            # All that msgspec and decimal raise for a value: 1e9999999999999999999 is arithmetic.
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            InvalidValueError,
+        ) as error:
             unusable = UnusableRow(source, _name(row), sanitize(str(error)))
             self._name_once(unusable)
             return unusable
