@@ -435,6 +435,7 @@ def test_every_operation_is_fuzzed() -> None:
         *WITHOUT_PARAMETERS,
         *WITH_PARAMETERS,
         "/xchg/quotes/stream",
+        "/xchg/instruments/sync",
         "/xchg/jobs/{job_name}/run",
     }
 

@@ -32,7 +32,7 @@ VALUES = {
     "path": "openapi.json",
     "job_name": "clock.spot",
 }
-WITHOUT_BODY = {"/xchg/jobs/clock.spot/run"}
+WITHOUT_BODY = {"/xchg/instruments/sync", "/xchg/jobs/clock.spot/run"}
 BODY = {"from": "SPOT", "to": "FUT", "amount_usdt": 10, "transfer_id": "one"}
 
 
@@ -184,7 +184,7 @@ async def test_a_body_that_is_not_read_is_refused(client: httpx2.AsyncClient, pa
         (400, "request.invalid")
     ] * 2
     assert replies[0].json()["detail"].startswith("this route takes no body")
-    assert (await client.post(path)).status_code == 202
+    assert (await client.post(path)).status_code in {200, 202}
 
 
 async def test_identity_is_not_an_encoding(client: httpx2.AsyncClient) -> None:
@@ -209,7 +209,8 @@ async def test_unknown_query_parameter_of_a_post_is_named(
     reply = await client.post(f"{path}?transfer_id=one", json=BODY)
 
     assert (reply.status_code, reply.json()["code"]) == (400, "request.invalid")
-    assert reply.json()["detail"] == "transfer_id: no such query parameter; this route has none"
+    has = "venue, accept" if path == "/xchg/instruments/sync" else "none"
+    assert reply.json()["detail"] == f"transfer_id: no such query parameter; this route has {has}"
 
 
 @pytest.mark.parametrize(

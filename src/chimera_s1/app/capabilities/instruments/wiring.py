@@ -1,10 +1,12 @@
 """The instruments capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
+
+from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
@@ -36,14 +38,13 @@ from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.schedule import HOUR_MS, MINUTE_MS, Every, daily
+from chimera_s1.domain.ports.instrument_source import InstrumentSource
 
 SPOT_INTERVAL_MS = 15 * MINUTE_MS
 """Spot has no stream of listings."""
-
-SESSIONS_INTERVAL_MS = 6 * HOUR_MS
-"""The schedule reaches several days ahead."""
 
 RETRIES = Backoff(base_ms=500, max_wait_ms=10_000, jitter_ms=0)
 
@@ -56,75 +57,97 @@ async def open_instruments(
     catalog: InstrumentCatalog,
     hours: TradingHours,
 ) -> AsyncIterator[Capability]:
-    """The registry of what the venues list; *catalog* and *hours* are filled for others."""
+    """The registry of what the venues list; *catalog* and *hours* are for other capabilities."""
     endpoints = endpoints_for(settings, tuple(Venue))
-    registry, clock, changes = base.stores.instruments, base.clock, ChangeSignal()
     rows = RowReader(partial(report_unusable_row, operations.outbox))
     async with HttpClient(endpoints, base.budgets) as key_client:
         key = _key(settings, key_client, operations)
         async with BinanceInstrumentSource(endpoints, base.budgets, key, rows) as source:
-            sync = SyncInstruments(
-                source,
-                registry,
-                clock=clock,
-                record=operations.outbox.record,
-                risk_limits=operations.risk_limits,
-                wake_readers=changes.notify,
-            )
-            follow = FollowRegistry(
-                registry,
-                source,
-                catalog,
-                venues=settings.venues,
-                clock=clock,
-                changes=changes,
-                retries=RETRIES,
-            )
-            relay = RelayChanges(
-                registry,
-                base.stores.cursors,
-                operations.log,
-                JobLease("instruments.relay", base.stores.leases, uuid4().hex, clock),
-                clock=clock,
-                changes=changes,
-                retries=RETRIES,
-            )
-            report = ReportInstruments(
-                catalog,
-                sync,
-                follow,
-                relay,
-                venues=settings.venues,
-                clock=clock,
-                has_key=settings.moves_money,
-            )
-            syncs = RunSyncs(sync, catalog, settings.venues)
-            news = _listing_news(settings, base, operations, rows)
+            registry = _open_registry(settings, base, operations, source, catalog)
+            # Spot has no stream of listings.
+            perp = Venue.PERP in settings.venues
+            news = (_listing_news(settings, base, operations, rows),) if perp else ()
             yield Capability(
                 name="instruments",
                 workers=(
-                    Worker("instruments", follow.run),
-                    Worker("instruments relay", relay.run),
-                    *(Worker("listing news", partial(each.run, syncs.on_notice)) for each in news),
+                    Worker("instruments", registry.follow.run),
+                    Worker("instruments relay", registry.relay.run),
+                    *(
+                        Worker("listing news", partial(each.run, registry.syncs.on_notice))
+                        for each in news
+                    ),
                 ),
-                jobs=_jobs(settings, operations, syncs, partial(hours.read, source)),
+                jobs=(
+                    *_sync_jobs(settings, registry.syncs),
+                    *_limits_jobs(operations, registry.syncs),
+                    *((_hours_job(hours, source),) if perp else ()),
+                ),
                 health=(
-                    HealthSource("instruments", report.report, required=False),
+                    HealthSource("instruments", registry.report.report, required=False),
                     *(HealthSource("listings.perp", each.report, required=False) for each in news),
                 ),
-                metrics=(instruments_source(catalog, sync, relay, settings.venues),),
-                web=instruments_part(ReadInstruments(catalog), syncs),
+                metrics=(registry.metrics,),
+                web=instruments_part(ReadInstruments(catalog), registry.syncs),
             )
+
+
+class _Registry(Struct, frozen=True):
+    """The parts that work on the stored registry."""
+
+    syncs: RunSyncs
+    follow: FollowRegistry
+    relay: RelayChanges
+    report: ReportInstruments
+    metrics: MetricSource
+
+
+def _open_registry(
+    settings: CoreSettings,
+    base: Foundation,
+    operations: Operations,
+    source: InstrumentSource,
+    catalog: InstrumentCatalog,
+) -> _Registry:
+    stores, clock, venues, changes = base.stores, base.clock, settings.venues, ChangeSignal()
+    sync = SyncInstruments(
+        source,
+        stores.instruments,
+        clock=clock,
+        record=operations.outbox.record,
+        risk_limits=operations.risk_limits,
+        wake_readers=changes.notify,
+    )
+    follow = FollowRegistry(
+        stores.instruments,
+        source,
+        catalog,
+        venues=venues,
+        clock=clock,
+        changes=changes,
+        retries=RETRIES,
+    )
+    relay = RelayChanges(
+        stores.instruments,
+        stores.cursors,
+        operations.log,
+        JobLease("instruments.relay", stores.leases, uuid4().hex, clock),
+        clock=clock,
+        changes=changes,
+        retries=RETRIES,
+    )
+    has_key = settings.moves_money
+    report = ReportInstruments(
+        catalog, sync, follow, relay, venues=venues, clock=clock, has_key=has_key
+    )
+    metrics = instruments_source(catalog, sync, relay, venues)
+    return _Registry(RunSyncs(sync, catalog, venues), follow, relay, report, metrics)
 
 
 def _listing_news(
     settings: CoreSettings, base: Foundation, operations: Operations, rows: RowReader
-) -> tuple[BinanceListingNews, ...]:
-    """Of futures; spot has no stream of listings."""
-    if Venue.PERP not in settings.venues:
-        return ()
+) -> BinanceListingNews:
     endpoints = endpoints_for(settings, (Venue.PERP,))[Venue.PERP]
-    news = BinanceListingNews(
+    return BinanceListingNews(
         endpoints.ws_url,
         policy=ReconnectPolicy(),
         clock=base.clock,
@@ -134,7 +157,6 @@ def _listing_news(
         rows=rows,
         egress=endpoints.egress,
     )
-    return (news,)
 
 
 def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> KeySource:
@@ -149,44 +171,37 @@ def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> 
     return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
 
 
-def _jobs(
-    settings: CoreSettings,
-    operations: Operations,
-    syncs: RunSyncs,
-    read_sessions: Callable[[], Awaitable[str]],
-) -> tuple[Job, ...]:
-    jobs = [
-        Job(name="instruments.sync", schedule=daily("00:10"), run=syncs.sync_venues, at_start=True)
-    ]
+def _sync_jobs(settings: CoreSettings, syncs: RunSyncs) -> Iterator[Job]:
+    yield Job(
+        name="instruments.sync", schedule=daily("00:10"), run=syncs.sync_venues, at_start=True
+    )
     if Venue.SPOT in settings.venues:
         run = partial(syncs.sync_one, Venue.SPOT, "exchangeInfo")
-        jobs.append(Job(name="instruments.spot", schedule=Every(SPOT_INTERVAL_MS), run=run))
+        yield Job(name="instruments.spot", schedule=Every(SPOT_INTERVAL_MS), run=run)
     if Venue.PERP in settings.venues:
-        jobs.append(
-            Job(
-                name="instruments.perp",
-                schedule=Every(HOUR_MS),
-                run=syncs.sync_announced,
-                wake=syncs.notices,
-            )
+        yield Job(
+            name="instruments.perp",
+            schedule=Every(HOUR_MS),
+            run=syncs.sync_announced,
+            wake=syncs.notices,
         )
-        jobs.append(
-            Job(
-                name="instruments.sessions",
-                schedule=Every(SESSIONS_INTERVAL_MS),
-                run=read_sessions,
-                each_instance=True,  # kept in memory
-                at_start=True,
-            )
-        )
+
+
+def _limits_jobs(operations: Operations, syncs: RunSyncs) -> Iterator[Job]:
     if operations.configuration is not None:
-        changed = operations.configuration.changes
-        jobs.append(
-            Job(
-                name="instruments.limits",
-                schedule=Every(HOUR_MS),
-                run=syncs.apply_limits,
-                wake=changed,
-            )
+        yield Job(
+            name="instruments.limits",
+            schedule=Every(HOUR_MS),
+            run=syncs.apply_limits,
+            wake=operations.configuration.changes,
         )
-    return tuple(jobs)
+
+
+def _hours_job(hours: TradingHours, source: InstrumentSource) -> Job:
+    return Job(
+        name="instruments.sessions",
+        schedule=Every(HOUR_MS),
+        run=partial(hours.read, source),
+        each_instance=True,
+        at_start=True,
+    )
