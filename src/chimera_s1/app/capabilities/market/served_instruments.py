@@ -22,12 +22,12 @@ class ServedInstruments:
 
     def __init__(
         self,
-        *,
         admission: AdmitQuotes,
         publisher: QuotePublisher,
         current: CurrentStatus,
         board: QuoteBoard,
         watches: Iterable[WatchLiveness],
+        *,
         record: Callable[[str, EventDetail], None],
     ) -> None:
         self._admission = admission

@@ -91,13 +91,8 @@ async def open_market(
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
-        follower = _follower(
-            admission,
-            publisher,
-            current=current,
-            board=board,
-            watches=watches,
-            operations=operations,
+        follower = ServedInstruments(
+            admission, publisher, current, board, watches, record=operations.outbox.record
         )
         selection = make_selection(settings, operations, instruments, feeds, follower)
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
@@ -257,25 +252,6 @@ def _watches(
             on_status=board.post_changed,
         )
         for venue in base.settings.venues
-    )
-
-
-def _follower(
-    admission: AdmitQuotes,
-    publisher: QuotePublisher,
-    *,
-    current: CurrentStatus,
-    board: QuoteBoard,
-    watches: tuple[WatchLiveness, ...],
-    operations: Operations,
-) -> ServedInstruments:
-    return ServedInstruments(
-        admission=admission,
-        publisher=publisher,
-        current=current,
-        board=board,
-        watches=watches,
-        record=operations.outbox.record,
     )
 
 

@@ -41,11 +41,11 @@ class Parts:
         self.board = QuoteBoard()
         self.current = CurrentStatus([self.rig.watch], lease.report, self.rig.clock)
         self.served = ServedInstruments(
-            admission=self.admission,
-            publisher=MemoryQuotePublisher(streams, WindowMs(1000)),
-            current=self.current,
-            board=self.board,
-            watches=[self.rig.watch],
+            self.admission,
+            MemoryQuotePublisher(streams, WindowMs(1000)),
+            self.current,
+            self.board,
+            [self.rig.watch],
             record=lambda *event: self.events.append(event),
         )
 
