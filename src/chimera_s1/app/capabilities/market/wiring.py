@@ -123,9 +123,7 @@ async def open_market(
             health=_health(selection, admission, publish, watches),
             metrics=(
                 *_publication_metrics(feeds, publisher, publish, admission),
-                liveness_source(watches),
-                throughput_source(lambda: throughput.messages_per_s),
-                board_source(board),
+                *_reading_metrics(watches, throughput, board),
             ),
             histograms=(latency, lag),
             web=market_part(board, current),
@@ -143,6 +141,16 @@ def _connection_scan(settings: MarketSettings, feed: MarketFeed) -> Job:
     schedule = Every(max(settings.reconnect_scan_ms, SECOND_MS))
     name = f"connections.{feed.venue.value}"
     return Job(name=name, schedule=schedule, run=scan, each_instance=True, jitter_ms=0)
+
+
+def _reading_metrics(
+    watches: tuple[WatchLiveness, ...], throughput: MeasureThroughput, board: QuoteBoard
+) -> tuple[MetricSource, ...]:
+    return (
+        liveness_source(watches),
+        throughput_source(lambda: throughput.messages_per_s),
+        board_source(board),
+    )
 
 
 def _publication_metrics(
