@@ -108,13 +108,15 @@ class TwoNodePublisher(MemoryQuotePublisher):
         held = [q for q in quotes if self._in_flight.get(q.instrument, node) != node]
         sent = [q for q in quotes if q not in held]
         self._in_flight |= {quote.instrument: node for quote in sent}
-        await self._gates[node].wait()
-        for quote in sent:
-            self._in_flight.pop(quote.instrument, None)
-        if node in self.down:
-            return PublishReport(0, tuple(quotes), cause=f"{node} is down")
-        refused = [quote for quote in sent if quote.instrument in self.refused]
-        report = await super().publish([quote for quote in sent if quote not in refused])
+        try:
+            await self._gates[node].wait()
+            if node in self.down:
+                return PublishReport(0, tuple(quotes), cause=f"{node} is down")
+            refused = [quote for quote in sent if quote.instrument in self.refused]
+            report = await super().publish([quote for quote in sent if quote not in refused])
+        finally:
+            for quote in sent:
+                self._in_flight.pop(quote.instrument, None)
         if not held and not refused:
             return report
         causes = [f"{node} refuses {quote.instrument}" for quote in refused]

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chimera_s1.app.capabilities.market import node_lane
@@ -285,6 +285,7 @@ STEPS = ["BTC", "BTC", "SOL", "move", "hang left", "hang right", "resume left", 
 STEPS += ["down left", "down right"]
 
 
+@example(0, ["move", "hang left", "down right", "BTC", "SOL", "hang right", "SOL", "move"])
 @given(st.sampled_from([0, 50]), st.lists(st.sampled_from(STEPS), max_size=30))
 def test_quotes_of_a_stream_that_moves_never_overtake_each_other(
     window: int, steps: list[str]
