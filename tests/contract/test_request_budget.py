@@ -13,6 +13,7 @@ from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import FUTURES_WEIGHT, futures_weight
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.adapters.simulator.config import SimulatorConfig
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeUnavailableError, RequestNotAdmittedError
 from chimera_s1.domain.identifiers import Venue
@@ -62,7 +63,9 @@ class Address:
 @asynccontextmanager
 async def address(tasks: TaskGroup, instances: int) -> AsyncIterator[Address]:
     """Each client believes that *instances* share the address; no minute ends during the test."""
-    config = SimulatorConfig(symbols=("BTCUSDT",), rate=0.001, perp_ip_weight=LIMIT)
+    config = SimulatorConfig(
+        symbols=("BTCUSDT",), rate=0.001, limits={Bucket.FUTURES_WEIGHT: LIMIT}
+    )
     simulator = await tasks.start(Simulator(config, CLOCK).run)
     async with AsyncExitStack() as stack:
         control = await stack.enter_async_context(

@@ -12,6 +12,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.simulator.config import SimulatorConfig
+from chimera_s1.adapters.simulator.limits.rules import RULES, Bucket
 from chimera_s1.adapters.simulator.rest.wallet import TRANSFER_WEIGHT
 from tests.contract.signed_client import TRANSFER, UNIVERSAL, Account, trader
 from tests.processes import simulator_process
@@ -229,23 +230,23 @@ async def test_the_permissions_of_the_key_are_enforced(account: Account) -> None
 
 
 async def test_transfers_have_a_weight_limit_per_account(tasks: TaskGroup) -> None:
-    """600 transfers a minute (here 20), then 429, then 418; reads are still answered."""
-    config = SimulatorConfig(symbols=1, sapi_uid_weight=20 * TRANSFER_WEIGHT)
+    """600 transfers a minute (here 20), then 429, then 418, which bans the address from all."""
+    config = SimulatorConfig(symbols=1, limits={Bucket.SAPI_UID: 20 * TRANSFER_WEIGHT})
     async with trader(tasks, config) as account:
         await account.transfer()
         used = account.headers["X-SAPI-USED-UID-WEIGHT-1M"]
-        replies = [await account.send("POST", TRANSFER) for _ in range(30)]
+        replies = [await account.send("POST", TRANSFER) for _ in range(29)]
         refused = [status for status, reply in replies if reply["code"] == -1003]
-        retry_after_s = int(account.headers["Retry-After"])
         await account.rows(OUT)
 
         assert (used, account.headers["X-SAPI-USED-IP-WEIGHT-1M"]) == ("300", "1")
-        assert SimulatorConfig().sapi_uid_weight // TRANSFER_WEIGHT == 600
+        assert RULES[Bucket.SAPI_UID].limit // TRANSFER_WEIGHT == 600
         assert "X-SAPI-USED-UID-WEIGHT-1M" not in account.headers
-        assert refused == [429] * 10 + [418]
-        assert 0 < retry_after_s <= 120
+        assert refused == [429] * 10
         status, _ = await account.transfer()
         assert (status, await account.moved()) == (418, ["25"])
+        assert 0 < int(account.headers["Retry-After"]) <= 120
+        assert (await account.get(TRANSFER, type=OUT))[0] == 418
 
 
 async def test_money_can_be_moved_on_the_web_site(account: Account) -> None:

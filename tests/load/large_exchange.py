@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from chimera_s1.adapters.simulator.config import AccountConfig, SimulatorConfig
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.system_clock import SystemClock
 
@@ -26,9 +27,7 @@ async def run() -> None:
         symbols=(SYMBOL,),
         rate=RATE,
         account=AccountConfig(spot_usdt=USDT, fut_usdt=USDT),
-        sapi_ip_weight=WEIGHT,
-        sapi_uid_weight=WEIGHT,
-        perp_ip_weight=WEIGHT,
+        limits=dict.fromkeys(Bucket, WEIGHT),
     )
     async with anyio.create_task_group() as tasks:
         addresses = await tasks.start(Simulator(config, SystemClock()).run)

@@ -3,16 +3,15 @@
 from decimal import Decimal
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chimera_s1.adapters.simulator.faults.scenario import Scenario
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_SYMBOLS = 20
 DEFAULT_RATE = 200.0
 DEFAULT_USDT = Decimal(10_000)
-SPOT_IP_WEIGHT = 6_000
-PERP_IP_WEIGHT = 2_400
 
 
 class ApiKey(Struct, frozen=True):
@@ -73,9 +72,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         play_at_rate: Pace the file by *rate* instead.
         loop: Start the file again at its end.
         scenario: Faults on a timeline that starts with the first subscription.
-        sapi_ip_weight: Weight per minute and IP address under `/sapi`.
-        sapi_uid_weight: Weight per minute of the account under `/sapi`; a transfer uses 300.
-        perp_ip_weight: Weight per minute and IP address of the futures; an income query uses 30.
+        limits: In place of Binance's own; a transfer uses 300 of `sapi.uid`.
         s10: None runs no S10.
     """
 
@@ -94,9 +91,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     loop: bool = False
     scenario: Scenario | None = None
     account: AccountConfig = AccountConfig()
-    sapi_ip_weight: int = 12_000
-    sapi_uid_weight: int = 180_000
-    perp_ip_weight: int = PERP_IP_WEIGHT
+    limits: dict[Bucket, int] = field(default_factory=dict)
     s10: S10Config | None = None
 
 

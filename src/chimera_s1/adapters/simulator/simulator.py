@@ -15,7 +15,6 @@ from chimera_s1.adapters.simulator.account.movements import Movement, WalletName
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import (
     LOOPBACK,
-    SPOT_IP_WEIGHT,
     SimulatorAddresses,
     SimulatorConfig,
 )
@@ -25,6 +24,7 @@ from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
@@ -36,13 +36,11 @@ from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
 from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
-from chimera_s1.adapters.simulator.rest.routes import Route, RouteLimit
+from chimera_s1.adapters.simulator.rest.routes import Route
 from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
 from chimera_s1.adapters.simulator.rest.spot_rules import SpotRuleRoutes
 from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
-from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
-from chimera_s1.adapters.simulator.rest.weight_limit import WeightLimit
 from chimera_s1.adapters.simulator.s10.announcer import RevisionAnnouncer
 from chimera_s1.adapters.simulator.s10.published_configuration import (
     PublishedConfiguration,
@@ -75,6 +73,7 @@ class Simulator:
         self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
         self._market = Market(_symbol_specs(config), config.seed, self._clock.now_ms())
         self._subscribed = anyio.Event()
+        self._limits = RateLimits(self._clock, config.limits)
         self._not_simulated = NotSimulated()
         self._hubs = {
             venue: StreamHub(
@@ -83,6 +82,7 @@ class Simulator:
                 self._clock,
                 self._faults,
                 self._subscribed,
+                limits=self._limits,
                 not_simulated=self._not_simulated,
             )
             for venue in Venue
@@ -142,8 +142,8 @@ class Simulator:
     async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
         config, host = self._config, self._config.host
         account = Account(_balances(config), self._clock, self._movement_writer(stack))
-        spot_rest = self._rest(Venue.SPOT, self._spot_routes(account), SPOT_IP_WEIGHT)
-        perp_rest = self._rest(Venue.PERP, self._perp_routes(account), config.perp_ip_weight)
+        spot_rest = self._rest(Venue.SPOT, self._spot_routes(account))
+        perp_rest = self._rest(Venue.PERP, self._perp_routes(account))
         s10, s10_url = await self._open_s10(stack)
         control = self._control_plane(account, s10)
         return SimulatorAddresses(
@@ -178,6 +178,7 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
+            limits=self._limits,
             listings=self._listings,
             s10=s10,
             not_simulated=self._not_simulated,
@@ -185,40 +186,31 @@ class Simulator:
 
     def _spot_routes(self, account: Account) -> list[Route]:
         authenticator = self._authenticator(account)
-        limits = SapiLimits(
-            ip=self._limit(self._config.sapi_ip_weight, "X-SAPI-USED-IP-WEIGHT-1M"),
-            uid=self._limit(self._config.sapi_uid_weight, "X-SAPI-USED-UID-WEIGHT-1M"),
-        )
         return [
-            *SpotMarketRoutes(self._market, self._clock).routes(),
-            *WalletRoutes(account, authenticator, self._clock, limits).routes(),
-            *SubaccountRoutes(account, authenticator, self._clock, limits).routes(),
-            *AssetCatalogueRoutes(self._market, account, authenticator, limits).routes(),
-            *SpotRuleRoutes(self._market, authenticator, self._clock, limits).routes(),
+            *SpotMarketRoutes(self._market, self._clock, self._limits).routes(),
+            *WalletRoutes(account, authenticator, self._clock).routes(),
+            *SubaccountRoutes(account, authenticator, self._clock).routes(),
+            *AssetCatalogueRoutes(self._market, account, authenticator).routes(),
+            *SpotRuleRoutes(self._market, authenticator, self._clock).routes(),
         ]
 
     def _perp_routes(self, account: Account) -> list[Route]:
         authenticator, market, clock = self._authenticator(account), self._market, self._clock
-        weight = self._config.perp_ip_weight
         return [
-            *PerpMarketRoutes(market, clock, weight).routes(),
+            *PerpMarketRoutes(market, clock, self._limits).routes(),
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
-            *CoinMarketRoutes(market, clock, weight).routes(),
+            *CoinMarketRoutes(market, clock, self._limits).routes(),
         ]
 
     def _authenticator(self, account: Account) -> Authenticator:
         return Authenticator(self._config.account.api_key, account, self._clock)
 
-    def _limit(self, weight: int, header: str) -> RouteLimit:
-        return RouteLimit(WeightLimit(weight, self._clock), (header,))
-
-    def _rest(self, venue: Venue, routes: list[Route], weight: int) -> web.Application:
-        weight_limit = WeightLimit(weight, self._clock)
+    def _rest(self, venue: Venue, routes: list[Route]) -> web.Application:
         return rest_application(
             venue,
             routes,
-            weight_limit,
+            self._limits,
             self._faults,
             self._clock,
             not_simulated=self._not_simulated,

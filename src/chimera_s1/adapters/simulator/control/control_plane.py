@@ -9,6 +9,7 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
+from chimera_s1.adapters.simulator.control.limit_control import LimitControl
 from chimera_s1.adapters.simulator.control.listing_control import (
     ListingControl,
     NotListedError,
@@ -37,6 +38,7 @@ from chimera_s1.adapters.simulator.control.views import (
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario import parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.rest.replies import json_reply
 from chimera_s1.adapters.simulator.rest.request_faults import Handler
@@ -57,6 +59,7 @@ class ControlPlane:
         player: ScenarioPlayer,
         *,
         account: AccountControl,
+        limits: RateLimits,
         listings: Listings,
         s10: S10Control | None,
         not_simulated: NotSimulated,
@@ -67,6 +70,7 @@ class ControlPlane:
         self._faults = faults
         self._player = player
         self._account = account
+        self._limits = LimitControl(limits)
         self._listings = ListingControl(self._hubs, listings)
         self._s10 = s10
         self._not_simulated = not_simulated
@@ -74,6 +78,7 @@ class ControlPlane:
     def application(self) -> web.Application:
         application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
+        application.add_routes(self._limits.routes())
         application.add_routes(self._listings.routes())
         if self._s10 is not None:
             application.add_routes(self._s10.routes())
@@ -102,6 +107,7 @@ class ControlPlane:
                 "rate": self._updater.current_rate,
                 "updates": self._updater.updates,
                 "venues": {name: hub_view(hub) for name, hub in self._hubs.items()},
+                "limits": self._limits.view(),
                 "faults": sum(live for _, live in self._faults.list_faults()),
                 "not_simulated": not_simulated_view(self._not_simulated),
             }

@@ -7,11 +7,11 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movements import ASSET, WalletName, format_amount
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.parameters import find_symbol
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
-from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.domain.identifiers import Venue
 
 _COMMISSION = "0.001"
@@ -48,16 +48,13 @@ _NOTHING = dict.fromkeys(("locked", "freeze", "withdrawing", "ipoing", "ipoable"
 
 
 class AssetCatalogueRoutes:
-    def __init__(
-        self, market: Market, account: Account, authenticator: Authenticator, limits: SapiLimits
-    ) -> None:
+    def __init__(self, market: Market, account: Account, authenticator: Authenticator) -> None:
         self._market = market
         self._account = account
         self._authenticator = authenticator
-        self._limits = limits
 
     def routes(self) -> list[Route]:
-        ip = self._limits.ip
+        ip = Bucket.SAPI_IP
         isolated = "/sapi/v1/margin/isolated/allPairs"
         return [
             Route("GET", "/sapi/v1/capital/config/getall", self._coins, fixed_weight(10), ip),

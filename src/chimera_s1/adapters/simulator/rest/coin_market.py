@@ -9,6 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import (
@@ -28,10 +30,10 @@ _CONTRACT_SIZE_DEFAULT = 10
 
 
 class CoinMarketRoutes:
-    def __init__(self, market: Market, clock: ScaledClock, ip_weight: int) -> None:
+    def __init__(self, market: Market, clock: ScaledClock, limits: RateLimits) -> None:
         self._market = market
         self._clock = clock
-        self._ip_weight = ip_weight
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         return [
@@ -51,7 +53,7 @@ class CoinMarketRoutes:
         return {
             "timezone": "UTC",
             "serverTime": self._clock.now_ms(),
-            "rateLimits": perp_rate_limits(self._ip_weight),
+            "rateLimits": perp_rate_limits(self._limits.limit(Bucket.FUTURES_WEIGHT)),
             "exchangeFilters": [],
             "symbols": [_contract(spec) for spec in specs if not spec.is_usd_margined],
         }

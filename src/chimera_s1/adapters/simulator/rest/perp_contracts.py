@@ -4,6 +4,7 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.leverage_brackets import (
     LeverageBracket,
     leverage_brackets,
@@ -34,9 +35,10 @@ class PerpContractRoutes:
         self._clock = clock
 
     def routes(self) -> list[Route]:
+        funding = Bucket.FUTURES_FUNDING
         return [
             Route("GET", "/fapi/v1/leverageBracket", self._brackets, fixed_weight(1)),
-            Route("GET", "/fapi/v1/fundingInfo", self._funding_info, fixed_weight(0)),
+            Route("GET", "/fapi/v1/fundingInfo", self._funding_info, fixed_weight(1), funding),
             Route("GET", "/fapi/v1/tradingSchedule", self._trading_schedule, fixed_weight(5)),
         ]
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.mark_prices import (
     funding_rate,
     mark_and_index_price,
@@ -25,10 +27,10 @@ _DEPTH_WEIGHT_MAX = 20
 
 
 class PerpMarketRoutes:
-    def __init__(self, market: Market, clock: ScaledClock, ip_weight: int) -> None:
+    def __init__(self, market: Market, clock: ScaledClock, limits: RateLimits) -> None:
         self._market = market
         self._clock = clock
-        self._ip_weight = ip_weight
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         return [
@@ -52,7 +54,9 @@ class PerpMarketRoutes:
     async def _exchange_info(self, _: web.Request) -> object:
         specs = [market.spec for market in self._market.listed(Venue.PERP)]
         usd_margined = [spec for spec in specs if spec.is_usd_margined]
-        return perp_exchange_info(usd_margined, self._clock.now_ms(), self._ip_weight)
+        return perp_exchange_info(
+            usd_margined, self._clock.now_ms(), self._limits.limit(Bucket.FUTURES_WEIGHT)
+        )
 
     async def _depth(self, request: web.Request) -> object:
         market = required_symbol(request, self._market, Venue.PERP)

@@ -3,6 +3,8 @@
 import orjson
 from aiohttp import web
 
+from chimera_s1.adapters.simulator.limits.limit_reply import LimitReply
+
 
 class BinanceError(Exception):
     """Answered as `{"code":-1121,"msg":"Invalid symbol."}`."""
@@ -20,3 +22,12 @@ def json_reply(value: object, status: int = 200) -> web.Response:
 
 def error_reply(status: int, code: int, message: str) -> web.Response:
     return json_reply({"code": code, "msg": message}, status)
+
+
+def limit_response(refusal: LimitReply) -> web.Response:
+    return web.Response(
+        body=refusal.body,
+        status=refusal.status,
+        headers=refusal.headers,
+        content_type="application/json",
+    )

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.faults.actions import FaultAction
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
-from chimera_s1.adapters.simulator.faults.limit_replies import LimitReply, limit_reply
+from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
 from chimera_s1.adapters.simulator.rest.listing_faults import spoil_listing
-from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply
+from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply, limit_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -67,7 +67,7 @@ async def answer_with_fault(
             await anyio.sleep(action.number / 1000)
             return await handler(request)
         case FaultKind.RATE_LIMIT | FaultKind.BAN:
-            return _limit(limit_reply(action, now_ms))
+            return limit_response(limit_reply(action, now_ms))
         case FaultKind.STATUS | FaultKind.CODE | FaultKind.UNAVAILABLE:
             return _refuse(action, request)
         case FaultKind.DROP_BEFORE:
@@ -104,15 +104,6 @@ def _refuse(action: FaultAction, request: web.Request) -> web.Response:
             return _code(action.number)
         case _:
             return _unavailable(action.variant, request)
-
-
-def _limit(refusal: LimitReply) -> web.Response:
-    return web.Response(
-        body=refusal.body,
-        status=refusal.status,
-        headers=refusal.headers,
-        content_type="application/json",
-    )
 
 
 def _drop(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:

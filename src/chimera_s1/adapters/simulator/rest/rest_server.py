@@ -10,17 +10,27 @@ from aiohttp.typedefs import Middleware
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket, charges
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
-from chimera_s1.adapters.simulator.rest.replies import BinanceError, error_reply, json_reply
-from chimera_s1.adapters.simulator.rest.request_faults import Handler, answer_with_fault
-from chimera_s1.adapters.simulator.rest.routes import Route, RouteLimit
-from chimera_s1.adapters.simulator.rest.weight_limit import LimitExceeded, WeightLimit
+from chimera_s1.adapters.simulator.rest.replies import (
+    BinanceError,
+    error_reply,
+    json_reply,
+    limit_response,
+)
+from chimera_s1.adapters.simulator.rest.request_faults import (
+    Handler,
+    answer_with_fault,
+)
+from chimera_s1.adapters.simulator.rest.routes import Route
 from chimera_s1.adapters.simulator.time_unit import is_microseconds, reply_in_microseconds
 from chimera_s1.domain.identifiers import Venue
 
 request_arrived_ms: ContextVar[int] = ContextVar("request_arrived_ms")
 """When the current request came in, exchange time: before any fault delayed it."""
 
+_WEIGHT = {Venue.SPOT: Bucket.SPOT_WEIGHT, Venue.PERP: Bucket.FUTURES_WEIGHT}
 _TIME_UNIT_HEADER = "X-MBX-TIME-UNIT"
 _NOT_SIMULATED = "<html><body><h2>{} {}</h2><p>The simulator does not have {}.</p></body></html>"
 
@@ -28,22 +38,21 @@ _NOT_SIMULATED = "<html><body><h2>{} {}</h2><p>The simulator does not have {}.</
 def rest_application(
     venue: Venue,
     routes: Sequence[Route],
-    weight_limit: WeightLimit,
+    limits: RateLimits,
     faults: FaultRegistry,
     clock: ScaledClock,
     *,
     not_simulated: NotSimulated,
 ) -> web.Application:
-    """Serves *routes*; those without a limit of their own share *weight_limit*."""
+    """Serves *routes*; those without a bucket of their own use the weight of *venue*."""
     application = web.Application(
         middlewares=[
             _missing_middleware(venue, not_simulated),
             _fault_middleware(venue, faults, clock),
         ]
     )
-    venue_limit = RouteLimit(weight_limit)
     for route in routes:
-        respond = _limited(route, route.limit or venue_limit)
+        respond = _limited(route, route.bucket or _WEIGHT[venue], limits)
         application.router.add_route(route.method, route.path, respond)
     return application
 
@@ -80,12 +89,16 @@ def _fault_middleware(venue: Venue, faults: FaultRegistry, clock: ScaledClock) -
     return with_faults
 
 
-def _limited(route: Route, limit: RouteLimit) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _limited(
+    route: Route, bucket: Bucket, limits: RateLimits
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Counted before it is executed: what is answered 400 has its weight, too."""
+
     async def respond(request: web.Request) -> web.Response:
-        exceeded = limit.weight_limit.spend(route.weight(request))
-        response = await _answer(route, request) if exceeded is None else _too_many(exceeded)
-        for name in limit.headers:
-            response.headers[name] = str(limit.weight_limit.used)
+        spent, address = charges(bucket, route.weight(request)), request.remote or ""
+        refusal = limits.spend(spent, address)
+        response = await _answer(route, request) if refusal is None else limit_response(refusal)
+        response.headers.update(limits.headers(spent, address))
         return response
 
     return respond
@@ -98,12 +111,6 @@ async def _answer(route: Route, request: web.Request) -> web.Response:
         return json_reply(reply_in_microseconds(reply) if microseconds else reply)
     except BinanceError as error:
         return error_reply(error.status, error.code, error.message)
-
-
-def _too_many(exceeded: LimitExceeded) -> web.Response:
-    response = error_reply(exceeded.status, -1003, exceeded.message)
-    response.headers["Retry-After"] = str(exceeded.retry_after_s)
-    return response
 
 
 def _wants_microseconds(request: web.Request) -> bool:

@@ -6,7 +6,6 @@ older filters: MIN_NOTIONAL for NOTIONAL, PERCENT_PRICE for PERCENT_PRICE_BY_SID
 
 from typing import Any
 
-from chimera_s1.adapters.simulator.config import SPOT_IP_WEIGHT
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import (
     lot_size,
@@ -100,23 +99,31 @@ _SPOT_ORDER_COUNTS: list[dict[str, Any]] = [
 
 
 def spot_exchange_info(
-    specs: list[SymbolSpec], now_ms: int, *, permission_sets: bool
+    specs: list[SymbolSpec],
+    now_ms: int,
+    rate_limits: list[dict[str, Any]],
+    *,
+    permission_sets: bool,
 ) -> dict[str, Any]:
     """Reply of `GET /api/v3/exchangeInfo` for *specs*."""
     reply = {
         "timezone": "UTC",
         "serverTime": now_ms,
-        "rateLimits": [
-            rate_limit("REQUEST_WEIGHT", "MINUTE", 1, SPOT_IP_WEIGHT),
-            rate_limit("ORDERS", "SECOND", 10, 100),
-            rate_limit("ORDERS", "DAY", 1, 200_000),
-            rate_limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
-        ],
+        "rateLimits": rate_limits,
         "exchangeFilters": EXCHANGE_FILTERS,
         "symbols": [_spot_symbol(spec, permission_sets=permission_sets) for spec in specs],
     }
     sors = _order_routing(specs)
     return {**reply, "sors": sors} if sors else reply
+
+
+def spot_rate_limits(ip_weight: int, raw_requests: int) -> list[dict[str, Any]]:
+    return [
+        rate_limit("REQUEST_WEIGHT", "MINUTE", 1, ip_weight),
+        rate_limit("ORDERS", "SECOND", 10, 100),
+        rate_limit("ORDERS", "DAY", 1, 200_000),
+        rate_limit("RAW_REQUESTS", "MINUTE", 5, raw_requests),
+    ]
 
 
 def _order_routing(specs: list[SymbolSpec]) -> list[dict[str, Any]]:

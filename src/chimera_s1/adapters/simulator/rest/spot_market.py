@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
@@ -17,7 +19,10 @@ from chimera_s1.adapters.simulator.rest.parameters import (
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
-from chimera_s1.adapters.simulator.rest.spot_exchange_info import spot_exchange_info
+from chimera_s1.adapters.simulator.rest.spot_exchange_info import (
+    spot_exchange_info,
+    spot_rate_limits,
+)
 from chimera_s1.adapters.simulator.rest.tickers import (
     Row,
     average_price,
@@ -40,9 +45,10 @@ _DAY_ROWS = {"FULL": spot_day_row, "MINI": mini_day_row}
 
 
 class SpotMarketRoutes:
-    def __init__(self, market: Market, clock: ScaledClock) -> None:
+    def __init__(self, market: Market, clock: ScaledClock, limits: RateLimits) -> None:
         self._market = market
         self._clock = clock
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         return [
@@ -69,6 +75,9 @@ class SpotMarketRoutes:
         return spot_exchange_info(
             [s for s in specs if status in {None, s.status} and _permitted(s, groups)],
             self._clock.now_ms(),
+            spot_rate_limits(
+                self._limits.limit(Bucket.SPOT_WEIGHT), self._limits.limit(Bucket.SPOT_RAW)
+            ),
             permission_sets=request.query.get("showPermissionSets") != "false",
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.symbols import PERPETUAL_DELIVERY_MS, SymbolSpec
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
@@ -18,7 +19,6 @@ from chimera_s1.adapters.simulator.rest.parameters import (
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
 from chimera_s1.adapters.simulator.rest.spot_exchange_info import EXCHANGE_FILTERS
-from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.domain.identifiers import Venue
 
 _RULES_WEIGHT, _RULES_WEIGHT_ALL = 2, 40
@@ -38,16 +38,14 @@ class SpotRuleRoutes:
         market: Market,
         authenticator: Authenticator,
         clock: ScaledClock,
-        limits: SapiLimits,
     ) -> None:
         self._market = market
         self._authenticator = authenticator
         self._clock = clock
-        self._limits = limits
 
     def routes(self) -> list[Route]:
         delistings, openings = "/sapi/v1/spot/delist-schedule", "/sapi/v1/spot/open-symbol-list"
-        ip, weight = self._limits.ip, fixed_weight(_SCHEDULE_WEIGHT)
+        ip, weight = Bucket.SAPI_IP, fixed_weight(_SCHEDULE_WEIGHT)
         return [
             Route("GET", "/api/v3/executionRules", self._execution_rules, _rules_weight),
             Route("GET", "/api/v3/myFilters", self._my_filters, fixed_weight(40)),

@@ -14,6 +14,7 @@ from chimera_s1.adapters.simulator.account.movements import (
     format_amount,
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.parameters import (
     RECENT_MS,
@@ -25,7 +26,6 @@ from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
 from chimera_s1.adapters.simulator.rest.signing import permission_denied
 from chimera_s1.adapters.simulator.rest.transfers import (
-    SapiLimits,
     execute_transfer,
     unknown_wallet,
     usdt_amount,
@@ -52,18 +52,15 @@ _MASTER = "master@example.com"
 class SubaccountRoutes:
     """Between the wallets of the master account; there are no sub-accounts."""
 
-    def __init__(
-        self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
-    ) -> None:
+    def __init__(self, account: Account, authenticator: Authenticator, clock: ScaledClock) -> None:
         self._account = account
         self._authenticator = authenticator
         self._clock = clock
-        self._limits = limits
 
     def routes(self) -> list[Route]:
         return [
-            Route("POST", _PATH, self._transfer, fixed_weight(360), self._limits.uid),
-            Route("GET", _PATH, self._history, fixed_weight(1), self._limits.ip),
+            Route("POST", _PATH, self._transfer, fixed_weight(360), Bucket.SAPI_UID),
+            Route("GET", _PATH, self._history, fixed_weight(1), Bucket.SAPI_IP),
         ]
 
     async def _transfer(self, request: web.Request) -> object:

@@ -3,20 +3,10 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from msgspec import Struct
-
 from chimera_s1.adapters.simulator.account.account import Account, InsufficientBalanceError
 from chimera_s1.adapters.simulator.account.movements import ASSET, Movement, Origin, TransferType
 from chimera_s1.adapters.simulator.rest.parameters import positive_amount, required
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.routes import RouteLimit
-
-
-class SapiLimits(Struct, frozen=True):
-    """The limits of `/sapi`: one per IP address, one per user id."""
-
-    ip: RouteLimit
-    uid: RouteLimit
 
 
 def usdt_amount(parameters: Mapping[str, str]) -> Decimal:

@@ -15,12 +15,12 @@ from chimera_s1.adapters.simulator.account.movements import (
     format_amount_fixed,
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.parameters import DAY_MS, integer, one_of, time_window
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
 from chimera_s1.adapters.simulator.rest.signing import permission_denied
 from chimera_s1.adapters.simulator.rest.transfers import (
-    SapiLimits,
     execute_transfer,
     unknown_wallet,
     usdt_amount,
@@ -45,17 +45,14 @@ _COMMISSION = "0.00100000"
 class WalletRoutes:
     """Transfers here have no client id: a request sent twice moves the money twice."""
 
-    def __init__(
-        self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
-    ) -> None:
+    def __init__(self, account: Account, authenticator: Authenticator, clock: ScaledClock) -> None:
         self._account = account
         self._authenticator = authenticator
         self._clock = clock
-        self._limits = limits
 
     def routes(self) -> list[Route]:
         transfer, restrictions = "/sapi/v1/asset/transfer", "/sapi/v1/account/apiRestrictions"
-        ip, uid = self._limits.ip, self._limits.uid
+        ip, uid = Bucket.SAPI_IP, Bucket.SAPI_UID
         return [
             Route("POST", transfer, self._transfer, fixed_weight(TRANSFER_WEIGHT), uid),
             Route("GET", transfer, self._history, fixed_weight(1), ip),

@@ -10,6 +10,9 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.limits.limit_reply import LimitReply
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket, Charge
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.streams.control_messages import SubscriptionChanges
@@ -31,6 +34,11 @@ from chimera_s1.adapters.simulator.streams.stream_names import (
 from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT, SentFrame, Topic
 from chimera_s1.domain.identifiers import Venue
 
+ALL_DIALS = "all"
+"""The address of a dial is not known before it is accepted, so all addresses count as one."""
+
+_DIALS = {Venue.SPOT: Bucket.SPOT_DIALS, Venue.PERP: Bucket.FUTURES_DIALS}
+
 
 class StreamHub:
     """Implements `SessionOwner` for one venue.
@@ -48,6 +56,7 @@ class StreamHub:
         faults: FaultRegistry,
         subscribed: anyio.Event,
         *,
+        limits: RateLimits,
         not_simulated: NotSimulated,
     ) -> None:
         """Create the hub of *venue*.
@@ -58,6 +67,7 @@ class StreamHub:
             clock: The exchange's.
             faults: Those of both venues.
             subscribed: Set by the first subscription that delivers.
+            limits: Counts the dials.
             not_simulated: Gets the subscriptions that never deliver.
         """
         self.venue = venue
@@ -70,6 +80,7 @@ class StreamHub:
         self.connections_opened = 0
         self._faults = faults
         self._subscribed = subscribed
+        self._limits = limits
         self._not_simulated = not_simulated
         self._faults_active = False
         self._reordered: dict[Topic, Frame] = {}
@@ -156,6 +167,9 @@ class StreamHub:
 
     def handshake_refusal(self) -> WSUpgradeResponse | None:
         """The reply that refuses a new connection; None accepts it."""
+        refusal = self._limits.spend((Charge(_DIALS[self.venue], 1),), ALL_DIALS)
+        if refusal is not None:
+            return _limited(refusal)
         action = self._faults.take_handshake_fault(self.venue)
         if action is None:
             return None
@@ -164,11 +178,7 @@ class StreamHub:
                 HTTPStatus(action.number), b"refused"
             )
             return refused
-        refusal = limit_reply(action, self.clock.now_ms())
-        limited: WSUpgradeResponse = WSUpgradeResponse.create_error_response(
-            HTTPStatus(refusal.status), refusal.body, refusal.headers
-        )
-        return limited
+        return _limited(limit_reply(action, self.clock.now_ms()))
 
     def report_unknown_path(self, path: str) -> None:
         """A connection was refused, because it was opened on *path*."""
@@ -245,3 +255,10 @@ class StreamHub:
         """The book ticker topic of *market*, if it has listeners."""
         topic = self.topics.get(f"{market.spec.symbol.lower()}@bookTicker")
         return topic if topic and topic.stream.kind is StreamKind.BOOK_TICKER else None
+
+
+def _limited(refusal: LimitReply) -> WSUpgradeResponse:
+    limited: WSUpgradeResponse = WSUpgradeResponse.create_error_response(
+        HTTPStatus(refusal.status), refusal.body, refusal.headers
+    )
+    return limited
