@@ -25,7 +25,9 @@ class FakeInstrumentRegistry:
     refused: Instruments whose changes the store refuses for good.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, position_step: int = 1) -> None:
+        """Positions of changes are *position_step* apart; ArangoDB leaves gaps, too."""
+        self._position_step = position_step
         self.unavailable = ""
         self.fails_after: int | None = None
         self.refused: set[InstrumentId] = set()
@@ -76,14 +78,14 @@ class FakeInstrumentRegistry:
         await self._check()
         found = [
             RecordedChange(position, change)
-            for position, change in enumerate(self._changes, start=1)
-            if position > after and change.row.updated_at >= since
+            for number, change in enumerate(self._changes, start=1)
+            if (position := number * self._position_step) > after and change.row.updated_at >= since
         ]
         return tuple(found[:limit])
 
     async def last_position(self) -> int:
         await self._check()
-        return len(self._changes)
+        return len(self._changes) * self._position_step
 
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
         await self._check()

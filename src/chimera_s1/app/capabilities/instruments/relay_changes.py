@@ -4,8 +4,9 @@ Consumers drop an `event_id` they have seen: the last changes are written again 
 after every failure of Redis, which may lose acknowledged entries in a failover.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.change_signal import ChangeSignal
@@ -14,6 +15,7 @@ from chimera_s1.domain.errors import (
     PublisherUnavailableError,
     StoreUnavailableError,
 )
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
@@ -57,6 +59,7 @@ class RelayChanges:
         self._changes = changes
         self._retries = retries
         self._position: int | None = None
+        self._together: _SyncOf | None = None
         self.relayed = 0
         """Events written since the start, including repeats."""
         self.last_error = ""
@@ -88,30 +91,66 @@ class RelayChanges:
             self._position = None
             return 0
         if self._position is None:
-            self._position = max(0, await self._cursors.read(CURSOR) - OVERLAP)
-        page = await self._registry.changes(after=self._position, limit=PAGE)
-        for event in events_of(page):
-            await self._log.record(event)
-            self.relayed += 1
+            self._position = await self._overlap_start(await self._cursors.read(CURSOR))
+            self._together = None
+        read = await self._registry.changes(after=self._position, limit=PAGE)
+        page = _whole_groups(read)
+        for _, group in groupby(page, key=_sync_of):
+            await self._relay(tuple(group))
         if page:
             self._position = page[-1].position
             await self._cursors.advance(CURSOR, self._position)
-        return len(page)
+        return len(read)
 
-
-def events_of(page: Sequence[RecordedChange]) -> Iterator[OperationsEvent]:
-    """One for each change; many new instruments of one sync are one together."""
-    for _, group in groupby(page, key=_sync_of):
-        changes = list(group)
-        if not changes[0].change.old_hash and len(changes) > SINGLE_LISTINGS_MAX:
-            yield _many_listed(changes)
+    async def _relay(self, group: Sequence[RecordedChange]) -> None:
+        """One event for each change; many new instruments of one sync are one together."""
+        sync = _sync_of(group[0])
+        many = sync.is_new and len(group) > SINGLE_LISTINGS_MAX
+        # The rest of a sync may be on the next page.
+        if many or sync == self._together:
+            events, self._together = [_listed_together(group)], sync
         else:
-            yield from map(_event, changes)
+            events = [_event(each) for each in group]
+        for event in events:
+            await self._log.record(event)
+            self.relayed += 1
+
+    async def _overlap_start(self, cursor: int) -> int:
+        """A position with at least `OVERLAP` changes from there to *cursor*.
+
+        Positions may have gaps. It is not among new instruments: a part of many that were listed
+        together would be relayed one by one, as events that consumers have not seen.
+        """
+        span = OVERLAP
+        while (start := cursor - span) > 0:
+            found = await self._registry.changes(after=start, limit=OVERLAP)
+            whole = len(found) == OVERLAP and found[-1].position <= cursor
+            if whole and found[0].change.old_hash:
+                return start
+            span *= 10
+        return 0
 
 
-def _sync_of(recorded: RecordedChange) -> tuple[bool, str, int]:
+class _SyncOf(NamedTuple):
+    """What the changes of one sync have in common."""
+
+    is_new: bool
+    venue: Venue
+    updated_at: int
+
+
+def _sync_of(recorded: RecordedChange) -> _SyncOf:
     row = recorded.change.row
-    return not recorded.change.old_hash, row.instrument.venue.value, row.updated_at
+    return _SyncOf(not recorded.change.old_hash, row.instrument.venue, row.updated_at)
+
+
+def _whole_groups(page: Sequence[RecordedChange]) -> Sequence[RecordedChange]:
+    """*page* without a group at its end that may go on; it is read again."""
+    if len(page) < PAGE:
+        return page
+    last = _sync_of(page[-1])
+    before = [number for number, each in enumerate(page, start=1) if _sync_of(each) != last]
+    return page[: before[-1]] if before else page
 
 
 def _event(recorded: RecordedChange) -> OperationsEvent:
@@ -131,18 +170,19 @@ def _event(recorded: RecordedChange) -> OperationsEvent:
     return OperationsEvent(_event_id(recorded), row.updated_at, kind, detail)
 
 
-def _many_listed(changes: Sequence[RecordedChange]) -> OperationsEvent:
+def _listed_together(changes: Sequence[RecordedChange]) -> OperationsEvent:
     first = changes[0].change.row
     names = [each.change.row.instrument.symbol for each in changes[:NAMES_SHOWN]]
+    venue = first.instrument.venue.value
     detail: EventDetail = {
-        "venue": first.instrument.venue.value,
-        "instruments": len(changes),
+        "venue": venue,
+        "updated_at": first.updated_at,
         "examples": ",".join(names),
         "source": changes[0].change.source,
     }
-    return OperationsEvent(
-        _event_id(changes[0]), first.updated_at, "instruments.listed_together", detail
-    )
+    # Pages end anywhere among them, so the id must not depend on which of them are at hand.
+    event_id = f"{venue}-listed-{first.updated_at}"
+    return OperationsEvent(event_id, first.updated_at, "instruments.listed_together", detail)
 
 
 def _event_id(recorded: RecordedChange) -> str:
