@@ -26,6 +26,7 @@ def spec_sheet(row: RegistryRow) -> tuple[str, ...]:
     content, spec = row.content, row.content.spec
     lines = [_title(content), ""]
     for label, text in (
+        *_kind(spec),
         *_rules(spec),
         *_orders(spec),
         *_futures(content),
@@ -42,15 +43,15 @@ def spec_sheet(row: RegistryRow) -> tuple[str, ...]:
 
 def _title(content: InstrumentContent) -> str:
     spec = content.spec
-    parts = [
-        str(spec.instrument),
-        spec.status if content.listed else f"{spec.status}, no longer listed",
-        spec.contract_type,
-        spec.underlying_type,
-        f"{spec.base_asset} in {spec.quote_asset}",
-        f"margin {spec.margin_asset}" if spec.margin_asset else "",
-    ]
-    return "  ".join(part for part in parts if part)
+    return f"{spec.instrument}  {spec.status}{'' if content.listed else ', no longer listed'}"
+
+
+def _kind(spec: InstrumentSpec) -> Iterator[tuple[str, str]]:
+    margin = f", margin in {spec.margin_asset}" if spec.margin_asset else ""
+    yield "asset", f"{spec.base_asset} in {spec.quote_asset}{margin}"
+    if spec.contract_type:
+        types = (spec.contract_type, spec.underlying_type, *spec.underlying_sub_types)
+        yield "contract", ", ".join(each for each in types if each)
 
 
 def _rules(spec: InstrumentSpec) -> Iterator[tuple[str, str]]:
@@ -87,8 +88,9 @@ def _futures(content: InstrumentContent) -> Iterator[tuple[str, str]]:
 
 def _bracket(each: LeverageBracket) -> str:
     percent = exact_text(each.maintenance_margin_ratio * 100)
-    margin = f"maintenance {percent} % - {exact_text(each.cumulative)}"
-    return f"{each.initial_leverage:>3}x up to {exact_text(each.notional_cap)}, {margin}"
+    less = f" less {exact_text(each.cumulative)}" if each.cumulative else ""
+    cap = exact_text(each.notional_cap)
+    return f"{each.initial_leverage:>3}x up to {cap}, maintenance {percent} %{less}"
 
 
 def _leverage(brackets: LeverageBrackets) -> str:
@@ -125,7 +127,11 @@ def _other_filters(spec: InstrumentSpec) -> Iterator[str]:
         members = msgspec.json.decode(text)
         name = members.pop("filterType", "?")
         if name not in _SHOWN_ABOVE:
-            yield " ".join([str(name), *(f"{key}={value}" for key, value in members.items())])
+            yield " ".join([str(name), *(f"{key}={_plain(each)}" for key, each in members.items())])
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _range(step: Decimal | None, low: Decimal | None, high: Decimal | None) -> str:
@@ -148,5 +154,4 @@ def _labelled(label: str, text: str) -> Sequence[str]:
         _WIDTH,
         initial_indent=label.ljust(_LABEL),
         subsequent_indent=indent,
-        break_long_words=False,
     )
