@@ -1,5 +1,7 @@
 """Ports in memory with one fault each."""
 
+from collections.abc import Callable
+
 import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
@@ -9,7 +11,11 @@ from chimera_s1.domain.ledger.commit import Commit, LedgerHead
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import AppendResult, SeqTaken
 from chimera_s1.domain.ports.operations_log import OperationsEvent
-from chimera_s1.domain.ports.treasury_gateway import SignedTransfer, SubmissionReply
+from chimera_s1.domain.ports.treasury_gateway import (
+    SignedTransfer,
+    SubmissionReply,
+    no_obstacle,
+)
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
 from tests.fakes.ledger_stores import FaultyEventStore
@@ -73,10 +79,12 @@ class PausingGateway(ScriptedTreasuryGateway):
         self.pauses_ms: list[float] = []
         self.read_ms = 0.0
 
-    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
+    async def submit(
+        self, signed: SignedTransfer, obstacle: Callable[[], str] = no_obstacle
+    ) -> SubmissionReply:
         if self.pauses_ms:
             await self._clock.sleep_ms(self.pauses_ms.pop(0))
-        return await super().submit(signed)
+        return await super().submit(signed, obstacle)
 
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow

@@ -81,6 +81,11 @@ class RawHttpServer:
         self.fragments: list[bytes] = []
         self._scripts = scripts
         self._request_received = anyio.Event()
+        self._connection_ended = anyio.Event()
+
+    async def wait_for_connection_end(self) -> None:
+        """Return once a connection has ended, and all that came on it was kept."""
+        await self._connection_ended.wait()
 
     async def wait_for_requests(self, count: int = 1) -> None:
         """Return once *count* requests have come in all."""
@@ -97,7 +102,8 @@ class RawHttpServer:
                 self._request_received.set()
                 self._request_received = anyio.Event()
                 if not await _send_reply(stream, script):
-                    return
+                    break
+        self._connection_ended.set()
 
     async def _receive_request(self, stream: SocketStream, number: int) -> ReceivedRequest | None:
         data = b""

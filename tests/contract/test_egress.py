@@ -27,6 +27,7 @@ from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
+from chimera_s1.domain.ports.treasury_gateway import no_obstacle
 from tests.contract.feed_harness import CLOCK, SYMBOLS, feed_harness, simulator_endpoints
 from tests.contract.forward_proxy import forward_proxy, tls_front
 
@@ -68,6 +69,7 @@ async def post(endpoints: dict[Venue, Endpoints]) -> object:
             call=WALLET_TRANSFER,
             signer=signer,
             timeouts=HttpTimeouts(),
+            obstacle=no_obstacle,
         )
 
 

@@ -51,6 +51,19 @@ async def test_the_bytes_that_were_signed_are_the_bytes_that_are_sent() -> None:
     assert request.header("Connection").lower() == b"close"
 
 
+async def test_what_comes_up_while_it_connects_stops_the_request() -> None:
+    """It is asked about once the connection stands: no byte of the request is sent."""
+    async with raw_http_server(ACCEPTED_REPLY) as server, connected_gateway(server.url) as gateway:
+        signed = gateway.sign(ORDER)
+        reply = await gateway.submit(signed, lambda: "the kill switch is on")
+        assert reply == RequestNotSent("the kill switch is on")
+        await server.wait_for_connection_end()
+        with pytest.raises(RuntimeError, match="already sent"):
+            await gateway.submit(signed)
+
+    assert (server.connections_accepted, server.requests, server.fragments) == (1, [], [])
+
+
 async def test_each_transfer_has_a_connection_of_its_own() -> None:
     """Even where the exchange or a read keeps a connection open."""
     keeps = ScriptedReply(ACCEPTED_REPLY.reply, after_reply="next")

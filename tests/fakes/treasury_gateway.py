@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import assert_never
@@ -27,9 +27,11 @@ from chimera_s1.domain.ports.treasury_gateway import (
     ReplyNotProcessed,
     ReplyRefused,
     ReplyUnknown,
+    RequestNotSent,
     SignedTransfer,
     SubmissionReply,
     TransferSubmission,
+    no_obstacle,
 )
 from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Wallet
@@ -88,6 +90,7 @@ class ScriptedTreasuryGateway:
         history_lag_ms: Delay from a movement to its row in the history.
         income_lag_ms: Delay from a movement to its row in the futures income.
         clock_offset_ms: How far the exchange's clock is ahead of ours.
+        connect_ms: How long it takes to connect, before a request is sent.
         read_error: Raised by every read while set.
         unusable_row: What the adapter says of a row of the wallet's history that cannot be used;
             empty where there is none.
@@ -117,6 +120,7 @@ class ScriptedTreasuryGateway:
         self.history_lag_ms = 0
         self.income_lag_ms = 0
         self.clock_offset_ms = 0
+        self.connect_ms = 0.0
         self.read_error: ChimeraError | None = None
         self.unusable_row = ""
         self.unusable_until: float = math.inf
@@ -177,12 +181,18 @@ class ScriptedTreasuryGateway:
     def sign(self, order: TransferSubmission) -> ScriptedSignedTransfer:
         return ScriptedSignedTransfer(order, self._mode)
 
-    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
+    async def submit(
+        self, signed: SignedTransfer, obstacle: Callable[[], str] = no_obstacle
+    ) -> SubmissionReply:
         if not isinstance(signed, ScriptedSignedTransfer):
             raise TypeError("transfer was signed by another gateway")
         if signed.sent:
             raise RuntimeError("this transfer was already sent; sign a new one for a new attempt")
         signed.sent = True
+        if self.connect_ms:
+            await self._clock.sleep_ms(self.connect_ms)
+        if cause := obstacle():
+            return RequestNotSent(cause)
         self.sent_orders.append(signed.order)
         self._sent_event.set()
         self._sent_event = anyio.Event()

@@ -1,5 +1,6 @@
 """Port: the exchange's wallets."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
@@ -90,6 +91,11 @@ class HistoryIncompleteError(ExchangeUnavailableError):
         self.usable = usable
 
 
+def no_obstacle() -> str:
+    """Nothing is in the way."""
+    return ""
+
+
 class TreasuryGateway(Protocol):
     """Moves money between the wallets of one account and reads the movement histories."""
 
@@ -100,8 +106,14 @@ class TreasuryGateway(Protocol):
         """Create the request; sends nothing."""
         ...
 
-    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
+    async def submit(
+        self, signed: SignedTransfer, obstacle: Callable[[], str] = no_obstacle
+    ) -> SubmissionReply:
         """Send *signed* exactly once, on a connection of its own.
+
+        *obstacle* is asked once that connection stands, right before the first byte: connecting
+        may take seconds. What it says is the cause of `RequestNotSent`; empty: nothing is in the
+        way.
 
         Every failure is a reply; one that is not known to be definite is `ReplyUnknown`. After
         cancellation the outcome is unknown too.

@@ -9,9 +9,9 @@ proxies of the environment and leave as the venue's `Egress` says.
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar, assert_never
+from typing import Any, Self, TypeVar, assert_never
 
 import anyio
 import httpx2
@@ -57,6 +57,9 @@ _NOT_SENT_ERRORS = (
 """httpx2 raises these, and only these, before it has a connection to write to: name, TCP, TLS, or a
 proxy that refuses a tunnel.
 """
+
+_HEAD_EVENT = "http11.send_request_headers.started"
+"""httpx2's trace event between a connection that stands and the first byte of a request."""
 
 _T = TypeVar("_T")
 
@@ -108,6 +111,10 @@ class NoReply(Struct, frozen=True):
     """The request may have arrived; no complete reply came."""
 
     cause: str
+
+
+class _ObstacleError(Exception):
+    """Raised before the first byte of a request; its text says why it must not be sent."""
 
 
 class _ReplyBuffer:
@@ -220,12 +227,14 @@ class HttpClient:
         call: RequestCall,
         signer: Signer,
         timeouts: HttpTimeouts,
+        obstacle: Callable[[], str],
     ) -> HttpReply | NotAdmitted | NotSent | NoReply:
         """Send *body*, already signed, exactly once and on a connection of its own.
 
         A connection that was used before may have been closed by the other side while idle; then a
         request that never arrived could not be distinguished from one whose reply was lost. So
-        there is no keep-alive here and no retry. Only cancellation raises.
+        there is no keep-alive here and no retry. *obstacle* is asked once the connection stands;
+        unless it is empty, no byte is sent. Only cancellation raises.
         """
         egress, url = self._endpoints[venue].egress, self._endpoints[venue].rest_url + path
         budget, buffer = self._budgets[venue], _ReplyBuffer(POST_BYTES_MAX)
@@ -239,7 +248,10 @@ class HttpClient:
             return NotAdmitted(str(error), error.wait_ms)
         try:
             with anyio.fail_after(timeouts.total_s):
-                await self._post(venue, url, body, signer.headers(), timeouts, buffer)
+                await self._post(venue, url, body, signer.headers(), timeouts, buffer, obstacle)
+        except _ObstacleError as error:
+            budget.give_back(ticket)
+            return NotSent(str(error))
         except _NOT_SENT_ERRORS as error:
             budget.give_back(ticket)
             return NotSent(_error_text(error, egress))
@@ -327,7 +339,12 @@ class HttpClient:
         headers: Mapping[str, str],
         timeouts: HttpTimeouts,
         buffer: _ReplyBuffer,
+        obstacle: Callable[[], str],
     ) -> None:
+        async def ask(event: str, _: Mapping[str, Any]) -> None:
+            if event == _HEAD_EVENT and (cause := obstacle()):
+                raise _ObstacleError(cause)
+
         headers = {
             **headers,
             "Accept-Encoding": "identity",
@@ -336,7 +353,9 @@ class HttpClient:
         }
         async with (
             self._open(venue, timeouts, _POST_LIMITS) as fresh,
-            fresh.stream("POST", url, content=body, headers=headers) as reply,
+            fresh.stream(
+                "POST", url, content=body, headers=headers, extensions={"trace": ask}
+            ) as reply,
         ):
             await buffer.fill(reply)
 

@@ -4,7 +4,7 @@ The wallet's transfer carries no id of ours: sending it twice moves money twice.
 transfer carries one, but needs the key of a master account.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
@@ -43,6 +43,7 @@ from chimera_s1.domain.ports.treasury_gateway import (
     SignedTransfer,
     SubmissionReply,
     TransferSubmission,
+    no_obstacle,
 )
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
@@ -100,8 +101,10 @@ class BinanceTreasuryGateway:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
-        return await self._sender.submit(signed)
+    async def submit(
+        self, signed: SignedTransfer, obstacle: Callable[[], str] = no_obstacle
+    ) -> SubmissionReply:
+        return await self._sender.submit(signed, obstacle)
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         return await income_requests.read_income(self._read_income_rows, window)

@@ -85,8 +85,8 @@ class TransferSender:
         signer = self._current_signer()
         return BinanceSignedTransfer(signer.sign(payload), digest, signer)
 
-    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
-        """Send *signed*, unless the host has no room for it.
+    async def submit(self, signed: SignedTransfer, obstacle: Callable[[], str]) -> SubmissionReply:
+        """Send *signed*, unless the host has no room for it, or *obstacle* says why not.
 
         Raises:
             RuntimeError: It was submitted before.
@@ -101,6 +101,7 @@ class TransferSender:
             call=self._call,
             signer=signed.signer,
             timeouts=self._timeouts,
+            obstacle=obstacle,
         )
         match reply:
             case NotAdmitted(cause=cause, wait_ms=wait_ms):

@@ -257,7 +257,8 @@ class ExecuteTransfers:
             return RequestNotSent(str(error))
         if age_ms > command.recv_window_ms - self._policy.min_remaining_ms:
             return RequestNotSent(f"signed {age_ms / 1000:.1f} s ago, too late to be accepted")
-        return await self._gateway.submit(signed)
+        # Connecting may take seconds, in which the kill switch may come on.
+        return await self._gateway.submit(signed, self._admission.blocking_reason)
 
     async def _record_reply(
         self, transfer_id: TransferId, attempt: int, reply: SubmissionReply

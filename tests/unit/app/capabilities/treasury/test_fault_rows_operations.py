@@ -12,6 +12,7 @@ from chimera_s1.app.capabilities.treasury.transfer_admission import (
     ServiceStoppingError,
 )
 from chimera_s1.domain.operations.trading_gate import KillSwitchOnError
+from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import (
     CapReserved,
@@ -115,6 +116,28 @@ async def test_row_64_kill_switch_between_start_and_request_stops_it() -> None:
         assert not world.gateway.sent_orders
         assert await world.count(SubmissionNotExecuted) == 1
         world.switches.kill = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.attempt) == (Phase.DONE, 2)
+    assert not await world.violations()
+
+
+@pytest.mark.parametrize("mode", [TradingMode.NORMAL, TradingMode.HALTED])
+@on_virtual_time
+async def test_row_64_switch_or_halt_while_it_connects_stops_the_request(mode: TradingMode) -> None:
+    """Connecting takes up to 8 s, and nothing may be sent a second after the switch is on."""
+    world = TreasuryHarness()
+    world.gateway.connect_ms = 3_000.0
+    async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
+        await world.clock.sleep_ms(SECOND_MS)
+        assert await world.count(SubmissionStarted) == 1
+        world.switches.kill, world.switches.mode = mode is TradingMode.NORMAL, mode
+        await world.clock.sleep_ms(MINUTE_MS)
+        assert not world.gateway.sent_orders
+        assert await world.count(SubmissionNotExecuted) == 1
+        world.switches.kill, world.switches.mode = False, TradingMode.NORMAL
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
