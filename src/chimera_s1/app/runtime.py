@@ -37,7 +37,7 @@ from chimera_s1.app.embedded_redis import embedded_redis, node_addresses, restar
 from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import LogFormat
-from chimera_s1.app.state_files import SERVICE_FILE
+from chimera_s1.app.state_files import SERVICE_FILE, prepare_state_dir
 from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 from chimera_s1.app.web.connections import Connections, connections_max
 from chimera_s1.app.web.server import HttpServer, bind
@@ -110,6 +110,7 @@ class _Service(Struct, frozen=True):
 
 async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitStack) -> _Service:
     """Open all parts; *stack* closes them."""
+    prepare_state_dir(settings.state_dir)
     listener = stack.enter_context(
         bind(
             settings.http_host,
@@ -267,7 +268,6 @@ class _ServiceFile:
 
     def __enter__(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self._path, BY_UMASK) as file:
                 file.write(self._text.encode())
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Files of a running demo for other programs: `demo.env`, and a lock.
+"""The state directory, and files of a running demo for other programs: `demo.env`, and a lock.
 
 The lock is an flock, which the system releases however the demo ends: a `demo.env` without it was
 left behind by a killed demo.
@@ -8,6 +8,7 @@ import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from msgspec import Struct
 
@@ -33,6 +34,23 @@ class DemoState(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"DemoState(url={self.url!r}, token=***)"
+
+
+def prepare_state_dir(state_dir: Path) -> None:
+    """Create *state_dir* if it is missing.
+
+    Raises:
+        ConfigurationError: It cannot be created or written.
+    """
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=state_dir):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{state_dir} cannot be written: {error.strerror}; "
+            "set S1_STATE_DIR to a writable directory"
+        ) from error
 
 
 def tokens_file(state_dir: Path) -> Path:
