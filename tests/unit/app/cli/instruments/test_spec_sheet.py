@@ -17,8 +17,10 @@ CHINESE = registry_row(
 FILTERS = (
     '{"filterType":"PRICE_FILTER","maxPrice":"4529764","minPrice":"556.80"}',
     '{"filterType":"MAX_NUM_ORDERS","limit":200}',
-    '{"filterType":"PERCENT_PRICE","multiplierDecimal":"4","multiplierDown":"0.9500",'
-    '"multiplierUp":"1.0500","nested":{"a":[1,2]},"none":null}',
+    (
+        '{"filterType":"PERCENT_PRICE","multiplierDecimal":"4","multiplierDown":"0.9500",'
+        '"multiplierUp":"1.0500","nested":{"a":[1,2]},"none":null}'
+    ),
 )
 PERP = with_content(
     registry_row("perp/BTCUSDT", filters=FILTERS, underlying_sub_types=("PoW",)),
