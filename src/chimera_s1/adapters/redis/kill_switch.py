@@ -1,6 +1,7 @@
 """Reads `kill_switch`."""
 
 import anyio
+from redis.exceptions import ResponseError
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.keys import KILL_SWITCH_KEY
@@ -17,8 +18,15 @@ class RedisKillSwitch:
         self._timeout_s = timeout_s
 
     async def read(self) -> bool:
-        """True for every value that does not mean off, also for unknown ones."""
+        """True for every value that does not mean off, also for unknown ones, and for a key of
+        another type: somebody has set it.
+        """
         with self._client.translate_errors(KILL_SWITCH_KEY), anyio.fail_after(self._timeout_s):
-            stored = await self._client.execute_command("GET", KILL_SWITCH_KEY)
+            try:
+                stored = await self._client.execute_command("GET", KILL_SWITCH_KEY)
+            except ResponseError as error:
+                if not str(error).startswith("WRONGTYPE"):
+                    raise
+                return True
         text = stored.decode(errors="replace") if isinstance(stored, bytes) else stored or ""
         return str(text).strip().lower() not in _OFF_VALUES
