@@ -36,7 +36,11 @@ class TradingResumed(Struct, frozen=True):
     """The halt has ended."""
 
 
-ModeEvent = ConnectionFailed | ConnectionRecovered | TradingHalted | TradingResumed
+class HaltUnknown(Struct, frozen=True):
+    """Whether trading is halted cannot be known any more."""
+
+
+ModeEvent = ConnectionFailed | ConnectionRecovered | TradingHalted | TradingResumed | HaltUnknown
 
 
 class ModeState(Struct, frozen=True):
@@ -44,7 +48,7 @@ class ModeState(Struct, frozen=True):
 
     Attributes:
         failed: Names of FATAL connections.
-        halted: None until the store was read: whether trading is halted is not known.
+        halted: None until the store was read, and once what it holds cannot be understood.
     """
 
     failed: frozenset[str] = frozenset()
@@ -68,5 +72,7 @@ def evolve(state: ModeState, event: ModeEvent) -> ModeState:
             return structs.replace(state, halted=True)
         case TradingResumed():
             return structs.replace(state, halted=False)
+        case HaltUnknown():
+            return structs.replace(state, halted=None)
         case _:
             assert_never(event)

@@ -20,7 +20,12 @@ from chimera_s1.domain.operations.halt import (
     decide_halt,
     evolve_halt,
 )
-from chimera_s1.domain.operations.trading_mode import ModeEvent, TradingHalted, TradingResumed
+from chimera_s1.domain.operations.trading_mode import (
+    HaltUnknown,
+    ModeEvent,
+    TradingHalted,
+    TradingResumed,
+)
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 
@@ -35,8 +40,6 @@ _TAG: Final = "type"
 _EVENT_TYPES: Final[dict[str, type[HaltEvent]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(HaltEvent)
 }
-_ERRORS = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
-
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +50,8 @@ class HaltLedger:
         apply: Changes the trading mode of this instance.
 
     Attributes:
-        halt: None until the store was read.
+        halt: None until the store was read, and once the ledger is damaged or too new: the commit
+            that cannot be read may be a halt.
         last_error: Why `halt` may be old, or is not known; empty if the last read succeeded.
     """
 
@@ -80,7 +84,10 @@ class HaltLedger:
         try:
             await self.engine.catch_up()
             self._use()
-        except _ERRORS as error:
+        except StoreUnavailableError as error:
+            self._record_failure(str(error))
+        except (LedgerDamagedError, LedgerTooNewError) as error:
+            self._forget()
             self._record_failure(str(error))
 
     async def set(self, *, halted: bool, reason: str, actor: str) -> Halt:
@@ -113,6 +120,11 @@ class HaltLedger:
             if self.halt.since:
                 word = "HALTED" if self.halt.halted else "resumed"
                 _log.warning("trading is %s by %s: %s", word, self.halt.actor, self.halt.reason)
+
+    def _forget(self) -> None:
+        if self.halt is not None:
+            self.halt, self.last_error = None, ""  # the log says what changes
+            self._apply(HaltUnknown())
 
     def _record_failure(self, cause: str) -> None:
         if not self.last_error:

@@ -118,8 +118,13 @@ async def test_a_lost_reply_of_the_store_is_settled_by_the_next_read() -> None:
     assert one.ledger.engine.head.seq == 1
 
 
-async def test_an_event_of_a_newer_version_leaves_the_mode_unknown() -> None:
+@pytest.mark.parametrize("was_read", [False, True])
+async def test_an_event_of_a_newer_version_leaves_the_mode_unknown(*, was_read: bool) -> None:
+    """It may be a halt, so the mode of before does not hold any more."""
     one = Instance()
+    if was_read:
+        await one.ledger.refresh()
+        assert one.mode == NORMAL
     draft = CommitDraft(
         commit_id="new",
         at=NOW_MS,
@@ -131,7 +136,20 @@ async def test_an_event_of_a_newer_version_leaves_the_mode_unknown() -> None:
 
     await one.ledger.refresh()
 
-    assert one.mode == UNKNOWN
+    assert (one.mode, one.ledger.halt) == (UNKNOWN, None)
     assert "upgrade this instance" in one.ledger.last_error
     with pytest.raises(LedgerTooNewError):
         await one.ledger.set(halted=True, reason="odd fills", actor="ops/k1")
+
+
+async def test_a_damaged_ledger_leaves_the_mode_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    """Later halts cannot be read: what was known of them does not hold any more."""
+    one = Instance()
+    await one.ledger.refresh()
+    assert one.mode == NORMAL
+    one.ledger.engine.mark_damaged("commit 2 is missing")
+
+    await one.ledger.refresh()
+
+    assert (one.mode, one.ledger.halt) == (UNKNOWN, None)
+    assert "commit 2 is missing; nothing is spent until it is read" in caplog.text
