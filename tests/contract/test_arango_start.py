@@ -154,6 +154,33 @@ async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> Non
         assert await events.append(commit) == Appended(commit)
 
 
+async def test_a_wrong_password_found_after_the_start_is_an_unavailable_store(
+    double: ArangoDouble,
+) -> None:
+    """A service that runs without its store goes on, and works once the password is right."""
+    double.take_down(0)
+    double.take_down(1)
+    passwords = ["wrong"]
+    async with connect_arango(
+        double.urls,
+        user=USER,
+        read_password=lambda: passwords[0],
+        database=DATABASE,
+        timeouts=SHORT_TIMEOUTS,
+        allow_unavailable=True,
+    ) as arango:
+        double.bring_up(0)
+        double.bring_up(1)
+        events = ArangoEventStore(arango, LEDGER)
+        with pytest.raises(StoreUnavailableError, match="S1_DB_ARANGO_PASS"):
+            await events.head()
+
+        passwords[0] = PASSWORD
+        commit = make_commit()
+
+        assert await events.append(commit) == Appended(commit)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

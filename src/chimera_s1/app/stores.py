@@ -94,18 +94,22 @@ async def _sqlite_stores(
     from chimera_s1.adapters.sqlite.transfer_projection import (  # noqa: PLC0415
         SqliteTransferProjection,
     )
+    from chimera_s1.adapters.sqlite.unavailable_when_damaged import (  # noqa: PLC0415
+        UnavailableWhenDamaged,
+    )
 
     async with SqliteDatabase(
         sqlite_path(settings), read_only=read_only, allow_unavailable=allow_in_use
     ) as database:
+        lenient = UnavailableWhenDamaged(database)
         yield Stores(
             cache(partial(SqliteEventStore, database)),
-            SqliteCursorStore(database),
-            SqliteLeaseStore(database, clock),
+            SqliteCursorStore(lenient),
+            SqliteLeaseStore(lenient, clock),
             SqliteTransferProjection(database),
             SqliteInstallationStore(database),
-            SqliteJobRuns(database),
-            SqliteInstrumentRegistry(database),
+            SqliteJobRuns(lenient),
+            SqliteInstrumentRegistry(lenient),
             database,
         )
 

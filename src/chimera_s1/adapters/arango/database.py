@@ -33,7 +33,7 @@ from chimera_s1.adapters.arango.schema import (
     check_writable,
     create_schema,
 )
-from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -123,7 +123,11 @@ class ArangoDatabase:
         self, work: Callable[[RetryingRequests], T], limiter: anyio.CapacityLimiter
     ) -> T:
         if self._pending_setup is not None:
-            await self._ensure_setup()
+            try:
+                await self._ensure_setup()
+            except ConfigurationError as error:
+                # The service runs already; the next call tries again.
+                raise StoreUnavailableError(str(error)) from error
         return await self._run(work, limiter)
 
     async def _ensure_setup(self) -> None:

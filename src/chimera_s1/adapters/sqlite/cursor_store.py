@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.database import SqliteAccess
 
 _FIND_SEQ = "SELECT position FROM cursors WHERE name = ?"
 _ADVANCE = """
@@ -15,7 +15,7 @@ _REWIND = "DELETE FROM cursors WHERE name = ?"
 class SqliteCursorStore:
     """Implements `domain.ports.cursor_store.CursorStore`."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteAccess) -> None:
         self._database = database
 
     async def read(self, name: str) -> int:

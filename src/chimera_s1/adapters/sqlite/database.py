@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -44,6 +44,18 @@ _READ_SOMETHING = "SELECT position FROM cursors LIMIT 1"
 _WRITE_SOMETHING = f"PRAGMA user_version = {SCHEMA_VERSION}"
 _PARTS = ("-wal", "-shm")
 """Files beside the database that SQLite removes when the last connection closes."""
+
+
+class SqliteAccess(Protocol):
+    """What a store needs of `SqliteDatabase`."""
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T: ...
+
+    async def execute(
+        self, statement: str, parameters: Sequence[StatementParameters] = ((),)
+    ) -> int: ...
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T: ...
 
 
 class SqliteDatabase:
@@ -191,7 +203,8 @@ class SqliteDatabase:
                 return
             try:
                 self._open()
-            except DatabaseInUseError as error:
+            except ConfigurationError as error:
+                # The service runs already; the next call tries again.
                 raise StoreUnavailableError(str(error)) from error
             self._is_open = True
 

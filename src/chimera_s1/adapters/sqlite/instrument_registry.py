@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.database import SqliteAccess
 from chimera_s1.domain.errors import InvalidValueError, StoreUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.instruments.held_rows import HeldRows
@@ -83,7 +83,7 @@ _PUT_HELD = """
 class SqliteInstrumentRegistry:
     """Implements `domain.ports.instrument_registry.InstrumentRegistry`."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteAccess) -> None:
         self._database = database
 
     async def rows(self, venue: Venue | None = None) -> tuple[RegistryRow, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.database import SqliteAccess
 from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.ports.job_runs import StoredJob
 
@@ -24,7 +24,7 @@ _REQUEST = """
 class SqliteJobRuns:
     """Implements `domain.ports.job_runs.JobRuns`."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteAccess) -> None:
         self._database = database
 
     async def read(self, names: Sequence[str]) -> Mapping[str, StoredJob]:

@@ -1,6 +1,6 @@
 """Leases in SQLite, shared by the tasks of one process."""
 
-from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.database import SqliteAccess
 from chimera_s1.domain.ports.clock import Clock
 
 # Expiry is on the clock's monotonic scale, which means nothing to another process; opening the
@@ -16,7 +16,7 @@ _RELEASE = "DELETE FROM leases WHERE name = ? AND owner = ?"
 class SqliteLeaseStore:
     """Implements `domain.ports.lease_store.LeaseStore`."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
+    def __init__(self, database: SqliteAccess, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

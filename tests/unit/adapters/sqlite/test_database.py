@@ -99,6 +99,17 @@ async def test_a_file_in_use_is_opened_by_a_later_call(
         assert await second.read(names) == ["a"]
 
 
+async def test_an_unusable_file_found_after_the_start_is_an_unavailable_store(path: Path) -> None:
+    """A service that runs without its store goes on."""
+    async with SqliteDatabase(path) as first:
+        second = await SqliteDatabase(path, allow_unavailable=True).__aenter__()
+        await first.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+    with pytest.raises(StoreUnavailableError, match="newer chimera-s1"):
+        await second.read(names)
+    await second.__aexit__(None, None, None)
+
+
 async def test_a_file_may_be_read_beside_its_writer(path: Path, database: SqliteDatabase) -> None:
     """Each read sees the writes so far; the reader cannot write."""
     async with SqliteDatabase(path, read_only=True) as reader:

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
+from chimera_s1.adapters.sqlite.instrument_registry import SqliteInstrumentRegistry
+from chimera_s1.adapters.sqlite.job_runs import SqliteJobRuns
 from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
+from chimera_s1.adapters.sqlite.unavailable_when_damaged import UnavailableWhenDamaged
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import CommitDraft, LedgerHead, NewEvent, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended
@@ -118,6 +122,28 @@ async def test_leases_end_with_their_process(path: Path) -> None:
 
     async with SqliteDatabase(path) as database:
         assert await SqliteLeaseStore(database, ManualClock()).acquire("executor", "b", 60_000)
+
+
+async def test_in_a_damaged_file_only_a_ledger_is_damaged(
+    path: Path, database: SqliteDatabase
+) -> None:
+    """For the other stores it is unavailable, which ends no worker that goes on without them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA writable_schema = ON")
+        other.execute("UPDATE sqlite_schema SET rootpage = 99999 WHERE type = 'table'")
+        other.execute("PRAGMA schema_version = 99")
+    lenient = UnavailableWhenDamaged(database)
+
+    with pytest.raises(LedgerDamagedError):
+        await SqliteEventStore(database, "treasury").read(0, 1)
+    for call in (
+        SqliteJobRuns(lenient).read(["sync"]),
+        SqliteLeaseStore(lenient, ManualClock()).acquire("jobs", "a", 1_000),
+        SqliteCursorStore(lenient).read("ops"),
+        SqliteInstrumentRegistry(lenient).rows(),
+    ):
+        with pytest.raises(StoreUnavailableError, match="restore a backup"):
+            await call
 
 
 async def test_a_damaged_row_is_named_and_can_be_rebuilt(
