@@ -1,6 +1,6 @@
 """The states of jobs in memory, unavailable on demand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from anyio.lowlevel import checkpoint
 
@@ -11,11 +11,14 @@ from chimera_s1.domain.ports.job_runs import StoredJob
 
 
 class FaultyJobRuns(MemoryJobRuns):
-    """`unavailable` makes every call fail until it is reset."""
+    """`unavailable` makes every call fail until it is reset; a write takes as long as
+    `before_write` does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.unavailable = False
+        self.before_write: Callable[[], Awaitable[object]] = checkpoint
 
     async def read(self, names: Sequence[str]) -> Mapping[str, StoredJob]:
         await self._check()
@@ -23,6 +26,7 @@ class FaultyJobRuns(MemoryJobRuns):
 
     async def write(self, state: JobState) -> bool:
         await self._check()
+        await self.before_write()
         return await super().write(state)
 
     async def request(self, name: str, request: str) -> None:

@@ -57,6 +57,8 @@ class RunJob:
         self._record = record
         self._opened_at = clock.now_ms()
         self._request = ""
+        self._wake_version = job.wake.version
+        """Of the last wake-up that a run here has answered."""
         self._stopping = False
         self._running: anyio.Event | None = None
         self.state = self._first_state()
@@ -67,7 +69,7 @@ class RunJob:
 
     @property
     def is_running(self) -> bool:
-        """Here, in this process."""
+        """Here, in this process; until its end is stored."""
         return self._running is not None
 
     def show(self, stored: JobState | None) -> None:
@@ -101,8 +103,10 @@ class RunJob:
             await self._running.wait()
 
     async def repeat(self) -> None:
-        """Run it whenever it is due or woken, until cancelled."""
-        version = self.job.wake.version
+        """Run it whenever it is due or woken, until cancelled.
+
+        A wake-up from before counts: the instance that ran the job then may not have answered it.
+        """
         if self.state.version:
             await self._store(self.state)
         while not self._stopping:
@@ -110,13 +114,13 @@ class RunJob:
             jitter_ms, schedule = self.job.jitter_ms, self.job.schedule
             self.state = within_reach(self.state, schedule, now_ms, jitter_ms)
             wait_ms = self.state.next_at - now_ms
+            version = self._wake_version
             woken = self.job.wake.version > version or bool(self._request)
             if wait_ms > 0 and not woken:
                 await self.job.wake.wait_after(
                     self._clock, min(wait_ms, LOOK_INTERVAL_MS), version=version
                 )
                 continue
-            version = self.job.wake.version
             if not await self._run(woken=woken):
                 await self._clock.sleep_ms(STORE_RETRY_MS)
         await anyio.sleep_forever()
@@ -135,18 +139,18 @@ class RunJob:
             return False
         if missed and not woken:
             self._report_missed(missed)
-        self._request = ""
+        self._request, self._wake_version = "", self.job.wake.version
         self.state, failures = begun, self.state.failures
         self._running = anyio.Event()
         try:
             self.state = await self._ended()
+            if failures and not self.state.failures:
+                self._report("job.recovered", self.state.sentence)
+            while not await self._store(self.state):
+                await self._clock.sleep_ms(STORE_RETRY_MS)
         finally:
             self._running.set()
             self._running = None
-        if failures and not self.state.failures:
-            self._report("job.recovered", self.state.sentence)
-        while not await self._store(self.state):
-            await self._clock.sleep_ms(STORE_RETRY_MS)
         return True
 
     async def _ended(self) -> JobState:

@@ -16,8 +16,9 @@ from msgspec import Struct, structs
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.run_job import RunJob
 from chimera_s1.app.capability import Capability, Job, SelfPacedJob
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ChimeraError, StoreUnavailableError
-from chimera_s1.domain.operations.job_state import JobState
+from chimera_s1.domain.operations.job_state import JobOutcome, JobState
 from chimera_s1.domain.operations.jobs_report import FailingJob, JobsReport
 from chimera_s1.domain.operations.schedule import Schedule
 from chimera_s1.domain.ports.clock import Clock
@@ -100,7 +101,7 @@ class RunJobs:
         self._instance = instance
         self._clock = clock
         self._stopping = anyio.Event()
-        self._store_problem = ""
+        self._store_problems: dict[str, str] = {}
         self._jobs = {
             job.name: RunJob(
                 job,
@@ -138,7 +139,7 @@ class RunJobs:
                 if each.failures
             ),
             waiting=tuple(waiting) if self._may_own else (),
-            store_problem=self._store_problem,
+            store_problem=self._store_problem(),
         )
 
     async def request(self, name: str) -> ListedJob:
@@ -156,10 +157,15 @@ class RunJobs:
         if found is None:
             names = ", ".join((*self._self_paced, *self._jobs))
             raise UnknownJobError(f"no job is called {name[:64]!r}; the jobs are {names}")
-        if found.is_running:
-            raise JobRunningError(f"{name} is running since {found.state.started_at}; wait for it")
         if not found.job.each_instance and not self._may_own:
             raise JobElsewhereError(f"the instance of shard 0 runs {name}; ask that instance")
+        if found.is_running or (
+            found.state.outcome is JobOutcome.RUNNING and not self._store_problem()
+        ):
+            since = format_utc(found.state.started_at)
+            raise JobRunningError(
+                f"{name} is running on {found.state.owner} since {since}; wait for it"
+            )
         request = token_hex(8)
         if not found.job.each_instance:
             await self._runs.request(name, request)
@@ -233,9 +239,9 @@ class RunJobs:
         try:
             held = await self._lease.acquire_or_renew()
         except StoreUnavailableError as error:
-            self._note(str(error))
+            self._note("lease", str(error))
             return False
-        self._note("")
+        self._note("lease", "")
         return held
 
     async def _read(self) -> Mapping[str, StoredJob] | None:
@@ -245,9 +251,9 @@ class RunJobs:
         try:
             stored = await self._runs.read([each.job.name for each in self._owned])
         except StoreUnavailableError as error:
-            self._note(str(error))
+            self._note("states", str(error))
             return None
-        self._note("")
+        self._note("states", "")
         for each in self._owned:
             found = stored[each.job.name]
             if not self.is_owner:
@@ -276,13 +282,20 @@ class RunJobs:
             return ""
         if not self._may_own:
             return "the instance of shard 0 runs it"
-        if self._store_problem:
-            return f"waiting for the store: {self._store_problem}"
+        if problem := self._store_problem():
+            return f"waiting for the store: {problem}"
         return ""
 
-    def _note(self, problem: str) -> None:
-        if problem and not self._store_problem:
-            _log.warning("jobs of one instance wait for the store: %s", problem)
-        elif self._store_problem and not problem:
+    def _store_problem(self) -> str:
+        """The first one; empty while the store answers."""
+        return next(filter(None, self._store_problems.values()), "")
+
+    def _note(self, what: str, problem: str) -> None:
+        """*problem* of reading or writing *what*: on a full disk, one works without the other."""
+        before = self._store_problem()
+        self._store_problems[what] = problem
+        now = self._store_problem()
+        if now and not before:
+            _log.warning("jobs of one instance wait for the store: %s", now)
+        elif before and not now:
             _log.info("the store answers again; jobs of one instance go on")
-        self._store_problem = problem

@@ -19,6 +19,7 @@ from chimera_s1.app.capabilities.operations.run_jobs import (
     UnknownJobError,
 )
 from chimera_s1.app.capability import Capability, Job, JobResult
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import (
     ExchangeUnavailableError,
     InvalidValueError,
@@ -361,14 +362,70 @@ async def test_a_job_is_run_on_request_by_the_instance_that_runs_it() -> None:
 
 
 @on_virtual_time
+async def test_a_wake_up_that_the_owner_may_have_missed_is_answered_by_its_successor() -> None:
+    """Each instance hears of the same change; the owner is killed before it acts."""
+    rig = Rig()
+    wakes = {name: ChangeSignal() for name in "ab"}
+    async with anyio.create_task_group() as tasks:
+        for name, wake in wakes.items():
+            rig.start(name, tasks, schedule=Every(HOUR_MS), at_start=True, wake=wake)
+        await rig.clock.sleep_ms(5 * SECOND_MS)
+        [owner] = rig.work.owners()
+        rig.kill(owner)
+        for wake in wakes.values():
+            wake.notify()
+        await rig.clock.sleep_ms(LEASE_MS + 2 * SECOND_MS)
+
+        [successor] = {*wakes} - {owner}
+        assert rig.work.owners() == [owner, successor]
+        tasks.cancel_scope.cancel()
+
+
+@on_virtual_time
+async def test_a_wake_up_is_kept_while_the_store_is_away() -> None:
+    rig, wake = Rig(), ChangeSignal()
+    async with rig.running("a", schedule=Every(HOUR_MS), wake=wake):
+        await rig.clock.sleep_ms(2 * SECOND_MS)
+        rig.set_store(unavailable=True)
+        wake.notify()
+        await rig.clock.sleep_ms(10 * SECOND_MS)
+        assert not rig.work.runs
+
+        rig.set_store(unavailable=False)
+        await rig.clock.sleep_ms(10 * SECOND_MS)
+
+        assert len(rig.work.runs) == 1
+
+
+@on_virtual_time
+async def test_a_store_that_reads_and_does_not_write_is_one_lasting_problem(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As on a full disk."""
+    rig = Rig()
+    async with rig.running("a"):
+        await rig.clock.sleep_ms(2 * SECOND_MS)
+        rig.leases.unavailable = True
+        await rig.clock.sleep_ms(20 * SECOND_MS)
+
+        assert rig.jobs["a"].report().level is Level.YELLOW
+        waiting = [each for each in caplog.messages if "wait for the store" in each]
+        assert len(waiting) == 1
+
+
+@on_virtual_time
 async def test_a_running_job_is_not_run_on_request() -> None:
+    """Whichever instance is asked."""
     rig = Rig()
     rig.work.script = [anyio.sleep_forever]
-    async with rig.running("a", at_start=True):
-        await rig.clock.sleep_ms(SECOND_MS)
+    async with rig.running("a", "b", at_start=True):
+        await rig.clock.sleep_ms(2 * SECOND_MS)
 
-        with pytest.raises(JobRunningError, match="sync is running since"):
-            await rig.jobs["a"].request("sync")
+        [owner] = rig.work.owners()
+        since = "[0-9T:.-]+Z"
+        for asked in ("a", "b"):
+            with pytest.raises(JobRunningError, match=f"sync is running on {owner} since {since};"):
+                await rig.jobs[asked].request("sync")
 
 
 @on_virtual_time
@@ -409,10 +466,13 @@ async def test_at_the_stop_a_running_job_may_end_and_no_other_begins() -> None:
     async with rig.running("a", at_start=True):
         await rig.clock.sleep_ms(SECOND_MS)
         rig.jobs["a"].stop()
+        rig.runs.before_write = lambda: rig.clock.sleep_ms(100)
         await rig.clock.sleep_ms(MINUTE_MS)
 
         assert len(rig.work.runs) == 1
-        assert rig.state("a").outcome is JobOutcome.OK
+        stored = (await rig.runs.read(["sync"]))["sync"].state
+        assert stored is not None
+        assert stored.outcome is JobOutcome.OK
 
 
 @on_virtual_time
