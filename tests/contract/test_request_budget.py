@@ -31,7 +31,13 @@ MINUTE_MS = 60_000
 class Address:
     """Clients behind one address, each with a budget of its own, as in processes of their own."""
 
-    def __init__(self, clients: list[HttpClient], budgets: list[WeightBudget]) -> None:
+    def __init__(
+        self,
+        clients: list[HttpClient],
+        budgets: list[WeightBudget],
+        control: httpx2.AsyncClient,
+    ) -> None:
+        self._control = control
         self.clients = clients
         self.budgets = budgets
         self.answered = self.refused = 0
@@ -43,6 +49,12 @@ class Address:
             for client in self.clients:
                 for _ in range(AT_ONCE):
                     tasks.start_soon(self.read_on, client, READ)
+
+    async def counted(self) -> dict[str, int]:
+        """Weight as the exchange has counted it."""
+        view = (await self._control.get("/sim/limits")).raise_for_status().json()
+        counted: dict[str, int] = view["buckets"][FUTURES_WEIGHT]
+        return counted
 
     async def read(self, client: HttpClient, call: RequestCall) -> None:
         await client.get(Venue.PERP, "/fapi/v1/time", (), msgspec.Raw, call=call)
@@ -78,7 +90,7 @@ async def address(tasks: TaskGroup, instances: int) -> AsyncIterator[Address]:
         for each in budgets:
             each[Venue.PERP].requests.learn(FUTURES_WEIGHT, LIMIT, LimitSource.SETTING)
         clients = [await stack.enter_async_context(HttpClient(endpoints, each)) for each in budgets]
-        yield Address(clients, [each[Venue.PERP] for each in budgets])
+        yield Address(clients, [each[Venue.PERP] for each in budgets], control)
 
 
 async def test_the_sum_of_three_clients_never_passes_the_limit_of_their_address(
@@ -87,8 +99,10 @@ async def test_the_sum_of_three_clients_never_passes_the_limit_of_their_address(
     """And what may be used is used: they stop at the margin, not long before."""
     async with address(tasks, instances=CLIENTS) as shared:
         await shared.flood()
+        counted = await shared.counted()
 
     assert shared.errors == []
+    assert (counted["highest"], counted["passed"]) == (shared.answered, 0)
     assert shared.refused == CLIENTS * AT_ONCE
     allowed = shared.budgets[0].requests.reports(0.0)[0].allowed
     assert allowed <= shared.answered <= LIMIT
@@ -98,7 +112,10 @@ async def test_clients_that_do_not_know_of_each_other_pass_it(tasks: TaskGroup) 
     """What the test above would see if the margin were not divided."""
     async with address(tasks, instances=1) as shared:
         await shared.flood()
+        counted = await shared.counted()
 
+    assert counted["highest"] > LIMIT
+    assert counted["passed"] > 0
     assert any("429" in str(error) for error in shared.errors)
     assert any(budget.blocked_ms() > 0 for budget in shared.budgets)
 
