@@ -75,6 +75,25 @@ CHANGE_BATCHES = """
       RETURN b
 """
 
+LETTERS = """
+    FOR l IN @@letters
+      FILTER l._key > @after
+      SORT l._key
+      LIMIT @limit
+      RETURN l
+"""
+
+OLDEST_LETTERS = """
+    FOR l IN @@letters
+      SORT l._key DESC
+      LIMIT @keep, @limit
+      RETURN l._key
+"""
+
+LETTER_COUNT = """
+    RETURN LENGTH(@@letters)
+"""
+
 _BIND_VARIABLE = re.compile(r"@(@?\w+)")
 
 
@@ -153,6 +172,22 @@ def _change_batches(run: _Run) -> list[Any]:
     return _sorted(found, "_key")[: run.count("limit")]
 
 
+def _letters(run: _Run) -> list[Any]:
+    after = order_of(run.binds["after"])
+    found = [each for each in run.documents("@letters") if order_of(each["_key"]) > after]
+    return _sorted(found, "_key")[: run.count("limit")]
+
+
+def _oldest_letters(run: _Run) -> list[Any]:
+    found = _sorted(list(run.documents("@letters")), "_key", descending=True)
+    keep = run.count("keep")
+    return [each["_key"] for each in found[keep : keep + run.count("limit")]]
+
+
+def _letter_count(run: _Run) -> list[Any]:
+    return [len(list(run.documents("@letters")))]
+
+
 def _newest(run: _Run, transfers: Iterable[Document]) -> list[Any]:
     before = order_of(run.binds["before"])
     found = [t for t in transfers if order_of(t.get("place")) < before]
@@ -182,6 +217,9 @@ KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
     one_line(NEWEST_TRANSFERS_OF_STATUS): _newest_transfers_of_status,
     one_line(REGISTRY_ROWS): _registry_rows,
     one_line(CHANGE_BATCHES): _change_batches,
+    one_line(LETTERS): _letters,
+    one_line(OLDEST_LETTERS): _oldest_letters,
+    one_line(LETTER_COUNT): _letter_count,
 }
 
 

@@ -23,6 +23,7 @@ from arango.database import StandardDatabase
 
 from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
 from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
+from chimera_s1.adapters.arango.dead_letters import ArangoDeadLetters
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.installation_store import ArangoInstallationStore
 from chimera_s1.adapters.arango.job_runs import ArangoJobRuns
@@ -35,7 +36,7 @@ from chimera_s1.domain.ports.event_store import AppendResult
 from tests.arango_double import ArangoDouble, arango_double
 from tests.arango_double.faults import Fault
 from tests.contract.ledger_commits import LEDGER
-from tests.contract.ledger_harness import LedgerHarness, StoreSet
+from tests.contract.ledger_harness import LETTERS_MAX, LedgerHarness, StoreSet
 from tests.fakes.manual_clock import ManualClock
 
 DATABASE = "chimera"
@@ -74,6 +75,7 @@ class ArangoLedgerHarness(LedgerHarness):
             ArangoTransferProjection(arango),
             ArangoInstallationStore(arango),
             ArangoJobRuns(arango),
+            ArangoDeadLetters(arango, limit=LETTERS_MAX),
         )
 
     async def pass_time(self, duration_ms: int) -> None:

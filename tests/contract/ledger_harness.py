@@ -7,11 +7,14 @@ from msgspec import Struct
 
 from chimera_s1.domain.ledger.commit import Document
 from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.dead_letters import DeadLetters
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.installation_store import InstallationStore
 from chimera_s1.domain.ports.job_runs import JobRuns
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
+
+LETTERS_MAX = 5
 
 
 class StoreSet(Struct):
@@ -23,6 +26,7 @@ class StoreSet(Struct):
     transfers: TransferProjection
     installation: InstallationStore
     job_runs: JobRuns
+    dead_letters: DeadLetters
 
 
 class LedgerHarness(ABC):

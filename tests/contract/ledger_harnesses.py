@@ -16,6 +16,7 @@ from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.dead_letters import SqliteDeadLetters
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
 from chimera_s1.adapters.sqlite.job_runs import SqliteJobRuns
@@ -27,7 +28,8 @@ from chimera_s1.domain.ports.event_store import AppendResult
 from chimera_s1.domain.ports.transfer_projection import TransferRow
 from tests.contract.arango_ledger_harness import ARANGO_LEDGER_HARNESSES
 from tests.contract.ledger_commits import LEDGER
-from tests.contract.ledger_harness import LedgerHarness, StoreSet
+from tests.contract.ledger_harness import LETTERS_MAX, LedgerHarness, StoreSet
+from tests.fakes.dead_letters import MemoryDeadLetters
 from tests.fakes.ledger_stores import FaultyEventStore
 from tests.fakes.manual_clock import ManualClock
 
@@ -45,6 +47,7 @@ class MemoryLedgerHarness(LedgerHarness):
         self._rows: dict[str, TransferRow] = {}
         self._installation = MemoryInstallationStore()
         self._job_runs = MemoryJobRuns()
+        self._dead_letters = MemoryDeadLetters(limit=LETTERS_MAX)
 
     async def open(self) -> StoreSet:
         self._events = FaultyEventStore(LEDGER, self._contents)
@@ -52,7 +55,13 @@ class MemoryLedgerHarness(LedgerHarness):
         cursors.seqs, transfers.rows = self._seqs, self._rows
         leases = MemoryLeaseStore(self._clock)
         return StoreSet(
-            self._events, cursors, leases, transfers, self._installation, self._job_runs
+            self._events,
+            cursors,
+            leases,
+            transfers,
+            self._installation,
+            self._job_runs,
+            self._dead_letters,
         )
 
     async def pass_time(self, duration_ms: int) -> None:
@@ -104,6 +113,7 @@ class SqliteLedgerHarness(LedgerHarness):
             SqliteTransferProjection(database),
             SqliteInstallationStore(database),
             SqliteJobRuns(database),
+            SqliteDeadLetters(database, limit=LETTERS_MAX),
         )
 
     async def pass_time(self, duration_ms: int) -> None:

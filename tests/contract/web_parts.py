@@ -31,12 +31,15 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteSubscription,
 )
 from chimera_s1.app.capabilities.market.web.part import market_part
+from chimera_s1.app.capabilities.operations.handle_dead_letters import HandleDeadLetters
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.keep_dead_letters import KeepDeadLetters
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
+from chimera_s1.app.capabilities.operations.web.dead_letter_routes import dead_letters_part
 from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.trading_mode.halt_ledger import HALT_LEDGER, HaltLedger
@@ -73,6 +76,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
+from tests.fakes.dead_letters import MemoryDeadLetters
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.kill_switch import MemoryKillSwitch
@@ -200,6 +204,8 @@ class WebParts:
         ):
             self.health.register(source)
         self.jobs = self._jobs()
+        self.redis_letters, self.store_letters = MemoryDeadLetters(), MemoryDeadLetters()
+        self.letters = self._letters()
         self.treasury = treasury or Treasury()
         self.catalog = InstrumentCatalog()
         self.listed = MemoryInstrumentSource([BTC_PERP, BTC_SPOT])
@@ -210,6 +216,7 @@ class WebParts:
             record=lambda kind, detail: self.events.append((kind, detail)),
             risk_limits=None,
             wake_readers=lambda: None,
+            bury=lambda _: None,
         )
         self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
         self.halt_store = FaultyEventStore(HALT_LEDGER)
@@ -224,6 +231,7 @@ class WebParts:
                 mode_part(self.halt, self.mode),
                 health_part(self.health, render_metrics),
                 jobs_part(self.jobs),
+                dead_letters_part(self.letters),
             ],
             self.access,
         )
@@ -248,6 +256,14 @@ class WebParts:
             record=lambda kind, detail: self.events.append((kind, detail)),
             draw=lambda: 0.0,
         )
+
+    def _letters(self) -> HandleDeadLetters:
+        def record(kind: str, detail: EventDetail) -> None:
+            self.events.append((kind, detail))
+
+        places = {"redis": self.redis_letters, "store": self.store_letters}
+        keep = KeepDeadLetters(places, limit=1_000, clock=self.clock, record=record)
+        return HandleDeadLetters(keep, record)
 
     def client(self) -> httpx2.AsyncClient:
         """A client of the application, without a socket between them."""

@@ -191,10 +191,7 @@ async def flush_pending(pending_writes: Sequence[PendingWrites]) -> None:
 
 async def _announce_failure(operations: Operations, reason: str) -> None:
     end = PendingWrites("heartbeat", partial(operations.announce.end, reason), lambda: 0)
-    events = operations.outbox
-    await flush_pending(
-        [end, PendingWrites("operational events", events.flush, lambda: events.pending)]
-    )
+    await flush_pending([end, *operations.last_writes])
 
 
 async def _redis(

@@ -15,6 +15,7 @@ from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProject
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.dead_letters import DeadLetters
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.installation_store import InstallationStore
 from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
@@ -46,6 +47,7 @@ class Stores(LedgerStores, frozen=True):
 
     job_runs: JobRuns
     instruments: InstrumentRegistry
+    dead_letters: DeadLetters
     probe: StoreProbe
 
 
@@ -82,6 +84,7 @@ async def _sqlite_stores(
     # Imported here: 1 MiB that an instance on ArangoDB does not need.
     from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.dead_letters import SqliteDeadLetters  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.installation_store import (  # noqa: PLC0415
         SqliteInstallationStore,
@@ -110,6 +113,7 @@ async def _sqlite_stores(
             SqliteInstallationStore(database),
             SqliteJobRuns(lenient),
             SqliteInstrumentRegistry(lenient),
+            SqliteDeadLetters(lenient, limit=settings.dead_letters_max),
             database,
         )
 
@@ -121,6 +125,7 @@ async def _arango_stores(
     # Imported here: 10 MiB that an instance on SQLite does not need.
     from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
+    from chimera_s1.adapters.arango.dead_letters import ArangoDeadLetters  # noqa: PLC0415
     from chimera_s1.adapters.arango.event_store import ArangoEventStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.installation_store import (  # noqa: PLC0415
         ArangoInstallationStore,
@@ -150,6 +155,7 @@ async def _arango_stores(
             ArangoInstallationStore(arango),
             ArangoJobRuns(arango),
             ArangoInstrumentRegistry(arango),
+            ArangoDeadLetters(arango, limit=settings.dead_letters_max),
             arango,
         )
 

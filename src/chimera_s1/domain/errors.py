@@ -31,6 +31,14 @@ class PublisherUnavailableError(PortError):
     code = "publisher.unavailable"
 
 
+class PublisherRefusedError(PublisherUnavailableError):
+    """The stream store refuses this entry or its key, as with WRONGTYPE: repeating it helps only
+    after someone has repaired the key.
+    """
+
+    code = "publisher.refused"
+
+
 class ExchangeUnavailableError(PortError):
     """No reply, or the exchange is overloaded; the same call may succeed later."""
 

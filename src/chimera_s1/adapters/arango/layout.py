@@ -15,6 +15,7 @@ JOB_RUNS = "job_runs"
 REGISTRY = "instrument_registry"
 REGISTRY_CHANGES = "instrument_registry_changes"
 REGISTRY_HELD = "instrument_registry_held"
+DEAD_LETTERS = "dead_letters"
 
 _KEY_LENGTH_MAX = 254
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")
@@ -63,6 +64,7 @@ COLLECTIONS = (
     ),
     CollectionPlan(REGISTRY_CHANGES, waits_for_sync=True, is_new=True),
     CollectionPlan(REGISTRY_HELD, waits_for_sync=True, is_new=True),
+    CollectionPlan(DEAD_LETTERS, waits_for_sync=True, is_new=True),
 )
 
 

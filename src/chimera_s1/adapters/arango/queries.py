@@ -61,3 +61,22 @@ CHANGE_BATCHES: Final = """
       LIMIT @limit
       RETURN b
 """
+
+LETTERS: Final = """
+    FOR l IN @@letters
+      FILTER l._key > @after
+      SORT l._key
+      LIMIT @limit
+      RETURN l
+"""
+
+OLDEST_LETTERS: Final = """
+    FOR l IN @@letters
+      SORT l._key DESC
+      LIMIT @keep, @limit
+      RETURN l._key
+"""
+
+LETTER_COUNT: Final = """
+    RETURN LENGTH(@@letters)
+"""

@@ -9,12 +9,18 @@ from redis.exceptions import (
     NoPermissionError,
     RedisClusterException,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.tls import tls_advice
-from chimera_s1.domain.errors import ChimeraError, ConfigurationError, PublisherUnavailableError
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ConfigurationError,
+    PublisherRefusedError,
+    PublisherUnavailableError,
+)
 
 REDIS_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
@@ -33,12 +39,16 @@ def translated(error: BaseException, where: str) -> ChimeraError:
     """The domain's error; *where* names the node.
 
     A `ConfigurationError` if the credentials or certificates are refused, or the server is not in
-    cluster mode; else a `PublisherUnavailableError`: the same call may succeed later.
+    cluster mode; a `PublisherRefusedError` if the server refuses the command itself; else a
+    `PublisherUnavailableError`: the same call may succeed later.
     """
     if advice := configuration_advice(error):
         named = advice.startswith("Redis ")
         return ConfigurationError(advice if named else f"{where}: {advice}")
-    return PublisherUnavailableError(f"{where}: {error_text(error)}")
+    text = error_text(error)
+    # Other replies are about the state of the server, which changes: OOM, LOADING, CLUSTERDOWN.
+    refused = isinstance(error, ResponseError) and text.startswith(("WRONGTYPE ", "ERR "))
+    return (PublisherRefusedError if refused else PublisherUnavailableError)(f"{where}: {text}")
 
 
 def configuration_advice(error: BaseException) -> str:

@@ -20,6 +20,7 @@ import typer
 from chimera_s1 import __version__
 from chimera_s1.adapters.telemetry.log_formats import configure_command_logging
 from chimera_s1.app.cli.config.command import config
+from chimera_s1.app.cli.dead_letters.command import dead_letters
 from chimera_s1.app.cli.demo.command import demo
 from chimera_s1.app.cli.doctor.command import doctor
 from chimera_s1.app.cli.drill.command import drill
@@ -70,6 +71,7 @@ app.command(rich_help_panel=_INSPECT)(config)
 app.command(rich_help_panel=_INSPECT)(doctor)
 app.command(rich_help_panel=_INSPECT)(drill)
 app.add_typer(jobs, name="jobs", rich_help_panel=_INSPECT)
+app.add_typer(dead_letters, name="dead-letters", rich_help_panel=_INSPECT)
 
 
 def _print_version(requested: bool) -> None:

@@ -198,6 +198,12 @@ class CoreSettings(BaseSettings):
         "SQLite file in a local directory; else s1.sqlite3 in S1_STATE_DIR",
         "/var/lib/chimera/s1.sqlite3",
     )
+    dead_letters_max: WholeNumber = number_setting(
+        "Store",
+        1_000,
+        (1, 100_000),
+        "dead letters that Redis keeps, and the store; a full one drops its oldest",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -17,7 +17,11 @@ from chimera_s1.domain.instruments.listing_read import ListingExtras, ListingRea
 from chimera_s1.domain.instruments.sync_plan import SyncPlan, plan_extras, plan_sync
 from chimera_s1.domain.operations.active_configuration import RiskLimits
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.instrument_registry import AppliedChanges, InstrumentRegistry
+from chimera_s1.domain.ports.instrument_registry import (
+    AppliedChanges,
+    InstrumentRegistry,
+    RefusedChange,
+)
 from chimera_s1.domain.ports.instrument_source import InstrumentSource
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.risk_limits_reader import RiskLimitsReader
@@ -90,6 +94,7 @@ class SyncInstruments:
     Args:
         risk_limits: S10's thresholds; None where there is no S10.
         wake_readers: Called when the registry has changed.
+        bury: Takes a change that the store refuses for good.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class SyncInstruments:
         record: Callable[[str, EventDetail], None],
         risk_limits: RiskLimitsReader | None,
         wake_readers: Callable[[], None],
+        bury: Callable[[RefusedChange], None],
     ) -> None:
         self._source = source
         self._registry = registry
@@ -108,6 +114,7 @@ class SyncInstruments:
         self._record = record
         self._risk_limits = risk_limits
         self._wake_readers = wake_readers
+        self._bury = bury
         self._locks = {venue: anyio.Lock() for venue in Venue}
         self.reads = {venue: ReadsOfVenue() for venue in Venue}
 
@@ -142,6 +149,8 @@ class SyncInstruments:
             return 0
         plan = partial(plan_extras, stored, ListingExtras(risk=risk), now=self._clock.now_ms())
         applied = await self._registry.apply(await to_thread.run_sync(plan))
+        for refused in applied.refused:
+            self._bury(refused)
         if applied.written:
             self._wake_readers()
         return len(applied.written)
@@ -225,6 +234,7 @@ class SyncInstruments:
             self._record(
                 "instruments.change_refused", {"instrument": name, "reason": refused.reason}
             )
+            self._bury(refused)
 
 
 async def _tried(read: Callable[[], Awaitable[_T]], problems: list[str]) -> _T | None:

@@ -18,6 +18,7 @@ from chimera_s1.adapters.binance.instruments.source import (
     no_key,
 )
 from chimera_s1.adapters.binance.listing_news import BinanceListingNews
+from chimera_s1.app.capabilities.instruments.bury_changes import bury_change, replay_change
 from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.metrics import instruments_source
@@ -37,6 +38,7 @@ from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.dead_letter import LetterPort
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
@@ -116,6 +118,10 @@ def _open_registry(
         record=operations.outbox.record,
         risk_limits=operations.risk_limits,
         wake_readers=changes.notify,
+        bury=partial(bury_change, operations.dead_letters.take),
+    )
+    operations.dead_letters.handle.register(
+        LetterPort.INSTRUMENT_REGISTRY, partial(replay_change, stores.instruments, changes.notify)
     )
     follow = FollowRegistry(
         stores.instruments,

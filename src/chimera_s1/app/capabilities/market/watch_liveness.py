@@ -51,6 +51,8 @@ OUTBOX_MAX = 20_000
 LATENESS_MAX_MS = 2_000
 """Quotes are drained within a window of their receipt; a larger delay is a wall clock step."""
 
+GiveUp = Callable[[tuple[StatusChange, ...], str, int], None]
+
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +73,9 @@ class WatchLiveness:
     on_gone: Called with an instrument that the venue does not trade any more, and why.
 
     on_status: Called with an instrument whose status an entry of `mkt:status` has changed.
+
+    give_up: Called with entries of `mkt:status` that are not written, why, and how often they
+        were tried.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class WatchLiveness:
         observe_lag: Callable[[float], None] = lambda _: None,
         on_gone: Callable[[InstrumentId, str], None] = lambda _, __: None,
         on_status: Callable[[InstrumentId], None] = lambda _: None,
+        give_up: GiveUp = lambda _, __, ___: None,
     ) -> None:
         self.venue = venue
         self.counters = LivenessCounters()
@@ -104,7 +110,7 @@ class WatchLiveness:
         self._renewals = CureBackoff(RENEWAL_PACE)
         self._reconnects = CureBackoff(RECONNECT_PACE)
         self._reconnected_ms: dict[str, float] = {}
-        self.outbox = Outbox(self._write, limit=OUTBOX_MAX, batch_max=OUTBOX_MAX)
+        self.outbox = Outbox(self._write, limit=OUTBOX_MAX, batch_max=OUTBOX_MAX, give_up=give_up)
 
     def observe(self, quotes: Iterable[Quote]) -> None:
         """Record drained quotes; quotes of other venues are ignored."""

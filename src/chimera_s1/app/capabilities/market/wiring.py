@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from anyio.lowlevel import checkpoint
 
@@ -10,6 +11,7 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.bury_status import bury_status
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
@@ -258,6 +260,7 @@ def _watches(
             observe_lag=lag.observe,
             on_gone=board.withdraw,
             on_status=board.post_changed,
+            give_up=partial(bury_status, venue, operations.dead_letters.take),
         )
         for venue in base.settings.venues
     )

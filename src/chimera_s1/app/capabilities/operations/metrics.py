@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from chimera_s1.app.capabilities.operations.handle_dead_letters import HandleDeadLetters
+from chimera_s1.app.capabilities.operations.keep_dead_letters import KeepDeadLetters
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.run_job import RunJob
 from chimera_s1.app.capabilities.operations.run_jobs import RunJobs
@@ -21,8 +23,13 @@ def operations_source(operations: OperationsOutbox) -> MetricSource:
         counter("s1_ops_events_total", "Events written to ops:events.", events.written),
         counter(
             "s1_ops_events_overflowed_total",
-            "Oldest events dropped because the outbox was full.",
+            "Oldest events made dead letters because the outbox was full.",
             events.dropped,
+        ),
+        counter(
+            "s1_ops_events_refused_total",
+            "Events made dead letters because Redis refuses them.",
+            events.refused,
         ),
     ]
 
@@ -44,6 +51,10 @@ def kill_switch_source(switch: WatchKillSwitch) -> MetricSource:
 
 def store_source(store: WatchStore) -> MetricSource:
     return lambda: _store_samples(store)
+
+
+def dead_letters_source(keep: KeepDeadLetters, handle: HandleDeadLetters) -> MetricSource:
+    return lambda: _dead_letter_samples(keep, handle)
 
 
 def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
@@ -97,6 +108,23 @@ def _store_samples(store: WatchStore) -> Iterator[Sample]:
     if store.duration_ms is not None:
         about = "How long the last check of the store took that succeeded."
         yield gauge("s1_store_check_seconds", about, store.duration_ms / 1000)
+
+
+def _dead_letter_samples(keep: KeepDeadLetters, handle: HandleDeadLetters) -> Iterator[Sample]:
+    for place, number in keep.report().counts.items():
+        if number is not None:
+            yield gauge("s1_dead_letters", "Dead letters kept, by place.", number, place=place)
+    for port, number in keep.counters.kept.items():
+        about = "Dead letters written by this instance."
+        yield counter("s1_dead_letters_kept_total", about, number, port=port)
+    about = "Dead letters in memory: no place takes them now."
+    yield gauge("s1_dead_letters_waiting", about, keep.pending)
+    about = "Dead letters dropped at a bound, of a place or of the memory."
+    yield counter("s1_dead_letters_lost_total", about, keep.counters.lost)
+    about = "Dead letters delivered by a replay."
+    yield counter("s1_dead_letters_replayed_total", about, handle.replayed)
+    about = "Dead letters deleted by an operator."
+    yield counter("s1_dead_letters_deleted_total", about, handle.deleted)
 
 
 def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:

@@ -5,8 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
+import msgspec
+
 from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
+from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.operations.clock_skew import percentile
+from chimera_s1.domain.operations.dead_letter import LetterPort, TakeLetter
 from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
@@ -43,16 +47,27 @@ class OperationsOutbox:
 
     Args:
         new_id: Makes a unique event id.
+        take_letter: Keeps an event that is not written.
     """
 
-    def __init__(self, log: OperationsLog, *, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        log: OperationsLog,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        take_letter: TakeLetter,
+    ) -> None:
         self._log = log
         self._clock = clock
         self._new_id = new_id
+        self._take_letter = take_letter
         self._lost_at_ms: dict[str, float] = {}
         self._unwritten_round_trips: dict[str, RoundTripEntry] = {}
         self._last_rtt_ms: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
-        self.events = Outbox(self._write_event, limit=OUTBOX_MAX, batch_max=1)
+        self.events = Outbox(
+            self._write_event, limit=OUTBOX_MAX, batch_max=1, give_up=self._give_up
+        )
 
     @property
     def pending(self) -> int:
@@ -157,6 +172,33 @@ class OperationsOutbox:
             await self._log.record_round_trip(entry, self.round_trips())
             if self._unwritten_round_trips[name] is entry:
                 del self._unwritten_round_trips[name]
+
+    async def replay(self, payload: str) -> str:
+        """Write the event of a dead letter. Consumers drop one that they have by its `event_id`.
+
+        Raises:
+            InvalidValueError: The payload is no event.
+            PublisherUnavailableError: Redis cannot be reached, or refuses the event.
+            ConfigurationError: Redis refuses the credentials.
+        """
+        try:
+            event = msgspec.json.decode(payload, type=OperationsEvent)
+        except msgspec.DecodeError as error:
+            raise InvalidValueError(f"the payload is no operational event: {error}") from error
+        return f"written to ops:events as {await self._log.record(event)}"
+
+    async def flush_at_stop(self) -> None:
+        """Write everything that waits; events that are not written become dead letters."""
+        try:
+            await self.flush()
+        finally:
+            self.events.give_up_all()
+
+    def _give_up(self, events: tuple[OperationsEvent, ...], reason: str, attempts: int) -> None:
+        for event in events:
+            key = f"{event.kind} {event.event_id}"
+            payload = msgspec.json.encode(event)
+            self._take_letter(LetterPort.OPERATIONS_LOG, key, reason, payload, attempts)
 
     async def _write_event(self, batch: tuple[OperationsEvent, ...]) -> None:
         for event in batch:

@@ -18,6 +18,10 @@ from chimera_s1.app.capabilities.operations.configuration_wiring import (
     open_configuration,
     with_configuration,
 )
+from chimera_s1.app.capabilities.operations.dead_letters_wiring import (
+    DeadLetterParts,
+    build_dead_letters,
+)
 from chimera_s1.app.capabilities.operations.follow_configuration import FollowConfiguration
 from chimera_s1.app.capabilities.operations.hold_symbols import HoldSymbols
 from chimera_s1.app.capabilities.operations.limits_wiring import build_limits
@@ -40,13 +44,14 @@ from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.dead_letter import LetterPort
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.operations.reports import EmbeddedRedisReport
 from chimera_s1.domain.operations.schedule import Every
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
-from chimera_s1.domain.ports.operations_log import OperationsLog
+from chimera_s1.domain.ports.operations_log import EventDetail, OperationsLog
 from chimera_s1.domain.ports.risk_limits_reader import RiskLimitsReader
 
 
@@ -67,7 +72,15 @@ class Operations(Struct, frozen=True, kw_only=True):
     announce: AnnounceService
     configuration: FollowConfiguration | None
     held_symbols: HoldSymbols
+    dead_letters: DeadLetterParts
     capability: Capability
+
+    @property
+    def last_writes(self) -> tuple[PendingWrites, ...]:
+        """Those of a process that fails: events, then the letters that they may become."""
+        outbox = self.outbox
+        events = PendingWrites("operational events", outbox.flush_at_stop, lambda: outbox.pending)
+        return events, self.dead_letters.pending_writes()
 
     @property
     def risk_limits(self) -> RiskLimitsReader | None:
@@ -93,7 +106,15 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
         base.connect_redis() as switch_client,  # nor does anything delay the kill switch
     ):
         log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
-        outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
+
+        def record(kind: str, detail: EventDetail) -> None:
+            outbox.record(kind, detail)
+
+        letters = build_dead_letters(base, client, record)
+        outbox = OperationsOutbox(
+            log, clock=clock, new_id=lambda: str(uuid4()), take_letter=letters.take
+        )
+        letters.handle.register(LetterPort.OPERATIONS_LOG, outbox.replay)
         rows = RowReader(partial(report_unusable_row, outbox))
         heartbeat = RedisHeartbeat(client)
         limits = build_limits(base, client, heartbeat, outbox.record)
@@ -123,12 +144,15 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 announce=announce,
                 configuration=configuration,
                 held_symbols=HoldSymbols(),
+                dead_letters=letters,
                 capability=_with_redis(
                     settings,
                     limits.add_to(
                         with_configuration(
                             _with_store(
-                                _capability(outbox, patrols, loop, announce, switch),
+                                letters.add_to(
+                                    _capability(outbox, patrols, loop, announce, switch)
+                                ),
                                 WatchStore(base.stores.probe, clock),
                             ),
                             configuration,
@@ -217,6 +241,6 @@ def _capability(
         ),
         pending_writes=(
             PendingWrites("heartbeat", partial(announce.end, "requested"), lambda: 0),
-            PendingWrites("operational events", outbox.flush, lambda: outbox.pending),
+            PendingWrites("operational events", outbox.flush_at_stop, lambda: outbox.pending),
         ),
     )

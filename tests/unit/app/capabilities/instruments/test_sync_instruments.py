@@ -4,16 +4,24 @@ import anyio
 import pytest
 from msgspec import structs
 
+from chimera_s1.app.capabilities.instruments.bury_changes import bury_change, replay_change
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.run_syncs import SECOND_READ_MS, RunSyncs
 from chimera_s1.app.capabilities.instruments.sync_instruments import (
     ListingRefusedError,
     SyncInstruments,
 )
-from chimera_s1.domain.errors import ExchangeUnavailableError, StoreUnavailableError
+from chimera_s1.app.capabilities.operations.handle_dead_letters import ReplayFailedError
+from chimera_s1.domain.errors import (
+    ExchangeUnavailableError,
+    InvalidValueError,
+    StoreUnavailableError,
+)
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.instruments.listing_read import UnusableListing
 from chimera_s1.domain.operations.active_configuration import RiskLimits
+from chimera_s1.domain.operations.dead_letter import LetterPort
+from chimera_s1.domain.ports.instrument_registry import RefusedChange
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
@@ -42,17 +50,19 @@ class Rig:
         self.limits = Limits()
         self.events: list[tuple[str, EventDetail]] = []
         self.woken = 0
+        self.buried: list[RefusedChange] = []
         self.sync = SyncInstruments(
             self.source,
             self.registry,
             clock=self.clock,
             record=lambda kind, detail: self.events.append((kind, detail)),
             risk_limits=self.limits,
-            wake_readers=self._wake,
+            wake_readers=self.wake,
+            bury=self.buried.append,
         )
         self.syncs = RunSyncs(self.sync, self.catalog, tuple(Venue))
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         self.woken += 1
 
 
@@ -180,6 +190,7 @@ async def test_a_part_that_cannot_be_read_keeps_what_is_stored(rig: Rig) -> None
         record=lambda *_: None,
         risk_limits=None,
         wake_readers=lambda: None,
+        bury=lambda _: None,
     )
 
     await rig.sync.sync(Venue.PERP)
@@ -213,6 +224,41 @@ async def test_what_the_store_refuses_for_good_is_recorded_and_the_rest_written(
     assert ("instruments.change_refused", str(refused)) in [
         (kind, detail.get("instrument")) for kind, detail in rig.events
     ]
+
+
+async def test_a_refused_change_becomes_a_dead_letter_that_a_replay_applies(rig: Rig) -> None:
+    """The payload is the whole change; a later refusal of the same content has the same key."""
+    rig.source.specs = list(perp_specs(3))
+    spec = rig.source.specs[1]
+    rig.registry.refused = {spec.instrument}
+    await rig.syncs.sync(Venue.PERP)
+    await rig.clock.advance(60_000)
+    await rig.syncs.sync(Venue.PERP)
+    letters: list[tuple[LetterPort, str, str, bytes, int]] = []
+    for refused in rig.buried:
+        bury_change(lambda *letter: letters.append(letter), refused)
+    (port, key, reason, payload, attempts), again = letters
+    assert (port, reason, attempts) == (LetterPort.INSTRUMENT_REGISTRY, "refused by this test", 1)
+    assert again[:3] == (port, key, reason)
+
+    with pytest.raises(ReplayFailedError, match="refused by this test"):
+        await replay_change(rig.registry, rig.wake, payload.decode())
+    rig.registry.refused = set()
+    woken = rig.woken
+    done = await replay_change(rig.registry, rig.wake, payload.decode())
+    row = await rig.registry.find(spec.instrument)
+    repeated = await replay_change(rig.registry, rig.wake, payload.decode())
+
+    assert row is not None
+    assert row.content.spec == spec
+    assert done == repeated == f"{spec.instrument} is in the registry with version 1"
+    assert rig.woken == woken + 2
+
+
+@pytest.mark.parametrize("payload", ["", "[]", '{"row": 1}', "{"])
+async def test_a_payload_that_is_no_change_is_not_replayed(rig: Rig, payload: str) -> None:
+    with pytest.raises(InvalidValueError):
+        await replay_change(rig.registry, rig.wake, payload)
 
 
 async def test_unusable_rows_and_unknown_values_are_counted_and_said(rig: Rig) -> None:

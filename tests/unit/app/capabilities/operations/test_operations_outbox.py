@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 
 from chimera_s1.app.capabilities.operations import operations_outbox
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
-from chimera_s1.app.capabilities.operations.outbox import RETRY_WAIT_MS
-from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.app.capabilities.operations.outbox import REFUSALS_MAX, RETRY_WAIT_MS
+from chimera_s1.domain.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    PublisherRefusedError,
+    PublisherUnavailableError,
+)
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.dead_letter import LetterPort
 from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
@@ -43,6 +49,8 @@ class Store(MemoryOperationsLog):
     def __init__(self) -> None:
         super().__init__()
         self.refusing = False
+        self.wrong_type = False
+        self.refusals = 0
         self.called = anyio.Event()
         self.gate = anyio.Event()
         self.gate.set()
@@ -58,6 +66,9 @@ class Store(MemoryOperationsLog):
     async def _pass(self) -> None:
         self.called.set()
         await self.gate.wait()
+        if self.wrong_type:
+            self.refusals += 1
+            raise PublisherRefusedError("Redis: WRONGTYPE Operation")
         if self.refusing:
             raise ConfigurationError("another password")
 
@@ -69,8 +80,12 @@ class Bench:
         self.clock = ManualClock(TS)
         self.store = Store()
         numbers = count(1)
+        self.letters: list[tuple[LetterPort, str, str, bytes, int]] = []
         self.operations = OperationsOutbox(
-            self.store, clock=self.clock, new_id=lambda: str(next(numbers))
+            self.store,
+            clock=self.clock,
+            new_id=lambda: str(next(numbers)),
+            take_letter=lambda *letter: self.letters.append(letter),
         )
 
     @asynccontextmanager
@@ -271,3 +286,85 @@ async def test_old_round_trips_are_dropped() -> None:
     summary = bench.operations.round_trips()
 
     assert (summary.n, summary.p50) == (operations_outbox.ROUND_TRIPS_KEPT, 999.0)
+
+
+async def test_an_event_that_redis_keeps_refusing_becomes_a_dead_letter() -> None:
+    """After its retries; those behind it at their first refusal, until one is taken."""
+    bench = Bench()
+    bench.store.wrong_type = True
+    async with bench.running():
+        bench.operations.record("a", {"n": 1})
+        bench.operations.record("b", {})
+        for _ in range(REFUSALS_MAX - 1):
+            assert bench.letters == []
+            await settle()
+            await bench.clock.advance(RETRY_WAIT_MS)
+        await settle()
+        refused = bench.store.refusals
+        bench.store.wrong_type = False
+        bench.operations.record("c", {})
+        await settle()
+
+    assert [letter[:3] for letter in bench.letters] == [
+        (LetterPort.OPERATIONS_LOG, "a 1", "Redis: WRONGTYPE Operation"),
+        (LetterPort.OPERATIONS_LOG, "b 2", "Redis: WRONGTYPE Operation"),
+    ]
+    assert [letter[4] for letter in bench.letters] == [REFUSALS_MAX, 1]
+    assert refused == REFUSALS_MAX + 1
+    assert (bench.ids(), bench.operations.events.refused) == (["3"], 2)
+
+
+async def test_an_event_is_retried_without_end_while_redis_is_away() -> None:
+    bench = Bench()
+    bench.store.unavailable = True
+    async with bench.running():
+        bench.operations.record("a", {})
+        for _ in range(3 * REFUSALS_MAX):
+            await settle()
+            await bench.clock.advance(RETRY_WAIT_MS)
+        assert (bench.operations.pending, bench.letters) == (1, [])
+
+
+async def test_events_that_a_full_outbox_drops_become_dead_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operations_outbox, "OUTBOX_MAX", 2)
+    bench = Bench()
+    for kind in "abc":
+        bench.operations.record(kind, {})
+
+    assert [letter[1] for letter in bench.letters] == ["a 1"]
+    assert bench.letters[0][2] == "2 entries wait for Redis: not tried"
+
+
+async def test_events_that_cannot_be_written_at_the_stop_become_dead_letters() -> None:
+    bench = Bench()
+    bench.store.unavailable = True
+    bench.operations.record("a", {})
+
+    with pytest.raises(PublisherUnavailableError):
+        await bench.operations.flush_at_stop()
+
+    assert bench.operations.pending == 0
+    [(_, key, reason, _, _)] = bench.letters
+    assert (key, reason) == ("a 1", "not written before the stop: operations log unavailable")
+
+
+async def test_a_replay_writes_the_same_event_again() -> None:
+    bench = Bench()
+    bench.store.unavailable = True
+    bench.operations.record("ws.lost", {"cause": "naïve", "n": 1.5, "none": None})
+    with pytest.raises(PublisherUnavailableError):
+        await bench.operations.flush_at_stop()
+    bench.store.unavailable = False
+
+    done = await bench.operations.replay(bench.letters[0][3].decode())
+
+    assert done == "written to ops:events as 1 1"
+    [event] = bench.store.events
+    assert event == OperationsEvent("1", TS, "ws.lost", {"cause": "naïve", "n": 1.5, "none": None})
+
+
+async def test_a_payload_that_is_no_event_is_not_replayed() -> None:
+    with pytest.raises(InvalidValueError, match="no operational event"):
+        await Bench().operations.replay('{"kind": 1}')

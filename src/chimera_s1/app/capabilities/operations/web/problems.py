@@ -2,6 +2,11 @@
 
 from http import HTTPStatus
 
+from chimera_s1.app.capabilities.operations.handle_dead_letters import (
+    NotReplayableError,
+    ReplayFailedError,
+    UnknownLetterError,
+)
 from chimera_s1.app.capabilities.operations.run_jobs import (
     JobElsewhereError,
     JobRunningError,
@@ -24,6 +29,15 @@ JOB_UNKNOWN = ProblemKind(UnknownJobError.code, HTTPStatus.NOT_FOUND, "The job d
 JOB_RUNNING = ProblemKind(JobRunningError.code, HTTPStatus.CONFLICT, "The job is running")
 JOB_ELSEWHERE = ProblemKind(
     JobElsewhereError.code, HTTPStatus.CONFLICT, "Another instance runs the job"
+)
+LETTER_UNKNOWN = ProblemKind(
+    UnknownLetterError.code, HTTPStatus.NOT_FOUND, "The dead letter does not exist"
+)
+LETTER_NOT_REPLAYABLE = ProblemKind(
+    NotReplayableError.code, HTTPStatus.CONFLICT, "The dead letter cannot be replayed"
+)
+REPLAY_FAILED = ProblemKind(
+    ReplayFailedError.code, HTTPStatus.CONFLICT, "The payload was not delivered; the letter stays"
 )
 KILL_SWITCH = ProblemKind(
     KillSwitchOnError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The kill switch is on"
