@@ -91,8 +91,10 @@ def test_a_chinese_symbol_is_shown_by_its_name(state_dir: Path, run: Run) -> Non
     [
         (
             "perp/BTCUSD",
-            "error: perp/BTCUSD is not among the 3 instruments of the registry; like it are "
-            "BTCUSDC, BTCUSDT\n",
+            (
+                "error: perp/BTCUSD is not among the 3 instruments of the registry; like it are "
+                "BTCUSDC, BTCUSDT\n"
+            ),
         ),
         ("perp/NOSUCH", "error: perp/NOSUCH is not among the 3 instruments of the registry\n"),
         ("futures/BTCUSDT", "write venue/SYMBOL, like spot/BTCUSDT"),
@@ -170,8 +172,10 @@ TAMPERED = {
         "perp/BTCUSDC: the row of its changes is missing",
     ),
     "first change removed": (
-        "DELETE FROM instrument_registry_changes WHERE symbol = 'BTCUSDT' AND version = 1 "
-        "AND venue = 'perp'",
+        (
+            "DELETE FROM instrument_registry_changes WHERE symbol = 'BTCUSDT' AND version = 1 "
+            "AND venue = 'perp'"
+        ),
         "perp/BTCUSDT version 2: follows ",
     ),
     "newest change removed": (

@@ -33,9 +33,9 @@ VENUES: dict[str, tuple[VenueRegistry, Level, str]] = {
         structs.replace(PERP, held=40),
         Level.ORANGE,
         (
-            "perp: 930 instruments, read 2 min ago; 40 rows in quarantine: compare with Binance, then "
-            "chimera-s1 instruments sync --accept; a read an hour later that says the same applies "
-            "them"
+            "perp: 930 instruments, read 2 min ago; 40 rows in quarantine: compare with Binance, "
+            "then chimera-s1 instruments sync --accept; a read an hour later that says the same "
+            "applies them"
         ),
     ),
     "unusable rows": (

@@ -22,6 +22,9 @@ from chimera_s1.domain.ports.instrument_source import InstrumentSource
 POLL_INTERVAL_MS = 2_000.0
 """How late an instance learns what another one has synced, at most."""
 
+RELOAD_INTERVAL_MS = 15 * 60_000.0
+"""How old `checked_at` may be here: a sync without changes writes nothing else."""
+
 PAGE = 1_000
 
 _log = logging.getLogger(__name__)
@@ -53,6 +56,9 @@ class FollowRegistry:
         self._changes = changes
         self._retries = retries
         self._position: int | None = None
+        self._loaded_ms = 0.0
+        self.held: dict[Venue, int] = {}
+        """Rows in quarantine, whichever instance put them there."""
         self.store_problem = ""
 
     async def run(self) -> None:
@@ -71,8 +77,12 @@ class FollowRegistry:
             await self._changes.wait_after(self._clock, wait_ms, version=version)
 
     async def _follow(self) -> None:
-        if self._position is None:
-            self._position = await self._load()
+        for venue in self._venues:
+            held = await self._registry.held(venue)
+            self.held[venue] = sum(len(each.instruments) for each in held)
+        now_ms = self._clock.monotonic_ms()
+        if self._position is None or now_ms - self._loaded_ms >= RELOAD_INTERVAL_MS:
+            self._position, self._loaded_ms = await self._load(), now_ms
             return
         changed: set[Venue] = set()
         while page := await self._registry.changes(after=self._position, limit=PAGE):

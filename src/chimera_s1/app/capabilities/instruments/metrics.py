@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.relay_changes import RelayChanges
 from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
@@ -14,6 +15,7 @@ from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, 
 def instruments_source(
     catalog: InstrumentCatalog,
     sync: SyncInstruments,
+    follow: FollowRegistry,
     relay: RelayChanges,
     venues: Iterable[Venue],
 ) -> MetricSource:
@@ -21,6 +23,15 @@ def instruments_source(
     return lambda: [
         *_instruments(catalog, kept),
         *(sample for venue in kept for sample in _reads(sync, venue)),
+        *(
+            gauge(
+                "s1_instruments_held",
+                "Rows in quarantine.",
+                follow.held.get(venue, 0),
+                venue=venue.value,
+            )
+            for venue in kept
+        ),
         counter(
             "s1_instrument_events_relayed_total",
             "Changes of instruments written to ops:events by this instance.",
@@ -49,12 +60,6 @@ def _reads(sync: SyncInstruments, venue: Venue) -> Iterable[Sample]:
         "s1_instruments_read_timestamp_seconds",
         "When this instance last read the venue's listing whole, epoch seconds; 0 if never.",
         (reads.read_at or 0) / 1000,
-        venue=venue.value,
-    )
-    yield gauge(
-        "s1_instruments_held",
-        "Rows of the last listing in quarantine.",
-        reads.held,
         venue=venue.value,
     )
     yield gauge(

@@ -48,11 +48,12 @@ class ReportInstruments:
         # Whichever instance read it: the rows of the registry say when.
         checked_at = max((row.checked_at for row in rows), default=None)
         newest = max((at for at in (checked_at, reads.read_at) if at is not None), default=None)
+        is_own = newest == reads.read_at
         return VenueRegistry(
             venue=venue,
             instruments=len(rows) if self._catalog.listings(venue) is not None else None,
             age_ms=None if newest is None else max(0, self._clock.now_ms() - newest),
-            held=reads.held,
-            unusable=reads.unusable,
+            held=self._follow.held.get(venue, 0),
+            unusable=reads.unusable if is_own else 0,
             problem=self._catalog.problem(venue) or reads.extras_problem,
         )

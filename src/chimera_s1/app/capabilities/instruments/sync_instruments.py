@@ -82,7 +82,6 @@ class ReadsOfVenue(Struct):
 
     read_at: int | None = None
     unusable: int = 0
-    held: int = 0
     refused: int = 0
     changes: int = 0
     extras_problem: str = ""
@@ -209,10 +208,10 @@ class SyncInstruments:
         result = _result(listing, plan, applied)
         reads = self.reads[listing.venue]
         reads.read_at = self._clock.now_ms()
-        reads.unusable, reads.held, reads.refused = result.unusable, result.held, result.refused
+        reads.unusable, reads.refused = result.unusable, result.refused
         reads.changes += len(applied.written)
         self._record_findings(listing.venue, plan, applied)
-        if applied.written:
+        if applied.written or plan.quarantine.newly_held or plan.quarantine.released:
             self._wake_readers()
         return result
 

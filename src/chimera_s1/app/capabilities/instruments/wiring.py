@@ -145,7 +145,7 @@ def _open_registry(
     report = ReportInstruments(
         catalog, sync, follow, relay, venues=venues, clock=clock, has_key=has_key
     )
-    metrics = instruments_source(catalog, sync, relay, venues)
+    metrics = instruments_source(catalog, sync, follow, relay, venues)
     return _Registry(RunSyncs(sync, catalog, venues), follow, relay, report, metrics)
 
 

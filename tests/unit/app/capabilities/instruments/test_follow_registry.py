@@ -8,19 +8,23 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.instruments.follow_registry import (
     POLL_INTERVAL_MS,
+    RELOAD_INTERVAL_MS,
     FollowRegistry,
 )
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.instruments.held_rows import HeldRows
 from chimera_s1.domain.instruments.listing_read import ListingRead
 from chimera_s1.domain.instruments.sync_plan import plan_sync
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.ports.clock import Clock
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.manual_clock import ManualClock
 from tests.sample_instruments import BTC_PERP, BTC_SPOT, perp_spec
+from tests.virtual_time import LoopClock, on_virtual_time
 
 RETRY_MS = 500
 
@@ -32,12 +36,15 @@ class Rig:
         self.catalog = InstrumentCatalog()
         self.clock = ManualClock()
         self.changes = ChangeSignal()
-        self.follow = FollowRegistry(
+        self.follow = self.follower(self.clock)
+
+    def follower(self, clock: Clock) -> FollowRegistry:
+        return FollowRegistry(
             self.registry,
             self.source,
             self.catalog,
             venues=tuple(Venue),
-            clock=self.clock,
+            clock=clock,
             changes=self.changes,
             retries=Backoff(base_ms=RETRY_MS, max_wait_ms=RETRY_MS, jitter_ms=0),
         )
@@ -155,3 +162,42 @@ async def test_readers_wake_only_for_what_they_can_read() -> None:
         rig.catalog.put(Venue.PERP, rows)
 
         assert rig.catalog.version == version
+
+
+async def test_rows_that_another_instance_holds_are_known_here_until_they_are_released() -> None:
+    rig = Rig()
+    held = HeldRows(
+        since=1,
+        digest="x",
+        status_class="trading",
+        reason="3 of 3 rows would vanish",
+        instruments=tuple(perp_spec(f"S{number}USDT").instrument for number in range(3)),
+    )
+    async with rig.running():
+        assert rig.follow.held == {Venue.SPOT: 0, Venue.PERP: 0}
+        await rig.registry.hold(Venue.PERP, [held])
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert rig.follow.held == {Venue.SPOT: 0, Venue.PERP: 3}
+
+        await rig.registry.hold(Venue.PERP, [])
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert rig.follow.held == {Venue.SPOT: 0, Venue.PERP: 0}
+
+
+@on_virtual_time
+async def test_when_a_listing_was_read_by_another_instance_is_known_here_in_time() -> None:
+    """An unchanged listing moves `checked_at` only, which is no change to follow."""
+    rig, clock = Rig(), LoopClock()
+    rig.follow = rig.follower(clock)
+    await rig.write("AUSDT")
+    [row] = await rig.registry.rows()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rig.follow.run)
+        await clock.sleep_ms(1)
+        await rig.registry.mark_checked([row.instrument], row.checked_at + 7)
+        await clock.sleep_ms(RELOAD_INTERVAL_MS + POLL_INTERVAL_MS)
+        tasks.cancel_scope.cancel()
+
+        found = rig.catalog.find(row.instrument)
+        assert found is not None
+        assert found.checked_at == row.checked_at + 7
