@@ -4,6 +4,10 @@ Every class of a capability that reaches money is a row of `SPENDS` or of `NEVER
 fails here until it is a row: one that moves money between wallets, or opens or enlarges a position,
 goes to `SPENDS`, with a probe that shows how the gate refuses it. Stops, reduce-only closes,
 cancels, reconciliation and resolving go to `NEVER_BLOCKED`, and must not know the gate.
+
+Nothing else can spend: every port is a row of `MONEY_PORTS` or of `PORTS_WITHOUT_MONEY`, only
+capabilities in `REACHES_MONEY` import the former, and only adapters in `MAY_POST`, which implement
+them, send the exchange anything but reads.
 """
 
 import ast
@@ -30,6 +34,9 @@ from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, t
 from tests.virtual_time import on_virtual_time
 
 ROOT = Path(next(iter(chimera_s1.app.capabilities.__path__)))
+APP = ROOT.parent
+PORTS = APP.parent / "domain" / "ports"
+EXCHANGE = APP.parent / "adapters" / "binance"
 MINUTE_MS = 60_000
 
 REACHES_MONEY = {"treasury"}
@@ -41,8 +48,49 @@ NO_MONEY = {"instruments", "ledger", "market", "operations", "trading_mode"}
 MONEY_PORTS = {"treasury_gateway"}
 """Modules of `domain/ports`; that of the order gateway will be one."""
 
-SENDING_METHODS = {"submit"}
-"""Of these ports: only classes in `SPENDS` may call them."""
+PORTS_WITHOUT_MONEY = {
+    "account_claims",
+    "account_reader",
+    "clock",
+    "configuration_source",
+    "cursor_store",
+    "event_store",
+    "exchange_information",
+    "exchange_status",
+    "heartbeat",
+    "held_symbols",
+    "installation_store",
+    "instrument_reader",
+    "instrument_registry",
+    "instrument_source",
+    "job_runs",
+    "kept_configuration",
+    "key_permissions",
+    "kill_switch",
+    "lease_store",
+    "listing_news",
+    "market_feed",
+    "market_status",
+    "operations_log",
+    "publisher_lease",
+    "quote_publisher",
+    "quote_reader",
+    "recording",
+    "revision_announcements",
+    "risk_limits_reader",
+    "shared_holds",
+    "store_probe",
+    "symbol_choice",
+    "token_store",
+    "trading_sessions",
+    "transfer_projection",
+}
+
+MAY_POST = {"treasury/transfer_sender.py": "treasury_gateway"}
+"""Adapters that send the exchange more than reads, and the money port each of them implements."""
+
+SENDING_METHODS = {"submit", "post_once"}
+"""Of money ports and of the HTTP client: in `app`, only classes in `SPENDS` may call them."""
 
 SPENDS = {
     "AcceptTransfers": Spending.TRANSFER,
@@ -108,6 +156,11 @@ def names_in(tree: ast.AST) -> set[str]:
     return found
 
 
+def attributes_in(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
 MONEY_CLASSES = [kind for each in sorted(REACHES_MONEY) for kind in use_cases(each)]
 
 
@@ -120,6 +173,50 @@ def test_every_capability_and_every_class_that_reaches_money_is_a_row() -> None:
     assert {kind.__name__ for kind in MONEY_CLASSES} == SPENDS.keys() | NEVER_BLOCKED, (
         "a new class is a row of SPENDS or of NEVER_BLOCKED; see the top of this file"
     )
+
+
+def test_every_port_is_one_that_money_leaves_through_or_not() -> None:
+    ports = {path.stem for path in PORTS.glob("*.py")} - {"__init__"}
+    assert ports == MONEY_PORTS | PORTS_WITHOUT_MONEY, (
+        "classify the new port at the top of this file"
+    )
+    assert not MONEY_PORTS & PORTS_WITHOUT_MONEY
+
+
+def test_only_adapters_of_money_ports_send_the_exchange_more_than_reads() -> None:
+    """Everything goes through `HttpClient`, which can only GET and `post_once`."""
+    posting: set[str] = set()
+    for path in EXCHANGE.rglob("*.py"):
+        tree, name = ast.parse(path.read_text()), str(path.relative_to(EXCHANGE))
+        verbs = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert name == "http/client.py" or not verbs & {"POST", "PUT", "DELETE"}, name
+        if "post_once" in attributes_in(path):
+            posting.add(name)
+
+    assert posting == MAY_POST.keys(), "an adapter that can spend: classify it and its port"
+    assert set(MAY_POST.values()) == MONEY_PORTS
+
+
+def test_only_what_spends_calls_what_sends() -> None:
+    """In all of `app`: also commands and wiring."""
+    calling = {path for path in APP.rglob("*.py") if attributes_in(path) & SENDING_METHODS}
+    spending = {Path(inspect.getfile(kind)) for kind in MONEY_CLASSES if kind.__name__ in SPENDS}
+    assert calling
+    assert calling <= spending
+
+
+def test_wiring_gives_the_gate_to_nothing_that_is_never_blocked() -> None:
+    """Nor one of its methods under another name."""
+    wired: set[str] = set()
+    for path in ROOT.rglob("*wiring.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                name = node.func.id
+                given = {part for each in [*node.args, *node.keywords] for part in names_in(each)}
+                if name in NEVER_BLOCKED:
+                    wired.add(name)
+                    assert not given & {*GATE_NAMES, "gate", "admission"}, f"{path}: {name}"
+    assert {"ReconcileTransfers", "ResolveTransfers"} <= wired
 
 
 @pytest.mark.parametrize("capability", sorted(NO_MONEY))
