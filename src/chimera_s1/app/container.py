@@ -28,6 +28,7 @@ from chimera_s1.app.capabilities.operations.metrics import (
 )
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.run_jobs import LEASE_MS, RunJobs
+from chimera_s1.app.capabilities.operations.scoped_job_runs import ScopedJobRuns
 from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
@@ -47,6 +48,7 @@ from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
 from chimera_s1.app.web.connections import Connections, connections_source
 from chimera_s1.app.web.page_cache import PageCache
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.ports.clock import Clock
@@ -117,12 +119,18 @@ def build_jobs(
     operations: Operations,
     capabilities: tuple[Capability, ...],
 ) -> RunJobs:
-    """Instances with one ArangoDB agree on one that runs the jobs; SQLite has one instance."""
+    """Instances with one ArangoDB that serve the same venues agree on one that runs the jobs: one
+    that serves another venue cannot run theirs. SQLite has one instance.
+    """
     stores, clock, instance = foundation.stores, foundation.clock, foundation.instance
+    lease, runs = "jobs", stores.job_runs
+    if {*settings.venues} != {*Venue}:
+        scope = "+".join(sorted(settings.venues))
+        lease, runs = f"jobs.{scope}", ScopedJobRuns(runs, scope)
     return RunJobs(
         capabilities,
-        JobLease("jobs", stores.leases, instance, clock, duration_ms=LEASE_MS),
-        stores.job_runs,
+        JobLease(lease, stores.leases, instance, clock, duration_ms=LEASE_MS),
+        runs,
         MemoryJobRuns(),
         may_own=bool(settings.db_arango_uri) or settings.shard.index == 0,
         instance=instance,

@@ -1,0 +1,56 @@
+"""A spot-only and a perp-only service on one store: neither waits for jobs of the other."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.domain.identifiers import Venue
+from tests.arango_double import arango_double
+from tests.contract.service_process import service_process, simulated
+from tests.processes import simulator_process
+
+
+async def sync_job(url: str) -> dict[str, Any]:
+    async with httpx2.AsyncClient(base_url=url) as http:
+        jobs = (await http.get("/health")).json()["jobs"]
+    [job] = [each for each in jobs if each["name"] == "instruments.sync"]
+    return job
+
+
+async def test_each_syncs_the_venue_that_it_serves(redis_binary: Path, tmp_path: Path) -> None:
+    """Ready means that each has the instruments of its venue, from a sync of its own."""
+    async with AsyncExitStack() as stack:
+        double = stack.enter_context(arango_double(coordinators=1))
+        simulator = await stack.enter_async_context(
+            simulator_process("--symbols", "BTCUSDT", "--rate", "5")
+        )
+        redis = await stack.enter_async_context(
+            EmbeddedRedis(tmp_path / "redis", binary=redis_binary)
+        )
+        base = {
+            "S1_REDIS_ADDRESSES": str(redis.addresses[0]),
+            "S1_DB_ARANGO_URI": ",".join(double.urls),
+            "S1_DB_ARANGO_USER": "root",
+        }
+        services = {}
+        for venue in Venue:
+            environ = {
+                **simulated(simulator.ready, f"{venue}/BTCUSDT"),
+                **base,
+                "S1_VENUES": venue.value,
+            }
+            process = service_process(tmp_path / venue, environ)
+            services[venue] = await stack.enter_async_context(process)
+
+        owners = set()
+        for venue, service in services.items():
+            await service.readiness(200)
+            job = await sync_job(await service.url())
+            assert job["result"] == "ok"
+            assert job["detail"].startswith(f"{venue.value}: ")
+            owners.add(job["owner"])
+
+        assert len(owners) == len(services)
