@@ -10,6 +10,8 @@ import anyio
 import httpx2
 import pytest
 
+from chimera_s1.app.cli.jobs.run import print_jobs, run_and_print
+from chimera_s1.app.service_settings import load_settings
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
@@ -88,23 +90,15 @@ async def test_running_a_job_needs_its_scope() -> None:
     assert (reply.status_code, reply.json()["code"]) == (403, "access.scope")
 
 
-async def run_command(url: str, directory: Path, *arguments: str) -> tuple[int, str, str]:
-    environ = {**os.environ, "S1_TOKEN": OPERATOR_TOKEN, "COLUMNS": "80"}
-    command = (sys.executable, "-m", "chimera_s1", "jobs", *arguments, "--url", url)
-    done = await anyio.run_process(
-        [*command, "--state-dir", str(directory)], check=False, env=environ
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-
-async def test_the_command_lists_and_runs_jobs(tmp_path: Path) -> None:
+async def test_the_command_lists_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("S1_TOKEN", OPERATOR_TOKEN)
+    settings = load_settings({"S1_STATE_DIR": str(tmp_path)})
     async with jobs_running() as (parts, _), serving(parts) as server:
-        _, listed, _ = await run_command(server.url, tmp_path, "list")
-        await parts.clock.advance(1_000)
-        done = await run_command(server.url, tmp_path, "run", "clock.spot")
-        unknown = await run_command(server.url, tmp_path, "run", "scan")
+        await print_jobs(settings, server.url, as_json=False)
 
-    assert listed.split("\t") == [
+    assert capsys.readouterr().out.split("\t") == [
         "clock.spot",
         "every 10 s",
         "each",
@@ -114,6 +108,30 @@ async def test_the_command_lists_and_runs_jobs(tmp_path: Path) -> None:
         "1970-01-01T00:00:11.000Z",
         "skew 3 ms\n",
     ]
-    assert done[:2] == (0, "ok clock.spot: skew 3 ms (0 ms)\n")
-    assert unknown[0] == 2
-    assert "no job is called 'scan'; the jobs are clock.spot (404 job.unknown)" in unknown[2]
+
+
+async def test_the_command_runs_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("S1_TOKEN", OPERATOR_TOKEN)
+    settings = load_settings({"S1_STATE_DIR": str(tmp_path)})
+    async with jobs_running() as (parts, _), serving(parts) as server:
+        await parts.clock.advance(1_000)
+        succeeded = await run_and_print(settings, server.url, "clock.spot", 60.0)
+
+    assert succeeded
+    assert capsys.readouterr().out == "ok clock.spot: skew 3 ms (0 ms)\n"
+
+
+async def test_the_command_names_the_jobs_that_exist(tmp_path: Path) -> None:
+    """Exit code 2, from the process itself."""
+    environ = {**os.environ, "S1_TOKEN": OPERATOR_TOKEN}
+    command = (sys.executable, "-m", "chimera_s1", "jobs", "run", "scan")
+    async with jobs_running() as (parts, _), serving(parts) as server:
+        options = ("--url", server.url, "--state-dir", str(tmp_path))
+        done = await anyio.run_process([*command, *options], check=False, env=environ)
+
+    assert done.returncode == 2
+    assert (
+        "no job is called 'scan'; the jobs are clock.spot (404 job.unknown)" in done.stderr.decode()
+    )

@@ -16,8 +16,8 @@ from tests.processes import simulator_process
 async def sync_job(url: str) -> dict[str, Any]:
     async with httpx2.AsyncClient(base_url=url) as http:
         jobs = (await http.get("/health")).json()["jobs"]
-    [job] = [each for each in jobs if each["name"] == "instruments.sync"]
-    return job
+    found: dict[str, Any] = next(job for job in jobs if job["name"] == "instruments.sync")
+    return found
 
 
 async def test_each_syncs_the_venue_that_it_serves(redis_binary: Path, tmp_path: Path) -> None:
