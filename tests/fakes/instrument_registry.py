@@ -23,6 +23,11 @@ class FakeInstrumentRegistry:
     fails_after: The next `apply` writes this many changes and then raises; None does not.
 
     refused: Instruments whose changes the store refuses for good.
+
+    rows_unavailable: The next so many calls of `rows` raise.
+
+    rows_behind: Rows as they were before the newest changes, which are in the log only; None if
+        every change is in its row. ArangoDB writes the log first.
     """
 
     def __init__(self, position_step: int = 1) -> None:
@@ -31,12 +36,20 @@ class FakeInstrumentRegistry:
         self.unavailable = ""
         self.fails_after: int | None = None
         self.refused: set[InstrumentId] = set()
+        self.rows_unavailable = 0
+        self.rows_behind: tuple[RegistryRow, ...] | None = None
+        self._position_of_rows = 0
         self._rows: dict[InstrumentId, RegistryRow] = {}
         self._changes: list[RegistryChange] = []
         self._held: dict[Venue, tuple[HeldRows, ...]] = {}
 
     async def rows(self, venue: Venue | None = None) -> tuple[RegistryRow, ...]:
         await self._check()
+        if self.rows_unavailable:
+            self.rows_unavailable -= 1
+            raise StoreUnavailableError("the store failed between two reads")
+        if self.rows_behind is not None:
+            return tuple(row for row in self.rows_behind if venue in {None, row.instrument.venue})
         found = sorted(self._rows.items())
         return tuple(row for instrument, row in found if venue in {None, instrument.venue})
 
@@ -85,7 +98,9 @@ class FakeInstrumentRegistry:
 
     async def last_position(self) -> int:
         await self._check()
-        return len(self._changes) * self._position_step
+        if self.rows_behind is None:
+            self._position_of_rows = len(self._changes) * self._position_step
+        return self._position_of_rows
 
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
         await self._check()

@@ -84,12 +84,18 @@ class FollowRegistry:
         if self._position is None or now_ms - self._loaded_ms >= RELOAD_INTERVAL_MS:
             self._position, self._loaded_ms = await self._load(), now_ms
             return
-        changed: set[Venue] = set()
-        while page := await self._registry.changes(after=self._position, limit=PAGE):
-            changed |= {each.change.row.instrument.venue for each in page}
-            self._position = page[-1].position
-        for venue in sorted(changed):
+        # Beyond it rows may be behind the log, which a writer completes only after the log.
+        last = await self._registry.last_position()
+        for venue in await self._changed_venues(self._position, last):
             self._catalog.put(venue, await self._registry.rows(venue))
+        self._position = last
+
+    async def _changed_venues(self, after: int, last: int) -> list[Venue]:
+        changed: set[Venue] = set()
+        while after < last and (page := await self._registry.changes(after=after, limit=PAGE)):
+            changed |= {each.change.row.instrument.venue for each in page if each.position <= last}
+            after = page[-1].position
+        return sorted(changed)
 
     async def _load(self) -> int:
         # Before the rows: a change in between is then read twice, and not missed.

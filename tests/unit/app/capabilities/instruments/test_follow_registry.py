@@ -97,6 +97,38 @@ async def test_its_own_changes_are_seen_at_once() -> None:
         assert rig.symbols() == ["AUSDT"]
 
 
+async def test_a_change_whose_row_is_not_written_yet_is_seen_once_it_is() -> None:
+    """In ArangoDB the log is ahead of the rows while another instance writes."""
+    rig = Rig()
+    await rig.write("AUSDT")
+    async with rig.running():
+        rig.registry.rows_behind = await rig.registry.rows()
+        await rig.registry.last_position()
+        await rig.write("AUSDT", "BUSDT")
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert len(await rig.registry.changes()) == 2  # the log is ahead
+        assert rig.symbols() == ["AUSDT"]
+        rig.registry.rows_behind = None
+
+        await rig.clock.advance(POLL_INTERVAL_MS)
+
+        assert rig.symbols() == ["AUSDT", "BUSDT"]
+
+
+async def test_a_change_whose_rows_cannot_be_read_is_not_missed() -> None:
+    rig = Rig()
+    await rig.write("AUSDT")
+    async with rig.running():
+        await rig.write("AUSDT", "BUSDT")
+        rig.registry.rows_unavailable = 1
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert (rig.registry.rows_unavailable, rig.symbols()) == (0, ["AUSDT"])
+
+        await rig.clock.advance(RETRY_MS)
+
+        assert rig.symbols() == ["AUSDT", "BUSDT"]
+
+
 async def test_an_instrument_that_stops_trading_stays_and_one_that_is_gone_is_no_listing() -> None:
     rig = Rig()
     await rig.write("AUSDT", "BUSDT")
