@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.instruments.enumerations import UnknownValue
 from chimera_s1.domain.instruments.held_rows import HeldRows
 from chimera_s1.domain.instruments.instrument import RegistryChange
 from chimera_s1.domain.instruments.listing_read import ListingExtras, ListingRead
@@ -115,6 +116,7 @@ class SyncInstruments:
         self._wake_readers = wake_readers
         self._bury = bury
         self._locks = {venue: anyio.Lock() for venue in Venue}
+        self._reported: set[UnknownValue] = set()
         self.reads = {venue: ReadsOfVenue() for venue in Venue}
 
     async def sync(
@@ -131,9 +133,11 @@ class SyncInstruments:
             plan = await self._plan(listing, extras, source, accept=accept)
             if plan.refused:
                 raise ListingRefusedError(plan.refused)
-            await self._registry.hold(venue, plan.quarantine.held)
+            self._record_unknown(plan.unknown)
             applied = await self._registry.apply(plan.changes)
             await self._registry.mark_checked(plan.checked, self._clock.now_ms())
+            # Last: if the store fails before it, the next read finds and reports the same.
+            await self._registry.hold(venue, plan.quarantine.held)
             return self._conclude(listing, plan, applied)
 
     async def apply_limits(self) -> int:
@@ -142,12 +146,18 @@ class SyncInstruments:
         Raises:
             StoreUnavailableError: A part may be written; the next call writes the rest.
         """
-        stored = await self._registry.rows()
-        risk = self._limits(row.instrument for row in stored)
-        if risk is None:
-            return 0
-        plan = partial(plan_extras, stored, ListingExtras(risk=risk), now=self._clock.now_ms())
-        applied = await self._registry.apply(await to_thread.run_sync(plan))
+        return sum([await self._apply_limits_of(venue) for venue in Venue])
+
+    async def _apply_limits_of(self, venue: Venue) -> int:
+        # A sync that has read the limits before writes its rows first: of two changes that make
+        # the same version of a row, the store keeps one.
+        async with self._locks[venue]:
+            stored = await self._registry.rows(venue)
+            risk = self._limits(row.instrument for row in stored)
+            if risk is None:
+                return 0
+            plan = partial(plan_extras, stored, ListingExtras(risk=risk), now=self._clock.now_ms())
+            applied = await self._registry.apply(await to_thread.run_sync(plan))
         for refused in applied.refused:
             self._bury(refused)
         if applied.written:
@@ -215,18 +225,24 @@ class SyncInstruments:
             self._wake_readers()
         return result
 
+    def _record_unknown(self, unknown: Iterable[tuple[UnknownValue, InstrumentId]]) -> None:
+        """Before the rows are written: the next read takes values of stored rows for reported."""
+        for value, instrument in unknown:
+            if value in self._reported:
+                continue
+            self._reported.add(value)
+            _log.warning("%s: unknown %s %r is kept as text", instrument, value.field, value.value)
+            self._record(
+                "instruments.value_unknown",
+                {"field": value.field, "value": value.value, "example": str(instrument)},
+            )
+
     def _record_findings(self, venue: Venue, plan: SyncPlan, applied: AppliedChanges) -> None:
         for held in plan.quarantine.newly_held:
             _log.warning("%s: %s", venue.value, held.reason)
             self._record("instruments.held", _held_detail(venue, held))
         for held in plan.quarantine.released:
             self._record("instruments.released", _held_detail(venue, held))
-        for value, instrument in plan.unknown:
-            _log.warning("%s: unknown %s %r is kept as text", instrument, value.field, value.value)
-            self._record(
-                "instruments.value_unknown",
-                {"field": value.field, "value": value.value, "example": str(instrument)},
-            )
         for refused in applied.refused:
             name = str(refused.change.row.instrument)
             _log.warning("%s: the store refuses its change: %s", name, refused.reason)

@@ -1,5 +1,7 @@
 """Syncs of the registry: what is written, said and kept when a part fails."""
 
+from collections.abc import Mapping
+
 import anyio
 import pytest
 from msgspec import structs
@@ -17,7 +19,7 @@ from chimera_s1.domain.errors import (
     InvalidValueError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.instruments.listing_read import UnusableListing
 from chimera_s1.domain.operations.active_configuration import RiskLimits
 from chimera_s1.domain.operations.dead_letter import LetterPort
@@ -26,7 +28,7 @@ from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.manual_clock import ManualClock
-from tests.sample_instruments import BRACKETS, BTC_PERP, BTC_SPOT, perp_specs
+from tests.sample_instruments import BRACKETS, BTC_PERP, BTC_SPOT, perp_spec, perp_specs
 
 
 class Limits:
@@ -51,7 +53,15 @@ class Rig:
         self.events: list[tuple[str, EventDetail]] = []
         self.woken = 0
         self.buried: list[RefusedChange] = []
-        self.sync = SyncInstruments(
+        self.sync = self._new_sync()
+        self.syncs = RunSyncs(self.sync, self.catalog, tuple(Venue))
+
+    def use(self, source: MemoryInstrumentSource) -> None:
+        self.source = source
+        self.sync = self._new_sync()
+
+    def _new_sync(self) -> SyncInstruments:
+        return SyncInstruments(
             self.source,
             self.registry,
             clock=self.clock,
@@ -60,7 +70,6 @@ class Rig:
             wake_readers=self.wake,
             bury=self.buried.append,
         )
-        self.syncs = RunSyncs(self.sync, self.catalog, tuple(Venue))
 
     def wake(self) -> None:
         self.woken += 1
@@ -284,3 +293,57 @@ async def test_two_instances_that_sync_at_once_write_each_change_once() -> None:
             tasks.start_soon(rig.syncs.sync, Venue.PERP)
 
     assert len(await registry.changes()) == 1
+
+
+async def test_limits_that_change_during_a_sync_reach_its_rows(rig: Rig) -> None:
+    """The sync has read revision 1; revision 2 is written when the sync has ended."""
+    is_reading, may_go_on = anyio.Event(), anyio.Event()
+
+    class SlowSource(MemoryInstrumentSource):
+        async def funding_intervals(self) -> Mapping[Symbol, int | None]:
+            is_reading.set()
+            await may_go_on.wait()
+            return {}
+
+    rig.use(SlowSource([BTC_PERP]))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rig.sync.sync, Venue.PERP)
+        await is_reading.wait()
+        rig.limits.rev = 2
+        tasks.start_soon(rig.sync.apply_limits)
+        await anyio.wait_all_tasks_blocked()
+        may_go_on.set()
+
+    row = await rig.registry.find(BTC_PERP.instrument)
+    assert row is not None
+    assert row.content.risk == RiskLimits(rev=2, spread_bp_limit=2.0)
+
+
+async def test_what_a_failed_write_leaves_out_is_reported_by_the_next_read(rig: Rig) -> None:
+    rig.source.specs = list(perp_specs(40))
+    await rig.syncs.sync(Venue.PERP)
+    new = perp_spec("NEWUSDT", "HIBERNATING")
+    rig.source.specs = [*perp_specs(20), new]
+    rig.registry.fails_after = 0
+    with pytest.raises(StoreUnavailableError):
+        await rig.syncs.sync(Venue.PERP)
+    assert await rig.registry.find(new.instrument) is None  # the fault fired
+
+    await rig.syncs.sync(Venue.PERP)
+
+    assert [kind for kind, _ in rig.events] == ["instruments.value_unknown", "instruments.held"]
+
+
+async def test_what_an_operator_accepts_stays_held_until_it_is_written(rig: Rig) -> None:
+    rig.source.specs = list(perp_specs(40))
+    await rig.syncs.sync(Venue.PERP)
+    rig.source.specs = list(perp_specs(20))
+    await rig.syncs.sync(Venue.PERP)
+    held = await rig.registry.held(Venue.PERP)
+    rig.registry.fails_after = 0
+
+    with pytest.raises(StoreUnavailableError):
+        await rig.syncs.sync(Venue.PERP, accept=True)
+
+    assert len(held[0].instruments) == 20
+    assert await rig.registry.held(Venue.PERP) == held
