@@ -4,6 +4,7 @@ right. Every update is published (window 0): an entry's id is the receipt of its
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ class Site(Struct):
     status: StreamReader
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[tuple[Service, "Desk"]]:
+    async def serving(self, **more: str) -> AsyncIterator[tuple[Service, "Desk"]]:
         async with (
-            service_process(self.state_dir, self.environ) as service,
+            service_process(self.state_dir, {**self.environ, **more}) as service,
             httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http,
         ):
             yield service, Desk(http)
@@ -148,6 +149,37 @@ async def test_a_service_that_starts_and_ends_under_the_switch_writes_no_quote(s
         assert await service.stop() == 0
 
     assert await site.receipts() == []
+
+
+async def test_the_gap_of_a_publisher_killed_under_the_switch_ends_and_slow_publishes_less(
+    site: Site,
+) -> None:
+    """The next publisher ends the GAP of both, and with `slow` it writes the newest quote once an
+    interval: most updates are on no stream.
+    """
+    async with site.serving() as (service, desk):
+        await desk.shows_a_quote_after(0)
+        await site.redis.set("kill_switch", "on")
+        gaps = [await site.marker("GAP")]
+        service.process.kill()
+        await service.ended()
+
+    slow = {"S1_KILL_SWITCH_MODE": "slow", "S1_KILL_SWITCH_SLOW_MS": "1000"}
+    async with site.serving(**slow):
+        gaps.append(await site.marker("GAP"))
+        assert gaps[1]["cause"].endswith("allows one write every 1000 ms")
+        written = StreamReader(site.redis, STREAM, after=f"{gaps[1]['since']}-0")
+        updates = [int((await written.next())[0].partition("-")[2]) for _ in range(2)]
+        assert min(later - earlier for earlier, later in pairwise(updates)) > 1
+
+        await site.redis.delete("kill_switch")
+        ended = [await site.marker("RESUMED") for _ in gaps]
+
+    assert sorted(map(_period, ended)) == sorted(map(_period, gaps))
+
+
+def _period(marker: dict[str, str]) -> tuple[str, str]:
+    return marker["since"], marker["cause"]
 
 
 async def _until(client: QuoteReader, state: State, cause: str = "") -> None:

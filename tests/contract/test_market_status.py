@@ -16,7 +16,6 @@ from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.ports.market_status import MarketStatus
 from tests.contract.redis_cluster import Addresses
 from tests.fakes.market_status import MemoryMarketStatus
 
@@ -28,7 +27,7 @@ TS = 1_772_514_460_893
 class Status(Struct):
     """A market status, and a function that reads the entries of a venue."""
 
-    port: MarketStatus
+    port: RedisMarketStatus | MemoryMarketStatus
     written: Callable[[Venue], Awaitable[list[StatusChange]]]
     switch_off: Callable[[], Awaitable[None]] | None = None
     switch_on: Callable[[], Awaitable[None]] | None = None
@@ -160,6 +159,20 @@ async def test_an_empty_call_writes_nothing(status: Status) -> None:
     assert before == await status.written(Venue.PERP)
 
 
+async def test_gaps_without_their_resumed_are_open(status: Status) -> None:
+    def marker(state: Liveness, since: int, cause: str = "switch: on") -> StatusChange:
+        return StatusChange(TS, "*", state, since, cause)
+
+    venue, other = Venue.SPOT, marker(Liveness.GAP, 2, "no instance published")
+    ended, left, repeated = (marker(Liveness.GAP, since) for since in (1, 2, 3))
+    resumed = marker(Liveness.RESUMED, 1)
+    await status.port.append(venue, [ended, left, *changes(3), resumed, other, repeated, repeated])
+    await status.port.append(venue, [marker(Liveness.RESUMED, 2, "no instance published")])
+    await status.port.append(Venue.PERP, [marker(Liveness.RESUMED, 2)])
+
+    assert await status.port.open_gaps(venue, "switch: ") == (left, repeated)
+
+
 async def test_a_status_stream_is_bounded(redis_single_node: Addresses) -> None:
     """Redis trims whole nodes of 100 entries, so up to 100 more stay."""
     async with redis_status(redis_single_node) as status:
@@ -180,6 +193,8 @@ async def test_an_unavailable_store_raises_and_is_used_again_when_back(breakable
     await breakable.switch_off()
     with pytest.raises(PublisherUnavailableError):
         await breakable.port.append(Venue.PERP, appended)
+    with pytest.raises(PublisherUnavailableError):
+        await breakable.port.open_gaps(Venue.PERP, "switch: ")
     await breakable.switch_on()
     with anyio.fail_after(30):
         while True:

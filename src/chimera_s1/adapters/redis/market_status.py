@@ -1,19 +1,21 @@
-"""Writes `mkt:status:<venue>`."""
+"""Writes `mkt:status:<venue>`, and reads back what lasts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.keys import status_stream
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.liveness import StatusChange
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
 
 TIMEOUT_S = 5.0
+READ_MAX = 5_000
+"""Of the newest entries: more in one reply would hold the other clients of the node."""
 
 
 class RedisMarketStatus:
-    """Implements `domain.ports.market_status.MarketStatus`."""
+    """Implements `MarketStatus` and `OpenGaps` of `domain.ports.market_status`."""
 
     def __init__(self, client: ClusterClient, *, maxlen: int, timeout_s: float = TIMEOUT_S) -> None:
         """Args: maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`)."""
@@ -40,3 +42,31 @@ class RedisMarketStatus:
                 for reply in await pipeline.execute(raise_on_error=False):
                     if isinstance(reply, Exception):
                         raise reply
+
+    async def open_gaps(self, venue: Venue, cause_start: str) -> tuple[StatusChange, ...]:
+        name = status_stream(venue)
+        with self._client.translate_errors(name), anyio.fail_after(self._timeout_s):
+            async with self._lock:
+                entries = await self._client.execute_command(
+                    "XREVRANGE", name, "+", "-", "COUNT", READ_MAX
+                )
+        gaps: dict[tuple[str, str], StatusChange] = {}
+        for _, fields in reversed(entries):
+            if not fields["cause"].startswith(cause_start):
+                continue
+            key = fields["since"], fields["cause"]
+            if fields["state"] == Liveness.GAP.value:
+                gaps[key] = _decode(fields)
+            elif fields["state"] == Liveness.RESUMED.value:
+                gaps.pop(key, None)
+        return tuple(gaps.values())
+
+
+def _decode(fields: Mapping[str, str]) -> StatusChange:
+    return StatusChange(
+        int(fields["ts"]),
+        fields["symbol"],
+        Liveness(fields["state"]),
+        int(fields["since"]),
+        fields["cause"],
+    )

@@ -61,6 +61,8 @@ def make_marks(
     operations: Operations,
     lease: HoldPublisherLease,
     watches: tuple[WatchLiveness, ...],
+    *,
+    client: ClusterClient,
     clock: Clock,
 ) -> Marks:
     return Marks(
@@ -68,6 +70,7 @@ def make_marks(
         MarkKillSwitch(
             operations.kill_switch,
             {each.venue: each.put for each in watches},
+            RedisMarketStatus(client, maxlen=settings.market_maxlen),
             clock,
             publishing=lambda: lease.publishing,
             cause=kill_switch_cause(settings.kill_switch_interval_ms),
@@ -150,6 +153,7 @@ def lease_workers(
         Worker("quote admission", admission.run),
         Worker("market status", status.run),
         Worker("kill switch marks", marks.kill_switch.run),
+        Worker("kill switch gaps", marks.kill_switch.inherit),
     )
 
 

@@ -89,7 +89,7 @@ async def open_market(
         processing = MeasureProcessing(clock, lambda: gate.opened_ms)
         listener = _listener(operations, watches, processing)
         feeds = _feeds(settings, base, operations, pacer, listener, sessions=sessions)
-        marks = make_marks(settings, operations, lease, watches, clock)
+        marks = make_marks(settings, operations, lease, watches, client=status_client, clock=clock)
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )

@@ -5,14 +5,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
+import pytest
 from anyio import wait_all_tasks_blocked as settle
+from msgspec.structs import replace
 
-from chimera_s1.app.capabilities.market.mark_kill_switch import MarkKillSwitch, kill_switch_cause
+from chimera_s1.app.capabilities.market.mark_kill_switch import (
+    READ_AGAIN_MS,
+    MarkKillSwitch,
+    kill_switch_cause,
+)
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.liveness import StatusChange
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from tests.fakes.kill_switch import MemoryKillSwitch
 from tests.fakes.manual_clock import ManualClock
+from tests.fakes.market_status import MemoryMarketStatus
 from tests.sample_quotes import quote
 
 NOW_MS = 1_000_000
@@ -27,9 +34,11 @@ class Rig:
         self.switch = MemoryKillSwitch()
         self.watch = WatchKillSwitch(self.switch, self.clock, lambda _, __: None)
         self.written: list[tuple[Venue, str, int, int]] = []
+        self.stream = MemoryMarketStatus()
         self.marks = MarkKillSwitch(
             self.watch,
             {venue: partial(self._put, venue) for venue in Venue},
+            self.stream,
             self.clock,
             publishing=lambda: self.publishing,
             cause=kill_switch_cause(None),
@@ -43,6 +52,7 @@ class Rig:
     async def running(self) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.marks.run)
+            tasks.start_soon(self.marks.inherit)
             yield
             tasks.cancel_scope.cancel()
 
@@ -102,3 +112,30 @@ async def test_the_gap_of_a_standby_ends_with_what_it_receives() -> None:
         rig.marks.observe_received([SPOT, PERP])
         rig.marks.begin()
     assert [state for _, state, _, _ in rig.written] == ["GAP", "GAP", "RESUMED", "RESUMED"]
+
+
+@pytest.mark.parametrize("still_on", [False, True])
+async def test_a_gap_of_a_publisher_that_died_ends_with_the_next_ones_quotes(
+    *, still_on: bool
+) -> None:
+    """Else readers that pair GAP and RESUMED would wait for ever. Redis may be away at first."""
+    rig = Rig()
+    died = [StatusChange(at, "*", Liveness.GAP, at, CAUSE) for at in (100, 200)]
+    ended = replace(died[0], state=Liveness.RESUMED)
+    await rig.stream.append(Venue.SPOT, [*died, ended])
+    rig.stream.unavailable = True
+    async with rig.running():
+        await rig.read(on=still_on)
+        rig.marks.begin()
+        await settle()
+        rig.stream.unavailable = False
+        await rig.clock.advance(READ_AGAIN_MS)
+        await rig.read(on=False)
+        rig.written.clear()
+        rig.marks.observe_published([SPOT, PERP])
+        rig.marks.observe_published([SPOT, PERP])
+
+    resumed = [(venue, since) for venue, state, _, since in rig.written if state == "RESUMED"]
+    own = [(venue, NOW_MS) for venue in Venue] if still_on else []
+    assert sorted(resumed) == sorted([(Venue.SPOT, 200), *own])
+    assert len(resumed) == len(rig.written)
