@@ -19,6 +19,7 @@ from chimera_s1.app.web.connections import Connections
 from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource, Level
+from chimera_s1.domain.operations.schedule import MINUTE_MS, Every
 from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode
 
 SIMULATED = {
@@ -153,6 +154,15 @@ async def test_each_venue_served_has_a_feed_a_patrol_and_its_lines_of_health(
     assert {"redis", "loop"} <= names
     for kind in ("feed", "clock", "liveness"):
         assert {f"{kind}.{venue}" for venue in expected} <= workers
+
+
+async def test_the_listing_of_each_venue_is_read_every_quarter_of_an_hour(tmp_path: Path) -> None:
+    """Also that of futures, whose stream of listings may be down."""
+    async with opened(SIMULATED, tmp_path) as (_, capabilities):
+        schedules = {job.name: job.schedule for each in capabilities for job in each.jobs}
+
+    for venue in Venue:
+        assert schedules[f"instruments.{venue}"] == Every(15 * MINUTE_MS)
 
 
 async def test_before_anything_runs_the_service_is_not_ready(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableEr
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.quarantine import CONFIRM_AFTER_MS
 from chimera_s1.domain.ports.listing_news import ListingNotice
+from chimera_s1.domain.ports.market_feed import ConnectionOpened, FeedEvent
 
 CATCH_UP_MS, CATCH_UPS = 2_000, 3
 """The listing may follow a notice late, so it is read this often again after one."""
@@ -31,13 +32,18 @@ class RunSyncs:
         self._catalog = catalog
         self.venues = tuple(venues)
         self.notices = ChangeSignal()
-        """Notified when futures announce a change of a contract."""
+        """Notified when futures announce a change of a contract, or may have announced one."""
         self._catch_ups = 0
 
     def on_notice(self, _: ListingNotice) -> None:
         """The listing of futures is read now."""
         self._catch_ups = CATCH_UPS
         self.notices.notify()
+
+    def on_feed_event(self, event: FeedEvent) -> None:
+        """A connection for notices is new: what was announced before it is read now."""
+        if isinstance(event, ConnectionOpened):
+            self.notices.notify()
 
     async def sync_venues(self) -> JobResult:
         """All venues; one that fails keeps none of the others from being synced."""

@@ -44,9 +44,10 @@ from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.schedule import HOUR_MS, MINUTE_MS, Every, daily
 from chimera_s1.domain.ports.instrument_source import InstrumentSource
+from chimera_s1.domain.ports.market_feed import FeedEvent
 
-SPOT_INTERVAL_MS = 15 * MINUTE_MS
-"""Spot has no stream of listings."""
+LISTING_INTERVAL_MS = 15 * MINUTE_MS
+"""Spot has no stream of listings, and that of futures may be down."""
 
 RETRIES = Backoff(base_ms=500, max_wait_ms=10_000, jitter_ms=0)
 
@@ -68,7 +69,9 @@ async def open_instruments(
             registry = _open_registry(settings, base, operations, source, catalog)
             # Spot has no stream of listings.
             perp = Venue.PERP in settings.venues
-            news = (_listing_news(settings, base, operations, rows),) if perp else ()
+            news = (
+                (_listing_news(settings, base, operations, rows, registry.syncs),) if perp else ()
+            )
             yield Capability(
                 name="instruments",
                 workers=(
@@ -150,8 +153,16 @@ def _open_registry(
 
 
 def _listing_news(
-    settings: CoreSettings, base: Foundation, operations: Operations, rows: RowReader
+    settings: CoreSettings,
+    base: Foundation,
+    operations: Operations,
+    rows: RowReader,
+    syncs: RunSyncs,
 ) -> BinanceListingNews:
+    def on_event(event: FeedEvent) -> None:
+        operations.outbox.on_feed_event(event)
+        syncs.on_feed_event(event)
+
     endpoints = endpoints_for(settings, (Venue.PERP,))[Venue.PERP]
     return BinanceListingNews(
         endpoints.ws_url,
@@ -159,7 +170,7 @@ def _listing_news(
         clock=base.clock,
         gate=base.gates[Venue.PERP],
         draw=random.random,
-        listener=operations.outbox.on_feed_event,
+        listener=on_event,
         rows=rows,
         egress=endpoints.egress,
     )
@@ -183,11 +194,11 @@ def _sync_jobs(settings: CoreSettings, syncs: RunSyncs) -> Iterator[Job]:
     )
     if Venue.SPOT in settings.venues:
         run = partial(syncs.sync_one, Venue.SPOT, "exchangeInfo")
-        yield Job(name="instruments.spot", schedule=Every(SPOT_INTERVAL_MS), run=run)
+        yield Job(name="instruments.spot", schedule=Every(LISTING_INTERVAL_MS), run=run)
     if Venue.PERP in settings.venues:
         yield Job(
             name="instruments.perp",
-            schedule=Every(HOUR_MS),
+            schedule=Every(LISTING_INTERVAL_MS),
             run=syncs.sync_announced,
             wake=syncs.notices,
         )

@@ -9,6 +9,7 @@ from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstrum
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.listing_news import ListingNotice
+from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, ConnectionRenewed
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.manual_clock import ManualClock
@@ -57,6 +58,19 @@ async def test_a_notice_is_followed_by_reads_until_the_listing_has_it(rig: Rig) 
     assert again == [*[CATCH_UP_MS] * CATCH_UPS, None]
     assert await rig.registry.find(NEW.instrument) is not None
     assert await rig.sources() == ["!contractInfo, fundingInfo"] * 2
+
+
+async def test_a_new_connection_for_notices_is_followed_by_one_read(rig: Rig) -> None:
+    """While there was none, a listing may have been announced; a renewal leaves no gap."""
+    version = rig.syncs.notices.version
+    rig.syncs.on_feed_event(ConnectionLost("perp-listings", Venue.PERP, (), "closed", 0, 500.0))
+    rig.syncs.on_feed_event(ConnectionRenewed("perp-listings", Venue.PERP, "planned"))
+    assert rig.syncs.notices.version == version
+
+    rig.syncs.on_feed_event(ConnectionOpened("perp-listings", Venue.PERP, ()))
+
+    assert rig.syncs.notices.version == version + 1
+    assert (await rig.syncs.sync_announced()).again_ms is None
 
 
 async def test_a_read_at_the_usual_interval_names_no_notice(rig: Rig) -> None:
