@@ -1,5 +1,6 @@
 """The contract of `SharedHolds`, over memory and over real Redis Clusters."""
 
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +17,7 @@ from tests.contract.redis_cluster import Addresses
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.shared_holds import MemorySharedHolds
 
+LIVE, TESTNET = "live", "testnet"
 BANNED = SharedHold(
     scope=HoldScope.REQUESTS,
     left_ms=600_000,
@@ -37,12 +39,12 @@ async def holds(
     addresses = redis_cluster if request.param == "cluster" else redis_single_node
     async with connect_cluster(addresses) as client:
         await forget(client)
-        yield RedisSharedHolds(client)
+        yield RedisSharedHolds(client, LIVE)
 
 
 async def forget(client: ClusterClient) -> None:
-    for venue in Venue:
-        await client.execute_command("DEL", hold_key(venue))
+    for environment, venue in itertools.product((LIVE, TESTNET), Venue):
+        await client.execute_command("DEL", hold_key(environment, venue))
 
 
 def assert_held(held: tuple[SharedHold, ...], *expected: SharedHold) -> None:
@@ -91,13 +93,26 @@ async def test_a_hold_is_gone_when_its_time_is_over() -> None:
     assert await holds.share(Venue.SPOT, ()) == ()
 
 
+async def test_environments_that_share_one_redis_share_no_hold(
+    redis_single_node: Addresses,
+) -> None:
+    """A ban on the testnet says nothing about the live hosts, and the other way round."""
+    async with connect_cluster(redis_single_node) as client:
+        await forget(client)
+        testnet, live = (RedisSharedHolds(client, each) for each in (TESTNET, LIVE))
+        await testnet.share(Venue.SPOT, [BANNED])
+
+        assert await live.share(Venue.SPOT, ()) == ()
+        assert_held(await testnet.share(Venue.SPOT, ()), BANNED)
+
+
 async def test_redis_forgets_the_key_with_its_last_hold(redis_single_node: Addresses) -> None:
     async with connect_cluster(redis_single_node) as client:
         await forget(client)
-        holds = RedisSharedHolds(client)
+        holds = RedisSharedHolds(client, LIVE)
         closed = structs.replace(BANNED, scope=HoldScope.DIALS, left_ms=200_000)
         await holds.share(Venue.SPOT, [BANNED, closed])
-        left_ms = await client.execute_command("PTTL", hold_key(Venue.SPOT))
+        left_ms = await client.execute_command("PTTL", hold_key(LIVE, Venue.SPOT))
 
     assert BANNED.left_ms - LATENCY_MS < left_ms <= BANNED.left_ms
 
@@ -110,8 +125,8 @@ async def test_a_hold_of_another_version_holds_all_the_same(
     async with connect_cluster(redis_single_node) as client:
         await forget(client)
         value = f"99999999999999 {text}"
-        await client.execute_command("HSET", hold_key(Venue.SPOT), "requests", value)
-        (held,) = await RedisSharedHolds(client).share(Venue.SPOT, ())
+        await client.execute_command("HSET", hold_key(LIVE, Venue.SPOT), "requests", value)
+        (held,) = await RedisSharedHolds(client, LIVE).share(Venue.SPOT, ())
         await forget(client)
 
     assert (held.scope, held.reason) == (HoldScope.REQUESTS, HoldReason.RATE_LIMITED)
@@ -121,7 +136,7 @@ async def test_a_hold_of_another_version_holds_all_the_same(
 async def test_a_key_of_another_type_is_an_error_of_the_port(redis_single_node: Addresses) -> None:
     async with connect_cluster(redis_single_node) as client:
         await forget(client)
-        await client.execute_command("SET", hold_key(Venue.SPOT), "text")
+        await client.execute_command("SET", hold_key(LIVE, Venue.SPOT), "text")
         with pytest.raises((PublisherUnavailableError, ConfigurationError), match="WRONGTYPE"):
-            await RedisSharedHolds(client).share(Venue.SPOT, [BANNED])
+            await RedisSharedHolds(client, LIVE).share(Venue.SPOT, [BANNED])
         await forget(client)

@@ -75,8 +75,8 @@ async def test_a_ban_heard_by_one_instance_holds_all_and_those_that_start_later(
         await service.logged(BANNED)
     listed = (await site.control.get("/sim/faults")).json()["faults"]
     assert [each["fired"] for each in listed] == [1]
-    assert "requests" in await site.redis.hgetall("s1:hold:spot")
-    assert 0 < await site.redis.pttl("s1:hold:spot") <= (BAN_S + 1) * 1_000
+    assert "requests" in await site.redis.hgetall("s1:hold:simulator:spot")
+    assert 0 < await site.redis.pttl("s1:hold:simulator:spot") <= (BAN_S + 1) * 1_000
 
     os.kill(one.process.pid, signal.SIGKILL)
     fault = {"on": "rest:spot", "do": "status:500", "times": 1_000}

@@ -46,9 +46,9 @@ def heartbeat_key(instance: str) -> str:
     return f"s1:heartbeat:{instance}"
 
 
-def hold_key(venue: Venue) -> str:
-    """`s1:hold:spot`."""
-    return f"s1:hold:{venue.value}"
+def hold_key(environment: str, venue: Venue) -> str:
+    """`s1:hold:live:spot`."""
+    return f"s1:hold:{environment}:{venue.value}"
 
 
 def publisher_lease_key(name: str) -> str:

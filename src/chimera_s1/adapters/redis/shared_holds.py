@@ -1,4 +1,5 @@
-"""Holds that all instances obey: the hash `s1:hold:<venue>`, timed by the clock of Redis.
+"""Holds that all instances obey: the hash `s1:hold:<environment>:<venue>`, timed by
+the clock of Redis.
 
 Field `dials` or `requests`; value the end in epoch ms of that Redis, a space, and JSON that says
 why. The key expires with its last hold.
@@ -56,14 +57,21 @@ class _Why(Struct, frozen=True):
 
 
 class RedisSharedHolds:
-    """Implements `domain.ports.shared_holds.SharedHolds`."""
+    """Implements `domain.ports.shared_holds.SharedHolds`.
 
-    def __init__(self, client: ClusterClient, *, timeout_s: float = TIMEOUT_S) -> None:
+    Args:
+        environment: `S1_BINANCE_ENV`; the hosts of another one have limits of their own.
+    """
+
+    def __init__(
+        self, client: ClusterClient, environment: str, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._client = client
+        self._environment = environment
         self._timeout_s = timeout_s
 
     async def share(self, venue: Venue, own: Sequence[SharedHold]) -> tuple[SharedHold, ...]:
-        key = hold_key(venue)
+        key = hold_key(self._environment, venue)
         arguments = [argument for hold in own for argument in _arguments(hold)]
         with self._client.translate_errors(key), anyio.fail_after(self._timeout_s):
             held = await self._client.execute_command("EVAL", _SHARE, 1, key, *arguments)

@@ -77,7 +77,8 @@ def build_limits(
     record: Callable[[str, EventDetail], None],
 ) -> Limits:
     """Each venue's holds are shared, those of a venue that only the treasury uses, too."""
-    clock, shared = base.clock, RedisSharedHolds(client)
+    clock, environment = base.clock, base.settings.binance_env.value
+    shared = RedisSharedHolds(client, environment)
     sharing = {
         venue: ShareHolds(venue, gate.hold, shared, base.instance, clock)
         for venue, gate in base.gates.items()
@@ -85,7 +86,7 @@ def build_limits(
     counting = CountInstances(
         heartbeat,
         base.instance,
-        base.settings.binance_env.value,
+        environment,
         InstanceCount(base.settings.shard.count),
         _apply_to(base),
         clock,
