@@ -96,6 +96,8 @@ class Shortage(Struct, frozen=True):
     """A request does not fit now.
 
     Attributes:
+        used: Of *allowed*; it fits that where only calls that go first are in its way.
+        unreported: *used* and *allowed* are only what no report shows yet.
         wait_ms: It cannot fit before; infinite if it never does, 0 if only replies are awaited.
     """
 
@@ -104,6 +106,7 @@ class Shortage(Struct, frozen=True):
     used: int
     allowed: int
     wait_ms: float
+    unreported: bool = False
 
 
 class UsedReport(Struct, frozen=True):
@@ -159,10 +162,11 @@ class RequestBucket:
         reported, lost = self._reported(now_ms), self._lost(now_ms)
         if _fits(allowed, reported, lost + self._in_flight + weight):
             return None
-        used = reported + lost + self._in_flight
-        over = allowed.total if reported + lost + weight > allowed.total else allowed.unreported
+        name, unreported = self.limit.name, lost + self._in_flight
         wait_ms = self._earliest_ms(allowed, weight, now_ms) - now_ms
-        return Shortage(self.limit.name, weight, used, over, wait_ms)
+        if self.limit.reported and unreported + weight > allowed.unreported:
+            return Shortage(name, weight, unreported, allowed.unreported, wait_ms, unreported=True)
+        return Shortage(name, weight, reported + unreported, allowed.total, wait_ms)
 
     def take(self, weight: int) -> None:
         """Count a request that is about to be sent."""

@@ -23,6 +23,7 @@ from chimera_s1.domain.operations.request_bucket import (
 )
 
 QUEUE_MAX = 64
+"""Calls that wait for one host; each priority leaves places to those before it, as in a bucket."""
 
 _PATIENCE_MS = {Priority.MONEY: 5_000.0, Priority.PROBE: 1_000.0, Priority.BACKFILL: 90_000.0}
 
@@ -132,8 +133,8 @@ class RequestBudget:
             bucket.limit = structs.replace(bucket.limit, limit=limit, source=source)
 
     def join(self, call: RequestCall) -> Place | None:
-        """A place in the queue; None when it is full."""
-        if len(self._queue) >= QUEUE_MAX:
+        """A place in the queue; None when it is full for this priority."""
+        if len(self._queue) >= int(QUEUE_MAX * call.priority.share):
             return None
         self._joined += 1
         place = Place(call, self._joined)
@@ -231,3 +232,8 @@ class RequestBudget:
 def is_never(short: Shortage) -> bool:
     """No wait makes room for it: the share of this instance is too small."""
     return short.wait_ms == inf
+
+
+def is_queued(short: Shortage) -> bool:
+    """It would fit, but for calls in the queue that go first."""
+    return short.used + short.weight <= short.allowed

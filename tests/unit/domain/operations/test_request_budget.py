@@ -299,6 +299,19 @@ def test_the_queue_is_bounded() -> None:
     assert budget.join(call_of(1)) is not None
 
 
+def test_a_queue_of_backfill_refuses_neither_probes_nor_money() -> None:
+    """Backfill waits for up to 90 s: it must not take the places of what is urgent."""
+    budget = RequestBudget(LIMITS)
+    while budget.join(call_of(1, Priority.BACKFILL)) is not None:
+        pass
+
+    assert budget.join(call_of(1, Priority.PROBE)) is not None
+    while budget.join(call_of(1, Priority.PROBE)) is not None:
+        pass
+    assert budget.waiting < QUEUE_MAX
+    assert budget.join(call_of(1, Priority.MONEY)) is not None
+
+
 def test_a_request_above_the_share_never_fits() -> None:
     refused = RequestBudget(LIMITS, instances=3).take(call_of(14, bucket="funding"), 0.0)
 

@@ -23,6 +23,7 @@ from chimera_s1.domain.operations.request_budget import (
     RequestOutcome,
     Ticket,
     is_never,
+    is_queued,
 )
 from chimera_s1.domain.operations.venue_hold import HoldReason, HoldScope, VenueHold
 from chimera_s1.domain.ports.clock import Clock
@@ -160,11 +161,15 @@ class WeightBudget:
         self._count(call, outcome)
         what = f"{call.caller} needs {short.weight} of {short.bucket}"
         if is_never(short):
-            text = f"{what}, but this instance may use {short.allowed} in all"
+            share = "await replies for" if short.unreported else "use"
+            text = f"{what}, but this instance may {share} {short.allowed} in all"
+        elif is_queued(short):
+            text = f"{what}: there is room, for requests that wait already and go first"
         else:
+            used = "await their replies" if short.unreported else "are used"
             text = (
-                f"{what}, {short.used} are used and {call.priority.name} requests stop at "
-                f"{short.allowed}; room in {short.wait_ms / 1000:.0f} s at the earliest"
+                f"{what}, {short.used} {used} and {call.priority.name} requests stop at "
+                f"{short.allowed}; room {_when(short.wait_ms)}"
             )
         if outcome is RequestOutcome.QUEUE_FULL:
             text = f"{text}; {self.requests.waiting} requests wait already"
@@ -188,6 +193,10 @@ def retry_after_s(headers: Mapping[str, str], default_s: int = RETRY_AFTER_DEFAU
     """The `Retry-After` of a reply, at most 3 days; *default_s* where it is not whole seconds."""
     wait_s = _parse_digits(headers.get("Retry-After", ""))
     return default_s if wait_s is None else min(wait_s, RETRY_AFTER_MAX_S)
+
+
+def _when(wait_ms: float) -> str:
+    return f"in {wait_ms / 1000:.0f} s at the earliest" if wait_ms else "when replies have come"
 
 
 def _parse_digits(text: str) -> int | None:

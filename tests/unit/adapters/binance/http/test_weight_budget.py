@@ -18,6 +18,7 @@ from chimera_s1.adapters.binance.http.request_limits import (
     SPOT_WEIGHT,
     funding_request,
     read_rate_limits,
+    sapi_uid_weight,
 )
 from chimera_s1.adapters.binance.http.weight_budget import (
     RETRY_AFTER_DEFAULT_S,
@@ -206,14 +207,50 @@ async def test_a_request_in_flight_is_waited_for_no_longer_than_the_caller_has_p
     assert budget.requests.outcomes["test", RequestOutcome.NOT_SENT] == 1
 
 
+def transfer_call(weight: int) -> RequestCall:
+    return RequestCall("transfer", Priority.MONEY, sapi_uid_weight(weight), patience_ms=0)
+
+
+async def test_a_refusal_says_whether_limit_replies_or_queue_are_in_the_way(
+    tasks: TaskGroup,
+) -> None:
+    """What is used in all is no reason where only replies are awaited; Binance reports 60,000."""
+    budget = WeightBudget(Venue.SPOT, ManualClock(), instances=100)
+    await reply(budget, 200, X_SAPI_USED_UID_WEIGHT_1M="60000")
+    flying = await budget.admit(transfer_call(300))
+    with pytest.raises(RequestNotAdmittedError) as awaiting:
+        await budget.admit(transfer_call(300))
+    with pytest.raises(RequestNotAdmittedError) as never:
+        await budget.admit(transfer_call(361))
+    first = RequestCall("first", Priority.MONEY, sapi_uid_weight(360))
+    tasks.start_soon(budget.admit, first)
+    await settle()
+    with pytest.raises(RequestNotAdmittedError) as queued:
+        await budget.admit(transfer_call(1))
+
+    assert flying.open
+    assert str(awaiting.value) == (
+        "not sent: transfer needs 300 of sapi.uid, 300 await their replies and MONEY requests "
+        "stop at 360; room when replies have come"
+    )
+    assert str(never.value) == (
+        "not sent: transfer needs 361 of sapi.uid, but this instance may await replies for 360 "
+        "in all"
+    )
+    assert str(queued.value) == (
+        "not sent: transfer needs 1 of sapi.uid: there is room, for requests that wait already "
+        "and go first"
+    )
+
+
 async def test_the_queue_of_a_host_is_bounded(tasks: TaskGroup) -> None:
     budget = futures_budget(ManualClock())
     await spend(budget, 10)
     for _ in range(QUEUE_MAX):
-        tasks.start_soon(budget.admit, funding_call(Priority.BACKFILL, 400_000))
+        tasks.start_soon(budget.admit, funding_call(Priority.MONEY, 400_000))
     await settle()
     with pytest.raises(RequestNotAdmittedError, match="64 requests wait already"):
-        await budget.admit(funding_call(Priority.BACKFILL, 400_000))
+        await budget.admit(funding_call(Priority.MONEY, 400_000))
 
     assert budget.requests.outcomes["test", RequestOutcome.QUEUE_FULL] == 1
 
