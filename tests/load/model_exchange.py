@@ -4,6 +4,7 @@ processes that crash.
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import NoReturn
 
 import anyio
@@ -16,9 +17,11 @@ from chimera_s1.domain.ports.treasury_gateway import (
     ReplyNotProcessed,
     ReplyRefused,
     ReplyUnknown,
+    RequestNotSent,
     SignedTransfer,
     SubmissionReply,
     TransferSubmission,
+    no_obstacle,
 )
 from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
@@ -100,7 +103,9 @@ class ModelGateway:
     def sign(self, order: TransferSubmission) -> ScriptedSignedTransfer:
         return ScriptedSignedTransfer(order, TreasuryMode.WALLET)
 
-    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
+    async def submit(
+        self, signed: SignedTransfer, obstacle: Callable[[], str] = no_obstacle
+    ) -> SubmissionReply:
         self._process.raise_if_crashed()
         assert isinstance(signed, ScriptedSignedTransfer)
         chance, clock = self._chance, self._exchange.clock
@@ -108,6 +113,8 @@ class ModelGateway:
             self._process.crash()
         if chance.random() < 0.2:
             await clock.sleep_ms(chance.uniform(0, 40_000))  # the process is paused
+        if cause := obstacle():
+            return RequestNotSent(cause)
         order = signed.order
         if self._re_signs:
             order = replace(order, signed_at=round(clock.now_ms() + self._process.skew_ms))

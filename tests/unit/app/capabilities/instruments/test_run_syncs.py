@@ -33,6 +33,7 @@ class Rig:
             record=lambda *_: None,
             risk_limits=None,
             wake_readers=lambda: None,
+            bury=lambda _: None,
         )
         self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
 
