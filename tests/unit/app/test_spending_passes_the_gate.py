@@ -54,6 +54,7 @@ PORTS_WITHOUT_MONEY = {
     "clock",
     "configuration_source",
     "cursor_store",
+    "dead_letters",
     "event_store",
     "exchange_information",
     "exchange_status",
