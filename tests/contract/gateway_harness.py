@@ -172,6 +172,7 @@ def _make_harness(
             "reading": permissions.may_read,
             "universal_transfer": permissions.may_transfer,
             "internal_transfer": permissions.may_transfer,
+            "futures": permissions.may_use_futures,
             "withdrawals": permissions.may_withdraw,
         }
         await post("/sim/wallet", {"permissions": allowed})

@@ -30,7 +30,9 @@ from tests.contract.gateway_harness import (
 
 HOUR_MS = 3_600_000
 ALL = [(adapter, mode) for adapter in ("memory", "binance") for mode in TreasuryMode]
-FULL = KeyPermissions(may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=False)
+FULL = KeyPermissions(
+    may_read=True, may_transfer=True, may_use_futures=True, may_withdraw=False, ip_restricted=False
+)
 
 
 @pytest.fixture(params=ALL, ids=lambda made: f"{made[0]}-{made[1].value}")
@@ -252,6 +254,8 @@ async def test_a_maintenance_is_reported_and_moves_no_money(bank: GatewayHarness
 async def test_key_permissions_are_reported_and_enforced(bank: GatewayHarness) -> None:
     """A transfer is forbidden, for all transfers; a history is refused."""
     assert replace(await bank.gateway.key_permissions(), ip_restricted=False) == FULL
+    await bank.set_permissions(replace(FULL, may_use_futures=False))
+    assert not (await bank.gateway.key_permissions()).may_use_futures
     await bank.set_permissions(replace(FULL, may_transfer=False, may_read=False))
 
     permissions = await bank.gateway.key_permissions()

@@ -128,7 +128,11 @@ class ScriptedTreasuryGateway:
         self.completed_reads = 0
         self.uid = "354937868"
         self.permissions = KeyPermissions(
-            may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True
+            may_read=True,
+            may_transfer=True,
+            may_use_futures=True,
+            may_withdraw=False,
+            ip_restricted=True,
         )
         self.status = ExchangeStatus()
         self._clock = clock

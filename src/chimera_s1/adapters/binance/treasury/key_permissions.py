@@ -11,13 +11,14 @@ PATH = "/sapi/v1/account/apiRestrictions"
 
 
 class ApiRestrictions(Struct, frozen=True):
-    """Wallet, "Get API Key Permission"; an absent permission to transfer means no."""
+    """Wallet, "Get API Key Permission"; an absent permission means no."""
 
     ipRestrict: bool  # noqa: N815 (Binance's name)
     enableReading: bool  # noqa: N815 (Binance's name)
     enableWithdrawals: bool  # noqa: N815 (Binance's name)
     permitsUniversalTransfer: bool = False  # noqa: N815 (Binance's name)
     enableInternalTransfer: bool = False  # noqa: N815 (Binance's name)
+    enableFutures: bool = False  # noqa: N815 (Binance's name)
 
 
 def parse_restrictions(restrictions: ApiRestrictions, mode: TreasuryMode) -> KeyPermissions:
@@ -25,6 +26,7 @@ def parse_restrictions(restrictions: ApiRestrictions, mode: TreasuryMode) -> Key
     return KeyPermissions(
         may_read=restrictions.enableReading,
         may_transfer=_may_transfer(restrictions, mode),
+        may_use_futures=restrictions.enableFutures,
         may_withdraw=restrictions.enableWithdrawals,
         ip_restricted=restrictions.ipRestrict,
     )

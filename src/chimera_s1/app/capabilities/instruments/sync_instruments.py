@@ -190,13 +190,20 @@ class SyncInstruments:
         match listing.venue:
             case Venue.PERP:
                 extras = ListingExtras(
-                    leverage_brackets=await _tried(self._source.leverage_brackets, problems),
-                    funding_intervals=await _tried(self._source.funding_intervals, problems),
+                    leverage_brackets=await _tried(
+                        "leverage brackets", self._source.leverage_brackets, problems
+                    ),
+                    funding_intervals=await _tried(
+                        "funding intervals", self._source.funding_intervals, problems
+                    ),
                     risk=risk,
                 )
             case Venue.SPOT:
                 extras = ListingExtras(
-                    delisting_dates=await _tried(self._source.delisting_dates, problems), risk=risk
+                    delisting_dates=await _tried(
+                        "delisting dates", self._source.delisting_dates, problems
+                    ),
+                    risk=risk,
                 )
             case _:
                 assert_never(listing.venue)
@@ -252,12 +259,14 @@ class SyncInstruments:
             self._bury(refused)
 
 
-async def _tried(read: Callable[[], Awaitable[_T]], problems: list[str]) -> _T | None:
+async def _tried(what: str, read: Callable[[], Awaitable[_T]], problems: list[str]) -> _T | None:
     try:
         return await read()
-    except (ExchangeUnavailableError, ExchangeRefusedError) as error:
-        problems.append(str(error))
-        return None
+    except ExchangeUnavailableError as error:
+        problems.append(f"{what} were not read: {error}")
+    except ExchangeRefusedError as error:
+        problems.append(f"{what} were refused, chimera-s1 doctor checks the key: {error}")
+    return None
 
 
 def _result(listing: ListingRead, plan: SyncPlan, applied: AppliedChanges) -> SyncResult:

@@ -1,4 +1,4 @@
-"""Watch the permissions of the exchange key: transfers and reading, but no withdrawals."""
+"""Watch the permissions of the exchange key: reading, transfers, futures, and no withdrawals."""
 
 import logging
 
@@ -8,7 +8,7 @@ from chimera_s1.domain.errors import (
     ClockUncertainError,
     ExchangeRefusedError,
 )
-from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
+from chimera_s1.domain.ports.key_permissions import KeyPermissionsReader
 
 UNSIGNED_RETRY_MS = 500.0
 """Nothing was sent: at the start the exchange's clock is measured first."""
@@ -40,7 +40,7 @@ class WatchKey:
         """
         key = self.replaced.version
         try:
-            problem = _permission_problem(await self._reader.key_permissions())
+            problem = "; ".join((await self._reader.key_permissions()).problems)
         except ClockUncertainError as error:
             return JobResult(str(error), UNSIGNED_RETRY_MS)
         except ExchangeRefusedError as error:
@@ -48,19 +48,11 @@ class WatchKey:
         if key != self.replaced.version:
             return JobResult("the key was replaced meanwhile", 0)
         self._report(problem)
-        return JobResult(problem or "the key may read and transfer, and may not withdraw")
+        return JobResult(
+            problem or "the key may read, transfer and use futures, and may not withdraw"
+        )
 
     def _report(self, problem: str) -> None:
         if problem and problem != self.problem:
             _log.error("the exchange key: %s", problem)
         self.problem = problem
-
-
-def _permission_problem(key: KeyPermissions) -> str:
-    if key.may_withdraw:
-        return "it may withdraw from the exchange; remove that permission"
-    if not key.may_transfer:
-        return "it may not transfer between wallets; enable Permits Universal Transfer"
-    if not key.may_read:
-        return "it may not read histories, so unknown outcomes cannot be reconciled; enable reading"
-    return ""

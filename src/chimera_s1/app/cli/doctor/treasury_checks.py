@@ -44,18 +44,14 @@ async def _key(settings: Settings, limits: ExchangeLimits) -> CheckResult:
     allowed = [
         ("read", may.may_read),
         ("transfer", may.may_transfer),
+        ("use futures", may.may_use_futures),
         ("withdraw", may.may_withdraw),
     ]
     detail = "may " + (", ".join(word for word, granted in allowed if granted) or "do nothing")
     detail += ", restricted to IP addresses" if may.ip_restricted else ""
-    if may.may_withdraw:
-        return CheckResult(
-            "exchange key", CheckGrade.WARN, detail, "remove the permission to withdraw"
-        )
-    if not may.may_read or not may.may_transfer:
-        remedy = f"grant the permissions to read and to transfer ({settings.treasury_mode.value})"
-        return CheckResult("exchange key", CheckGrade.FAIL, detail, remedy)
-    return CheckResult("exchange key", CheckGrade.OK, detail)
+    usable = may.may_read and may.may_transfer and may.may_use_futures
+    grade = CheckGrade.FAIL if not usable else CheckGrade.WARN if may.problems else CheckGrade.OK
+    return CheckResult("exchange key", grade, detail, "; ".join(may.problems))
 
 
 async def _status(settings: Settings, limits: ExchangeLimits) -> CheckResult:

@@ -207,7 +207,9 @@ async def test_a_part_that_cannot_be_read_keeps_what_is_stored(rig: Rig) -> None
     row = await rig.registry.find(BTC_PERP.instrument)
     assert row is not None
     assert (row.content.spec.status, row.content.leverage_brackets) == ("SETTLING", BRACKETS)
-    assert rig.sync.reads[Venue.PERP].extras_problem == "GET /fapi/v1/leverageBracket: 503"
+    assert rig.sync.reads[Venue.PERP].extras_problem == (
+        "leverage brackets were not read: GET /fapi/v1/leverageBracket: 503"
+    )
 
 
 async def test_new_thresholds_are_written_without_asking_the_venue(rig: Rig) -> None:

@@ -16,8 +16,10 @@ from chimera_s1.domain.errors import (
 )
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 
-RIGHT = KeyPermissions(may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True)
-RIGHT_SENTENCE = "the key may read and transfer, and may not withdraw"
+RIGHT = KeyPermissions(
+    may_read=True, may_transfer=True, may_use_futures=True, may_withdraw=False, ip_restricted=True
+)
+RIGHT_SENTENCE = "the key may read, transfer and use futures, and may not withdraw"
 AWAY = ExchangeUnavailableError("no answer")
 LOGGER = "chimera_s1.app.capabilities.treasury.watch_key"
 
@@ -44,10 +46,11 @@ class Key:
         (replace(RIGHT, may_withdraw=True), "it may withdraw from the exchange; remove that"),
         (
             replace(RIGHT, may_withdraw=True, may_transfer=False),
-            "it may withdraw from the exchange; remove that",
+            "it may withdraw from the exchange; remove that permission; it may not transfer",
         ),
         (replace(RIGHT, may_transfer=False), "it may not transfer between wallets; enable"),
         (replace(RIGHT, may_read=False), "it may not read histories, so unknown outcomes cannot"),
+        (replace(RIGHT, may_use_futures=False), "it may not use futures, so their income"),
         (ExchangeRefusedError("401 -2015"), "the exchange does not accept it: 401 -2015"),
     ],
 )
@@ -59,9 +62,7 @@ async def test_problem_names_the_wrong_permission(
     result = await watch.check()
 
     assert result.again_ms is None
-    assert result.sentence == (
-        watch.problem or "the key may read and transfer, and may not withdraw"
-    )
+    assert result.sentence == (watch.problem or RIGHT_SENTENCE)
     assert watch.problem.startswith(expected)
     assert bool(watch.problem) is bool(expected)
 
