@@ -99,6 +99,7 @@ async def replicas(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Replicas
         for service in services:
             for name in ("spot-0", "perp-0"):
                 await service.logged(f"{name}: delivering")
+        await services[0].logged("is claimed by this installation")
         yield Replicas(services, control)
 
 
