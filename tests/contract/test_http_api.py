@@ -44,6 +44,8 @@ WITH_PARAMETERS = (
     "/xchg/status/{venue}/{symbol}",
     "/xchg/instruments",
     "/xchg/instruments/{venue}/{symbol}",
+    "/xchg/dead-letters",
+    "/xchg/dead-letters/{letter_id}",
 )
 
 
@@ -437,6 +439,7 @@ def test_every_operation_is_fuzzed() -> None:
         "/xchg/quotes/stream",
         "/xchg/instruments/sync",
         "/xchg/jobs/{job_name}/run",
+        "/xchg/dead-letters/{letter_id}/replay",
     }
 
 

@@ -27,7 +27,7 @@ from tests.sample_quotes import entry, quote
 TOKEN, RECORD = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 DOCUMENT = description()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
-WITHOUT_BODY = {"run_job", "sync_instruments"}
+WITHOUT_BODY = {"replay_dead_letter", "run_job", "sync_instruments"}
 RULES = {"enum", "const", "pattern", "minimum", "exclusiveMinimum", "maxLength", "format"}
 OPERATIONS = [
     (method, path, operation)
@@ -134,6 +134,8 @@ async def test_curl_lines_of_all_operations_work() -> None:
     assert replies.pop("resolve_transfer") == 409  # it is done: there is nothing to decide
     assert replies.keys() | {"resolve_transfer"} == {row[2]["operationId"] for row in OPERATIONS}
     assert replies.pop("run_job") == 202
+    for each in ("read_dead_letter", "replay_dead_letter", "drop_dead_letter"):
+        assert replies.pop(each) == 404  # there is none
     assert set(replies.values()) == {200}
 
 

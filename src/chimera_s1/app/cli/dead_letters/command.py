@@ -66,8 +66,8 @@ def replay_letter(letter_id: _LetterId, url: _Url = None, state_dir: StateDirOpt
 def drop_letter(letter_id: _LetterId, url: _Url = None, state_dir: StateDirOption = None) -> None:
     """Delete a letter without delivering it.
 
-    Needs a token with the scope jobs:run. What it says is in the reply, and
-    the deletion in ops:events with your name.
+    Needs a token with the scope jobs:run. ops:events records the deletion
+    and the actor.
     """
     from chimera_s1.app.cli.dead_letters.run import drop  # noqa: PLC0415 (help is quick)
 

@@ -89,18 +89,33 @@ class WholeLetterView(LetterView, frozen=True, kw_only=True):
 class UnreadableView(Struct, frozen=True):
     """A place whose letters are missing from the list."""
 
-    place: Annotated[str, Meta(description="The place.", pattern="^(redis|store)$")]
-    problem: Annotated[str, Meta(description="Why, in its own words.")]
+    place: Annotated[
+        str, Meta(description="The place.", pattern="^(redis|store)$", examples=["redis"])
+    ]
+    problem: Annotated[
+        str,
+        Meta(
+            description="Why, in its own words.",
+            examples=["Redis 10.0.0.5:6379: connection refused"],
+        ),
+    ]
 
 
 class LetterListView(Struct, frozen=True):
     """A page of letters: those in Redis, then those in the store; the oldest of a place first."""
 
     letters: tuple[LetterView, ...]
-    next_after: Annotated[
-        str | None,
-        Meta(description="Send it as `after` for the next page; null at the end."),
-    ]
+    next_after: (
+        Annotated[
+            str,
+            Meta(
+                description="Send it as `after` for the next page; null at the end.",
+                pattern=LETTER_ID_PATTERN,
+                examples=[LETTER_ID_EXAMPLE],
+            ),
+        ]
+        | None
+    )
     unreadable: tuple[UnreadableView, ...]
 
     @classmethod
