@@ -22,7 +22,7 @@ from tests.contract.service_process import (
     service_process,
     simulated,
 )
-from tests.processes import finished, simulator_process
+from tests.processes import simulator_process
 
 TOKEN, RECORD = make_token(
     "operator", b"o" * 32, actor="ops", scopes=[Scope.READ, Scope.JOBS_RUN], created_at=0
@@ -47,7 +47,6 @@ async def test_an_event_that_redis_refuses_is_delivered_by_a_replay_after_the_re
         state_dir = tmp_path / "state"
         async with service_process(state_dir, environ) as service:
             url = await service.url()
-            access = {"S1_URL": url, "S1_TOKEN": TOKEN}
             letters = StreamReader(redis, "dlq:s1")
             await redis.set("ops:events", "written by another program")
             await redis.set("kill_switch", "on")
@@ -55,21 +54,18 @@ async def test_an_event_that_redis_refuses_is_delivered_by_a_replay_after_the_re
             assert letter["port"] == "operations_log"
             assert "WRONGTYPE" in letter["reason"]
 
-            async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_S) as http:
+            path = f"/xchg/dead-letters/redis.{letter_id}/replay"
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S) as http:
                 health = (await http.get("/health")).json()
+                refused = await http.post(path)
+                await redis.delete("ops:events")
+                done = await http.post(path)
             levels = {each["name"]: each["level"] for each in health["components"]}
-            assert levels["dead_letters"] in {"YELLOW", "ORANGE"}
-            refused = await finished(
-                "dead-letters", "replay", f"redis.{letter_id}", environment=access
-            )
-            assert refused[0] == 1
-            assert "WRONGTYPE" in refused[2]
+            assert levels["dead_letters"] == "YELLOW"
+            assert (refused.status_code, done.status_code) == (409, 200)
+            assert "WRONGTYPE" in refused.json()["detail"]
 
-            await redis.delete("ops:events")
-            done = await finished(
-                "dead-letters", "replay", f"redis.{letter_id}", environment=access
-            )
-            assert done[0] == 0, done
             sent = msgspec.json.decode(letter["payload"], type=OperationsEvent)
             assert sent.event_id in [each["event_id"] for each in await _events(redis)]
             assert await redis.xrange("dlq:s1", letter_id, letter_id) == []

@@ -10,7 +10,7 @@ from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.errors import PublisherRefusedError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.ports.operations_log import OperationsEvent
@@ -35,9 +35,11 @@ EVENT = OperationsEvent(event_id="1", ts=1, kind="test", detail={})
 CHANGE = StatusChange(ts=1, symbol="BTCUSDT", state=Liveness.LIVE, since=1, cause="")
 
 
-async def raised_by(call: Callable[[], Awaitable[object]]) -> str:
+async def raised_by(call: Callable[[], Awaitable[object]], words: str) -> str:
+    """A refusal only where the words are about the entry."""
     with pytest.raises(PublisherUnavailableError) as raised:
         await call()
+    assert isinstance(raised.value, PublisherRefusedError) == words.startswith("WRONGTYPE")
     return str(raised.value)
 
 
@@ -59,8 +61,8 @@ async def test_the_server_s_own_words_and_its_address_are_kept(
         for words in REFUSALS:
             proxy.refusal = f"-{words}\r\n".encode()
             told = {
-                "events": await raised_by(lambda: operations.record(EVENT)),
-                "status": await raised_by(lambda: status.append(Venue.SPOT, [CHANGE])),
+                "events": await raised_by(lambda: operations.record(EVENT), words),
+                "status": await raised_by(lambda: status.append(Venue.SPOT, [CHANGE]), words),
             }
             for name, store in (("node", node), ("official", official)):
                 report = await store.publisher.publish([make_quote(instrument)])
