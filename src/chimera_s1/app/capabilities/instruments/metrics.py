@@ -46,7 +46,7 @@ def _instruments(catalog: InstrumentCatalog, venues: Iterable[Venue]) -> Iterabl
         classes = Counter(status_class(row.content.spec.status) for row in catalog.rows_of(venue))
         for each in StatusClass:
             yield gauge(
-                "s1_instruments",
+                "s1_registry_instruments",
                 "Instruments in the registry, by the class of their status.",
                 classes[each],
                 venue=venue.value,
