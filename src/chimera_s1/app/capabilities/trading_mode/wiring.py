@@ -22,7 +22,9 @@ from chimera_s1.domain.operations.health import HealthSource
 _RELAY_CURSOR = "ops:events/mode"
 _RELAY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
 _FIRST_READ_S = 2.0
-"""The start waits this long for the store: then nothing is spent until it was read."""
+"""The start waits this long for the store, and for the end of a call that has begun: up to 8 s if
+ArangoDB is away. Until it was read, nothing is spent.
+"""
 
 
 @asynccontextmanager
