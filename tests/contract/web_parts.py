@@ -8,6 +8,7 @@ As a module it rewrites the committed description of the API:
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import httpx2
 from anyio.abc import TaskGroup
 from litestar import Litestar
 
+from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
@@ -156,7 +158,12 @@ def _build_mode(store: EventStore, clock: Clock) -> tuple[HaltLedger, ReadMode]:
     ids = count(1)
     tracked = TrackTradingMode(lambda _, __: None)
     ledger = HaltLedger(
-        store, tracked.apply, clock=clock, new_id=lambda: f"id-{next(ids)}", draw=lambda: 0.0
+        store,
+        tracked.apply,
+        clock=clock,
+        new_id=lambda: f"id-{next(ids)}",
+        draw=lambda: 0.0,
+        read_relayed_seq=partial(MemoryCursorStore().read, "ops:events/mode"),
     )
     switch = WatchKillSwitch(MemoryKillSwitch(), clock, lambda _, __: None)
     gate = TradingGate(kill_switch_on=switch.is_on, mode=tracked.mode, mode_known=tracked.known)

@@ -1,7 +1,7 @@
 """Halt and resume trading: kept in a ledger of its own, which every instance follows."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, get_args
 
@@ -48,6 +48,7 @@ class HaltLedger:
 
     Args:
         apply: Changes the trading mode of this instance.
+        read_relayed_seq: See `LedgerEngine`: a ledger that lost its halt is damaged.
 
     Attributes:
         halt: None until the store was read, and once the ledger is damaged or too new: the commit
@@ -63,8 +64,16 @@ class HaltLedger:
         clock: Clock,
         new_id: Callable[[], str],
         draw: Callable[[], float],
+        read_relayed_seq: Callable[[], Awaitable[int]],
     ) -> None:
-        self.engine = LedgerEngine(store, self._fold, clock=clock, new_id=new_id, draw=draw)
+        self.engine = LedgerEngine(
+            store,
+            self._fold,
+            clock=clock,
+            new_id=new_id,
+            draw=draw,
+            read_relayed_seq=read_relayed_seq,
+        )
         self.halt: Halt | None = None
         self.last_error = ""
         self._apply = apply

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import anyio
@@ -36,6 +37,7 @@ async def open_trading_mode(base: Foundation, operations: Operations) -> AsyncIt
         clock=base.clock,
         new_id=lambda: uuid4().hex,
         draw=random.random,
+        read_relayed_seq=partial(base.stores.cursors.read, _RELAY_CURSOR),
     )
     read = ReadMode(operations.trading_mode, operations.kill_switch, operations.gate, ledger)
     relay = LedgerRelay(

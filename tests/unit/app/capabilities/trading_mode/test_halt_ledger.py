@@ -4,6 +4,7 @@ from itertools import count
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
@@ -30,13 +31,19 @@ class Instance:
         self.clock = ManualClock(NOW_MS)
         self.store = FaultyEventStore(HALT_LEDGER, contents)
         self.tracked = TrackTradingMode(lambda _, __: None)
+        self.relayed_seq = 0
         self.ledger = HaltLedger(
             self.store,
             self.tracked.apply,
             clock=self.clock,
             new_id=lambda: f"id-{next(_ids)}",
             draw=lambda: 0.0,
+            read_relayed_seq=self._read_relayed_seq,
         )
+
+    async def _read_relayed_seq(self) -> int:
+        await checkpoint()
+        return self.relayed_seq
 
     @property
     def mode(self) -> tuple[TradingMode, bool]:
@@ -153,3 +160,14 @@ async def test_a_damaged_ledger_leaves_the_mode_unknown(caplog: pytest.LogCaptur
 
     assert (one.mode, one.ledger.halt) == (UNKNOWN, None)
     assert "commit 2 is missing; nothing is spent until it is read" in caplog.text
+
+
+async def test_a_ledger_that_has_lost_its_halt_is_damaged() -> None:
+    """Its halt was relayed to `ops:events`: an empty ledger would resume trading unasked."""
+    one = Instance()
+    one.relayed_seq = 1
+
+    await one.ledger.refresh()
+
+    assert one.mode == UNKNOWN
+    assert "commits are missing" in one.ledger.last_error
