@@ -85,6 +85,7 @@ class OperatorSwitches:
     def __init__(self) -> None:
         self.kill = False
         self.mode = TradingMode.NORMAL
+        self.mode_known = True
         self.stopping = False
         self.account: AccountVerdict = Own()
         self.enabled = True
@@ -99,7 +100,7 @@ class OperatorSwitches:
             gate=TradingGate(
                 kill_switch_on=lambda: self.kill,
                 mode=lambda: self.mode,
-                mode_known=lambda: True,
+                mode_known=lambda: self.mode_known,
             ),
             account_problem=guard.reason_to_hold if guard else lambda: self.account.reason_to_hold,
             wait_for_account=guard.wait_for_first_check if guard else _at_once,

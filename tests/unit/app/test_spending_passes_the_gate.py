@@ -30,7 +30,13 @@ from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import OperatorVerdict
 from chimera_s1.domain.treasury.transfer import Phase
 from tests.fakes.treasury_gateway import ScriptedResponse
-from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, transfer_request
+from tests.treasury_harness import (
+    OperatorSwitches,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+)
 from tests.virtual_time import on_virtual_time
 
 ROOT = Path(next(iter(chimera_s1.app.capabilities.__path__)))
@@ -254,10 +260,9 @@ async def request_a_transfer(world: TreasuryHarness) -> str:
 
 
 async def execute_an_accepted_transfer(world: TreasuryHarness) -> str:
-    kill, mode = world.switches.kill, world.switches.mode
-    world.switches.kill, world.switches.mode = False, TradingMode.NORMAL
+    closed, world.switches = world.switches, OperatorSwitches()
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
-    world.switches.kill, world.switches.mode = kill, mode
+    world.switches = closed
     async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(MINUTE_MS)
         waiting = (await one.transfer("t1")).phase is Phase.REQUESTED
@@ -282,16 +287,20 @@ def test_everything_that_spends_has_a_probe() -> None:
         (False, TradingMode.NORMAL, "", ""),
         (False, TradingMode.MANAGE_ONLY, "", "mode_manage_only"),
         (False, TradingMode.HALTED, "mode_halted", "mode_halted"),
+        (False, None, "mode_unknown", "mode_unknown"),
         (True, TradingMode.NORMAL, "kill_switch", "kill_switch"),
         (True, TradingMode.HALTED, "kill_switch", "kill_switch"),
+        (True, None, "kill_switch", "kill_switch"),
     ],
 )
 @on_virtual_time
 async def test_what_spends_is_refused_while_the_gate_is_closed(
-    name: str, mode: TradingMode, transfers: str, entries: str, *, kill: bool
+    name: str, mode: TradingMode | None, transfers: str, entries: str, *, kill: bool
 ) -> None:
+    """None: the store was not read yet, so the mode is not known."""
     world = TreasuryHarness()
-    world.switches.kill, world.switches.mode = kill, mode
+    world.switches.kill, world.switches.mode = kill, mode or TradingMode.HALTED
+    world.switches.mode_known = mode is not None
 
     refused = await PROBES[name](world)
 
