@@ -4,13 +4,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from msgspec import structs
 
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import RegistryRow
+from chimera_s1.domain.instruments.registry_document import row_document
 from chimera_s1.domain.operations.active_configuration import RiskLimits
 from tests.contract.web_parts import WebParts
+from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_instruments import BRACKETS, registry_row, with_content
 
 CHINESE = "perp/币安人生USDT"
@@ -65,6 +70,14 @@ async def test_an_instrument_reads_like_the_registry(
     assert (brackets["account"], brackets["notional_coef"]) == ("live:1", "1.5")
     assert brackets["brackets"][0]["maintenance_margin_ratio"] == "0.004"
     assert (body["version"], body["funding_interval_h"]) == (2, 8)
+
+
+async def test_every_field_of_the_registry_is_shown(client: httpx2.AsyncClient) -> None:
+    stored = msgspec.json.decode(msgspec.json.encode(row_document(ROWS[0])))
+
+    shown = (await client.get("/xchg/instruments/perp/BTCUSDT")).json()
+
+    assert {**shown, "filters": stored["filters"]} == stored
 
 
 async def test_pages_give_every_instrument_once(client: httpx2.AsyncClient) -> None:
@@ -153,3 +166,13 @@ async def test_bad_parameters_are_named(
 
     assert reply.status_code == 400
     assert part in reply.json()["detail"]
+
+
+async def test_accept_is_true_or_false() -> None:
+    token, record = make_token("op01", b"o" * 32, actor="op", scopes=Scope, created_at=0)
+    async with WebParts(tokens=MemoryTokenStore([record])).client() as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+
+        reply = await client.post("/xchg/instruments/sync", params={"accept": "yes"})
+
+    assert (reply.status_code, reply.json()["detail"]) == (400, "accept: send true or false")

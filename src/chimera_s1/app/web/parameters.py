@@ -56,6 +56,8 @@ def what_to_send(handler: BaseRouteHandler, field: str) -> str | None:
     for each in definition.inner_types or (definition,):
         if isinstance(each.annotation, type) and issubclass(each.annotation, Enum):
             return f"send one of {', '.join(str(member.value) for member in each.annotation)}"
+    if definition.annotation is bool:
+        return "send true or false"
     declared = definition.kwarg_definition
     if definition.annotation is int and isinstance(declared, ParameterKwarg):
         return f"send a whole number from {declared.ge} to {declared.le}"

@@ -46,17 +46,22 @@ class RunSyncs:
             self.notices.notify()
 
     async def sync_venues(self) -> JobResult:
-        """All venues; one that fails keeps none of the others from being synced."""
+        return _job_result(await self.sync_each(self.venues))
+
+    async def sync_each(
+        self, venues: Sequence[Venue], *, accept: bool = False
+    ) -> Sequence[SyncResult]:
+        """One that fails keeps none of the others from being synced; raises as the first."""
         results: list[SyncResult] = []
         failed: Exception | None = None
-        for venue in self.venues:
+        for venue in venues:
             try:
-                results.append(await self.sync(venue))
+                results.append(await self.sync(venue, accept=accept))
             except (ExchangeUnavailableError, ExchangeRefusedError, ListingRefusedError) as error:
                 failed = failed or error
         if failed is not None:
             raise failed
-        return _job_result(results)
+        return results
 
     async def sync_one(self, venue: Venue, source: str) -> JobResult:
         return _job_result([await self.sync(venue, source=source)])

@@ -62,6 +62,9 @@ def _rules(spec: InstrumentSpec) -> Iterator[tuple[str, str]]:
         _range(spec.market_step_size, spec.market_min_qty, spec.market_max_qty),
     )
     yield "notional", _bounds(spec.min_notional, spec.max_notional)
+    market = (spec.market_min_notional, spec.market_max_notional)
+    if market != (spec.min_notional, spec.max_notional):
+        yield "market notional", _bounds(*market)
 
 
 def _orders(spec: InstrumentSpec) -> Iterator[tuple[str, str]]:

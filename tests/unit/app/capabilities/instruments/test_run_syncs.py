@@ -5,7 +5,10 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.run_syncs import CATCH_UP_MS, CATCH_UPS, RunSyncs
-from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
+from chimera_s1.app.capabilities.instruments.sync_instruments import (
+    ListingRefusedError,
+    SyncInstruments,
+)
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.listing_news import ListingNotice
@@ -106,3 +109,12 @@ async def test_one_venue_is_synced_alone(rig: Rig) -> None:
 
     assert result.sentence == "spot: 1 listed, 1 new, 0 changed, 0 gone"
     assert [row.instrument.venue for row in await rig.registry.rows()] == [Venue.SPOT]
+
+
+async def test_a_venue_that_fails_does_not_keep_an_operator_from_the_others(rig: Rig) -> None:
+    rig.source.specs = [BTC_PERP]  # the listing of spot is empty
+
+    with pytest.raises(ListingRefusedError, match="the listing of spot has no usable row"):
+        await rig.syncs.sync_each(rig.syncs.venues, accept=True)
+
+    assert [row.instrument for row in await rig.registry.rows()] == [BTC_PERP.instrument]

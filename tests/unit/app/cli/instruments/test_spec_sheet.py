@@ -73,6 +73,7 @@ price           step 0.01, from 0.01 up to 1000000
 quantity        step 0.00001, from 0.00001 up to 9000
 market order    step 0.00001, from 0.00001 up to 126
 notional        from 5 up to 9000000
+market notional from 5
 order types     LIMIT, LIMIT_MAKER, MARKET, STOP_LOSS
 order lists     OCO
 delisting       2026-11-30T00:53 UTC

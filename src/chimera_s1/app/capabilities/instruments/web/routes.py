@@ -211,7 +211,7 @@ class InstrumentsController(Controller):
     ) -> SyncListView:
         """Reads what each venue lists and applies it to the registry. It is safe to repeat."""
         venues = run_syncs.venues if venue is None else (venue,)
-        results = [await run_syncs.sync(each, accept=accept) for each in venues]
+        results = await run_syncs.sync_each(venues, accept=accept)
         return SyncListView(tuple(map(SyncView.of, results)))
 
 

@@ -107,6 +107,9 @@ class InstrumentView(Struct, frozen=True, kw_only=True):
     margin_asset: Annotated[str, Meta(description="Empty on spot.", examples=["USDT"])]
     contract_type: Annotated[str, Meta(description="Empty on spot.", examples=["PERPETUAL"])]
     underlying_type: Annotated[str, Meta(description="Empty on spot.", examples=["COIN"])]
+    underlying_sub_types: Annotated[
+        tuple[str, ...], Meta(description="In the venue's words.", examples=[["PoW"]])
+    ]
     onboard_date: Annotated[
         int | None, Meta(description="First trade, epoch ms.", examples=[1569398400000])
     ]
@@ -132,6 +135,10 @@ class InstrumentView(Struct, frozen=True, kw_only=True):
     market_max_qty: Annotated[str | None, _rule("Largest market order or triggered stop", "120")]
     min_notional: Annotated[str | None, _rule("Smallest price times quantity", "100")]
     max_notional: Annotated[str | None, _rule("Largest price times quantity", "9000000")]
+    market_min_notional: Annotated[str | None, _rule("As min_notional, of market orders", "100")]
+    market_max_notional: Annotated[
+        str | None, _rule("As max_notional, of market orders", "9000000")
+    ]
     order_types: Annotated[
         tuple[str, ...], Meta(description="In the venue's words.", examples=[["LIMIT", "MARKET"]])
     ]
@@ -184,6 +191,7 @@ class InstrumentView(Struct, frozen=True, kw_only=True):
             margin_asset=spec.margin_asset,
             contract_type=spec.contract_type,
             underlying_type=spec.underlying_type,
+            underlying_sub_types=spec.underlying_sub_types,
             onboard_date=spec.onboard_date,
             delivery_date=spec.delivery_date,
             delisting_date=content.delisting_date,
@@ -198,6 +206,8 @@ class InstrumentView(Struct, frozen=True, kw_only=True):
             market_max_qty=_text(spec.market_max_qty),
             min_notional=_text(spec.min_notional),
             max_notional=_text(spec.max_notional),
+            market_min_notional=_text(spec.market_min_notional),
+            market_max_notional=_text(spec.market_max_notional),
             order_types=spec.order_types,
             times_in_force=spec.times_in_force,
             oco_allowed=spec.oco_allowed,
