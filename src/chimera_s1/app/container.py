@@ -132,7 +132,7 @@ def build_jobs(
         JobLease(lease, stores.leases, instance, clock, duration_ms=LEASE_MS),
         runs,
         MemoryJobRuns(),
-        may_own=bool(settings.db_arango_uri) or settings.shard.index == 0,
+        may_own=settings.runs_shared_jobs,
         instance=instance,
         clock=clock,
         record=operations.outbox.record,

@@ -215,3 +215,17 @@ def test_the_test_network_is_never_mixed_with_the_real_one() -> None:
 
 def _urls(endpoints: Mapping[Venue, Endpoints]) -> list[str]:
     return [url for each in endpoints.values() for url in (each.rest_url, each.ws_url)]
+
+
+@pytest.mark.parametrize("shard", ["0/2", "1/2"])
+async def test_each_shard_on_sqlite_syncs_its_own_registry(tmp_path: Path, shard: str) -> None:
+    """Shard 0 runs the jobs of one instance; changes are relayed by shard 0 alone."""
+    async with opened({**SIMULATED, "S1_SHARD": shard}, tmp_path) as (_, capabilities):
+        instruments = next(each for each in capabilities if each.name == "instruments")
+
+    syncs = {job.name: job.each_instance for job in instruments.jobs}
+    relays = [each.name for each in instruments.workers if each.name == "instruments relay"]
+    others = shard != "0/2"
+    for name in ("instruments.sync", "instruments.spot", "instruments.perp"):
+        assert syncs[name] is others
+    assert bool(relays) is not others

@@ -325,6 +325,13 @@ class CoreSettings(BaseSettings):
         return False
 
     @property
+    def runs_shared_jobs(self) -> bool:
+        """Whether this instance may run the jobs that one instance runs for all. On SQLite each
+        shard has a store of its own; the first one runs them.
+        """
+        return bool(self.db_arango_uri) or self.shard.index == 0
+
+    @property
     def moves_money(self) -> bool:
         """Whether an exchange key is configured."""
         return self.binance_key is not None

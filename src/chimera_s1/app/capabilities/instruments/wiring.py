@@ -76,7 +76,7 @@ async def open_instruments(
                 name="instruments",
                 workers=(
                     Worker("instruments", registry.follow.run),
-                    Worker("instruments relay", registry.relay.run),
+                    *_relay_workers(settings, registry.relay),
                     *(
                         Worker("listing news", partial(each.run, registry.syncs.on_notice))
                         for each in news
@@ -84,7 +84,7 @@ async def open_instruments(
                 ),
                 jobs=(
                     *_sync_jobs(settings, registry.syncs),
-                    *_limits_jobs(operations, registry.syncs),
+                    *_limits_jobs(settings, operations, registry.syncs),
                     *((_hours_job(hours, source),) if perp else ()),
                 ),
                 health=(
@@ -188,29 +188,47 @@ def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> 
     return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
 
 
+def _relay_workers(settings: CoreSettings, relay: RelayChanges) -> Iterator[Worker]:
+    """The registries of other shards on SQLite have the same changes: they are relayed once."""
+    if settings.runs_shared_jobs:
+        yield Worker("instruments relay", relay.run)
+
+
 def _sync_jobs(settings: CoreSettings, syncs: RunSyncs) -> Iterator[Job]:
+    # A registry that this instance shares with none is filled by none of the others.
+    each_instance = not settings.runs_shared_jobs
     yield Job(
-        name="instruments.sync", schedule=daily("00:10"), run=syncs.sync_venues, at_start=True
+        name="instruments.sync",
+        schedule=daily("00:10"),
+        run=syncs.sync_venues,
+        at_start=True,
+        each_instance=each_instance,
     )
     if Venue.SPOT in settings.venues:
-        run = partial(syncs.sync_one, Venue.SPOT, "exchangeInfo")
-        yield Job(name="instruments.spot", schedule=Every(LISTING_INTERVAL_MS), run=run)
+        yield Job(
+            name="instruments.spot",
+            schedule=Every(LISTING_INTERVAL_MS),
+            run=partial(syncs.sync_one, Venue.SPOT, "exchangeInfo"),
+            each_instance=each_instance,
+        )
     if Venue.PERP in settings.venues:
         yield Job(
             name="instruments.perp",
             schedule=Every(LISTING_INTERVAL_MS),
             run=syncs.sync_announced,
             wake=syncs.notices,
+            each_instance=each_instance,
         )
 
 
-def _limits_jobs(operations: Operations, syncs: RunSyncs) -> Iterator[Job]:
+def _limits_jobs(settings: CoreSettings, operations: Operations, syncs: RunSyncs) -> Iterator[Job]:
     if operations.configuration is not None:
         yield Job(
             name="instruments.limits",
             schedule=Every(HOUR_MS),
             run=syncs.apply_limits,
             wake=operations.configuration.changes,
+            each_instance=not settings.runs_shared_jobs,
         )
 
 
