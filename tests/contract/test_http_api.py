@@ -215,7 +215,7 @@ async def test_an_instrument_that_is_gone_has_no_quote(
     """Its last quote is not shown as if it were alive; the answer says why."""
     gone = quote()
     parts.board.post([gone, quote("spot/ETHUSDT")])
-    parts.board.withdraw(gone.instrument, "the venue does not list it any more")
+    parts.board.withdraw([gone.instrument], "the venue does not list it any more")
 
     reply = await client.get("/xchg/quotes/spot/BTCUSDT")
     listed = (await client.get("/xchg/quotes")).json()["quotes"]

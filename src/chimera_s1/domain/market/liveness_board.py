@@ -326,7 +326,7 @@ class LivenessBoard:
 
     def _carry(self, connection: _Connection, keys: tuple[StreamKey, ...], now_ms: float) -> None:
         """*connection* carries *keys* from now on; what another one carried moves to it."""
-        dropped = {k for k in connection.keys if k not in keys}
+        dropped = set(connection.keys).difference(keys)
         for key in dropped:
             del self._streams[key], self._connection_by_stream[key]
             connection.counted.pop(key, None)

@@ -1,8 +1,9 @@
 """The writes of quotes to one node of the stream store."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote, StreamKey
 
 WAITING_MAX = 100_000
@@ -66,6 +67,11 @@ class NodeLane:
     def take(self) -> list[Quote]:
         taken, self.waiting = self.waiting, []
         return taken
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        """*instruments* are not served any more."""
+        self.waiting = [quote for quote in self.waiting if quote.instrument not in instruments]
+        self.refused = {key for key in self.refused if key[0] not in instruments}
 
     def settle(
         self, written: Sequence[Quote], not_accepted: Sequence[Quote], *, accepted: int

@@ -1,10 +1,11 @@
 """Quotes that Redis did not acknowledge: the newest of each stream, to be written again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.clock import Clock
 
@@ -57,6 +58,10 @@ class PendingQuotes:
         for key in expired:
             del self._pending[key]
         self._counters.expired += len(expired)
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        """*instruments* are not served any more."""
+        self._pending = {k: each for k, each in self._pending.items() if k[0] not in instruments}
 
     def settle(self, written: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
         """After a write of *written*: *unpublished* quotes become pending or stay so, unless a

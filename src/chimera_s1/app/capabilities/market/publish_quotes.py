@@ -20,6 +20,7 @@ from chimera_s1.app.capabilities.market.pending_quotes import PendingQuotes, Pub
 from chimera_s1.app.capabilities.market.publication_gate import AlwaysOpen, PublicationGate
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.change_signal import ChangeSignal
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.quote import Quote
@@ -113,6 +114,15 @@ class PublishQuotes:
         async with anyio.create_task_group() as tasks:
             for lane in self._lanes_to_write():
                 tasks.start_soon(self._flush_lane, lane, tasks)
+
+    def forget(self, instruments: Collection[InstrumentId]) -> None:
+        """*instruments* are not served any more: what waits of them is not written, also where the
+        kill switch or a node holds it for hours.
+        """
+        for lane in self._lanes.values():
+            lane.forget(instruments)
+        self._pending.forget(instruments)
+        self._publisher.forget(instruments)
 
     def report(self) -> StreamStoreReport:
         lanes = self._lanes.values()

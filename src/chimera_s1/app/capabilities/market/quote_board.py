@@ -1,7 +1,7 @@
 """The newest published quotes in memory, to read or to subscribe to."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -152,15 +152,20 @@ class QuoteBoard:
         for subscription in self._subscriptions:
             subscription.put_changed(instrument)
 
-    def withdraw(self, instrument: InstrumentId, reason: str) -> None:
-        """Remove the quotes of an instrument that is gone or not served any more; its next quote
-        brings it back. The reasons of the last `WITHDRAWN_MAX` are kept.
+    def withdraw(self, instruments: Collection[InstrumentId], reason: str) -> None:
+        """Remove the quotes of instruments that are gone or not served any more; the next quote of
+        one brings it back. The reasons of the last `WITHDRAWN_MAX` are kept.
         """
-        self._withdrawn[instrument] = reason
-        if len(self._withdrawn) > WITHDRAWN_MAX:
+        self._withdrawn |= dict.fromkeys(instruments, reason)
+        while len(self._withdrawn) > WITHDRAWN_MAX:
             del self._withdrawn[next(iter(self._withdrawn))]
-        for key in [each for each in self._posted if each[0] == instrument]:
+        for key in [each for each in self._posted if each[0] in instruments]:
             del self._posted[key]
+
+    def readmit(self, instruments: Iterable[InstrumentId]) -> None:
+        """*instruments* are served (again), and may wait long for their first quote."""
+        for instrument in instruments:
+            self._withdrawn.pop(instrument, None)
 
     def why_withdrawn(self, instrument: InstrumentId) -> str | None:
         return self._withdrawn.get(instrument)

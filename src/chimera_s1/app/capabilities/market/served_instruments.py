@@ -1,14 +1,15 @@
 """Everything that keeps something about each served instrument follows the selection."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.operations_log import EventDetail
-from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
 _NAMES_SHOWN = 20
 
@@ -23,7 +24,7 @@ class ServedInstruments:
     def __init__(
         self,
         admission: AdmitQuotes,
-        publisher: QuotePublisher,
+        publish: PublishQuotes,
         current: CurrentStatus,
         board: QuoteBoard,
         watches: Iterable[WatchLiveness],
@@ -31,7 +32,7 @@ class ServedInstruments:
         record: Callable[[str, EventDetail], None],
     ) -> None:
         self._admission = admission
-        self._publisher = publisher
+        self._publish = publish
         self._current = current
         self._board = board
         self._watches = {watch.venue: watch for watch in watches}
@@ -40,24 +41,25 @@ class ServedInstruments:
     def add(self, instruments: Sequence[InstrumentId]) -> None:
         self._admission.expect(instruments)
         self._current.select(instruments)
+        self._board.readmit(instruments)
 
     def remove(self, venue: Venue, removed: Sequence[tuple[InstrumentId, str]]) -> None:
-        by_cause: dict[str, list[InstrumentId]] = {}
+        by_cause: dict[str, dict[InstrumentId, None]] = {}
         for instrument, cause in removed:
-            by_cause.setdefault(cause, []).append(instrument)
+            by_cause.setdefault(cause, {})[instrument] = None
         for cause, instruments in by_cause.items():
             self._admission.forget(instruments)
-            self._publisher.forget(instruments)
+            self._publish.forget(instruments)
             for instrument in instruments:
                 self._current.end(instrument, cause)
-                self._board.withdraw(instrument, cause)
+            self._board.withdraw(instruments, cause)
             self._watches[venue].end(instruments, cause)
             self._record(
                 "feed.instruments_removed",
                 {
                     "venue": venue.value,
                     "cause": cause,
-                    "instruments": ", ".join(str(each) for each in instruments[:_NAMES_SHOWN]),
+                    "instruments": ", ".join(map(str, islice(instruments, _NAMES_SHOWN))),
                     "instrument_count": len(instruments),
                 },
             )

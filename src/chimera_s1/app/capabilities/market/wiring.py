@@ -93,10 +93,6 @@ async def open_market(
         admission = make_admission(
             settings, lease, lease_client, operations, feeds=feeds, marks=marks, clock=clock
         )
-        follower = ServedInstruments(
-            admission, publisher, current, board, watches, record=operations.outbox.record
-        )
-        selection = make_selection(settings, operations, instruments, feeds, follower)
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
             feeds,
@@ -110,6 +106,10 @@ async def open_market(
             acknowledged_watchers=[processing.observe, *marks.of_published],
             watchers=[*(each.observe for each in watches), *marks.of_received],
         )
+        follower = ServedInstruments(
+            admission, publish, current, board, watches, record=operations.outbox.record
+        )
+        selection = make_selection(settings, operations, instruments, feeds, follower)
         throughput = MeasureThroughput(feeds, operations.log, clock)
         yield Capability(
             name="market",
@@ -258,7 +258,7 @@ def _watches(
             base.clock,
             sessions=sessions,
             observe_lag=lag.observe,
-            on_gone=board.withdraw,
+            on_gone=lambda instrument, reason: board.withdraw([instrument], reason),
             on_status=board.post_changed,
             give_up=partial(bury_status, venue, operations.dead_letters.take),
         )

@@ -31,6 +31,21 @@ async def test_nothing_is_written_while_the_switch_is_on_and_boards_stay_right(w
         assert (report.reachable, report.cause, report.pending) == (True, "", 0)
 
 
+async def test_quotes_of_a_removed_instrument_are_not_written_after_the_release() -> None:
+    """The switch may be on for hours: the quote is far older than the removal, and the last one."""
+    bench = Bench()
+    async with bench.running():
+        bench.switch.set(on=True)
+        bench.offer(1.0)
+        bench.offer(10.0, ETH)
+        await bench.clock.advance(1000)
+        bench.publishing.forget([ETH])
+        bench.switch.set(on=False)
+        await settle()
+
+    assert (bench.bids(), bench.bids(ETH)) == ([1.0], [])
+
+
 @pytest.mark.parametrize("window", [0, 1000])
 async def test_the_newest_of_each_stream_is_written_at_once_when_it_is_released(
     window: int,

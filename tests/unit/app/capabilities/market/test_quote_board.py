@@ -265,7 +265,7 @@ async def test_a_withdrawn_instrument_has_no_quote_until_it_delivers_again() -> 
     """Of any source, alone or in a list; the reason can be read meanwhile."""
     board = QuoteBoard()
     board.post([quote(), quote(source=DEPTH), quote("spot/ETHUSDT")])
-    board.withdraw(BTC, "the venue does not list it any more")
+    board.withdraw([BTC], "the venue does not list it any more")
 
     assert board.newest(BTC) is None
     assert board.why_withdrawn(BTC) == "the venue does not list it any more"
