@@ -45,6 +45,8 @@ class MemorySymbolChoice:
         self._choice = choice
         self._changes = ChangeSignal()
 
+    is_known = True
+
     def put(self, choice: SymbolFilter) -> None:
         self._choice = choice
         self._changes.notify()

@@ -27,6 +27,7 @@ class FeedReport(Struct, frozen=True):
         fatal: True while a connection has used up its retries.
         kept: Instruments that are served only because a capability holds them, and its name.
         listing_error: Why the listing is not known, or not current; empty if it is.
+        chosen: False while S10 has not named the symbols to serve.
         dial_wait_ms: Until the venue's limits allow the next dial; 0 when they do.
     """
 
@@ -38,13 +39,14 @@ class FeedReport(Struct, frozen=True):
     dial_wait_ms: float = 0.0
     listing_error: str = ""
     kept: tuple[str, ...] = ()
+    chosen: bool = True
 
     @property
     def level(self) -> Level:
-        """RED: no listing, FATAL or none delivers; ORANGE: some deliver; YELLOW: unlisted names, or
-        a listing that is not current.
+        """RED: no listing, no choice of symbols, FATAL or none delivers; ORANGE: some deliver;
+        YELLOW: unlisted names, or a listing that is not current.
         """
-        if self.instruments is None or self.fatal:
+        if self.instruments is None or not self.chosen or self.fatal:
             return Level.RED
         if self.connections and not self.delivering:
             return Level.RED
@@ -57,7 +59,8 @@ class FeedReport(Struct, frozen=True):
         """None for FATAL: it has used up its retries."""
         if self.fatal:
             return 0
-        return LISTING_GRACE_MS if self.instruments is None else RECONNECT_GRACE_MS
+        starting = self.instruments is None or not self.chosen
+        return LISTING_GRACE_MS if starting else RECONNECT_GRACE_MS
 
     @property
     def sentence(self) -> str:
@@ -77,6 +80,11 @@ class FeedReport(Struct, frozen=True):
             return (
                 f"the venue's list of instruments was not read yet{cause}; if this lasts, check "
                 "that the exchange can be reached from here (S1_BINANCE_ENV, S1_EGRESS_PROXY)"
+            )
+        if not self.chosen:
+            return (
+                "S1_SYMBOLS=s10, and S10 has not named the symbols to serve since the first start; "
+                "see s10 for the cause"
             )
         if self.delivering < self.connections:
             return (

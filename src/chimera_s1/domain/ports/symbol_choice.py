@@ -11,6 +11,11 @@ class SymbolChoice(Protocol):
     def current(self) -> SymbolFilter: ...
 
     @property
+    def is_known(self) -> bool:
+        """False while the choice is not made yet: `current` is then empty."""
+        ...
+
+    @property
     def version(self) -> int:
         """How often the choice has changed. Read it before the choice."""
         ...

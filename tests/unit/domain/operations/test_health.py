@@ -80,6 +80,7 @@ def component(level: Level, *, required: bool = True, ready: bool = True) -> Hea
         (feed(delivering=0), RED),
         (feed(fatal=True), RED),
         (feed(instruments=None, connections=0, delivering=0), RED),
+        (replace(feed(instruments=0, connections=0, delivering=0), chosen=False), RED),
         (streams(), GREEN),
         (streams(merged=True), YELLOW),
         (streams(waiting=1), ORANGE),

@@ -18,6 +18,10 @@ class ConfiguredChoice:
     def version(self) -> int:
         return self._configuration.changes.version
 
+    @property
+    def is_known(self) -> bool:
+        return self._configuration.snapshot is not None
+
     def current(self) -> SymbolFilter:
         snapshot = self._configuration.snapshot
         if snapshot is None:

@@ -9,6 +9,7 @@ class ConstantChoice:
     """Implements `domain.ports.symbol_choice.SymbolChoice`."""
 
     version = 0
+    is_known = True
 
     def __init__(self, choice: SymbolFilter) -> None:
         self._choice = choice

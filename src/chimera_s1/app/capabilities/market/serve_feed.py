@@ -109,6 +109,7 @@ class ServeFeed:
             unlisted=self._unlisted,
             kept=tuple(f"{each.instrument} ({each.holders})" for each in self._kept),
             listing_error=self._instruments.problem(self.venue),
+            chosen=self._choice.is_known,
         )
 
     def _follow(self, tasks: TaskGroup) -> None:

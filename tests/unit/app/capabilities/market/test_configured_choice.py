@@ -37,11 +37,11 @@ async def test_the_instruments_of_the_snapshot_in_force_are_chosen() -> None:
     configuration = following(source)
     choice = ConfiguredChoice(configuration)
     await configuration.refresh()
-    assert names(choice) == []
+    assert (names(choice), choice.is_known) == ([], False)
 
     source.served = document(1, "perp/BTCUSDT", "spot/ETHUSDT")
     await configuration.refresh()
-    assert names(choice) == ["perp/BTCUSDT", "spot/ETHUSDT"]
+    assert (names(choice), choice.is_known) == (["perp/BTCUSDT", "spot/ETHUSDT"], True)
 
     for bad in (document(2), document(2, "spot/BTCUSDC"), "connection refused"):
         source.served = bad

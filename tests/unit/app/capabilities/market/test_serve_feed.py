@@ -113,6 +113,16 @@ async def test_selected_instruments_are_subscribed() -> None:
         assert bench.serving.report() == FeedReport(2, (), 1, 1, fatal=False)
 
 
+async def test_a_feed_without_a_choice_of_symbols_is_red() -> None:
+    """S10 has never answered: what it serves is nothing, or what a capability holds."""
+    bench = Bench("BTCUSDT", listed(BTC))
+    bench.choice.is_known = False
+    async with bench.running():
+        assert bench.serving.report().level is Level.RED
+        bench.choice.is_known = True
+        assert bench.serving.report().level is Level.GREEN
+
+
 async def test_nothing_is_subscribed_before_the_listing_is_known() -> None:
     """And health says why it is not."""
     bench = Bench()

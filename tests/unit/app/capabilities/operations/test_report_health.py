@@ -282,6 +282,7 @@ async def test_a_component_is_described_by_its_report() -> None:
     [
         (FEED, "300 instruments on 2 connections"),
         (FeedReport(0, (), 0, 0, fatal=False), "no instrument of this venue is chosen"),
+        (FeedReport(0, (), 0, 0, fatal=False, chosen=False), "S10 has not named the symbols"),
         (FeedReport(None, (), 0, 0, fatal=False), "list of instruments was not read yet"),
         (
             FeedReport(None, (), 0, 0, fatal=False, listing_error="proxy http://p:1: 407"),
