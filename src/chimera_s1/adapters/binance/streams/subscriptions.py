@@ -144,13 +144,15 @@ class SubscriptionRequests:
 
     def refuse(self, number: int) -> str:
         """The stream whose SUBSCRIBE, request *number*, was refused; empty if the request is
-        repeated in halves, or was no SUBSCRIBE.
+        repeated in halves, was no SUBSCRIBE, or is out of date: its stream was removed since.
         """
         request = self._sent.pop(number, None)
         if request is None or request.method is _Method.UNSUBSCRIBE:
             return ""  # its frames are dropped, and the next socket does not subscribe it
         names = request.names
         if len(names) == 1:
+            if names[0] not in self._wanted or self._is_requested_again(names[0]):
+                return ""
             self._wanted.pop(names[0], None)
             return names[0]
         middle = len(names) // 2
@@ -164,6 +166,13 @@ class SubscriptionRequests:
             self._waiting.append(
                 _Request(method, tuple(names[start : start + STREAMS_PER_REQUEST]))
             )
+
+    def _is_requested_again(self, name: str) -> bool:
+        """Whether a later SUBSCRIBE carries *name*: it was removed and added again."""
+        return any(
+            request.method is _Method.SUBSCRIBE and name in request.names
+            for request in (*self._waiting, *self._sent.values())
+        )
 
     def _needs(self, request: _Request, name: str) -> bool:
         return (name in self._wanted) is (request.method is _Method.SUBSCRIBE)

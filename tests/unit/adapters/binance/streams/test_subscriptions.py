@@ -94,6 +94,31 @@ def test_a_name_that_is_removed_before_it_was_sent_is_not_subscribed() -> None:
     assert sent(requests) == [("SUBSCRIBE", ["b"]), ("UNSUBSCRIBE", ["a"])]
 
 
+def test_a_late_refusal_says_nothing_of_a_stream_that_was_removed() -> None:
+    requests = SubscriptionRequests(["a", "b"])
+    sent(requests)
+    requests.change(add=["c"], remove=[])
+    sent(requests)
+    requests.change(add=[], remove=["c"])
+
+    assert requests.refuse(2) == ""
+    assert requests.accepted == 2
+
+
+def test_a_late_refusal_does_not_drop_a_stream_that_was_added_again() -> None:
+    """Its own request decides."""
+    requests = SubscriptionRequests(["a"])
+    sent(requests)
+    requests.change(add=["c"], remove=[])
+    sent(requests)
+    requests.change(add=[], remove=["c"])
+    requests.change(add=["c"], remove=[])
+
+    assert requests.refuse(2) == ""
+    assert sent(requests) == [("SUBSCRIBE", ["c"])]
+    assert (requests.refuse(3), requests.accepted) == ("c", 1)
+
+
 def test_a_request_without_a_reply_is_sent_again() -> None:
     """Twice; then the streams are judged by what they deliver."""
     requests = SubscriptionRequests([])
