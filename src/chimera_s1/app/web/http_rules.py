@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 from litestar import Request
 from litestar.enums import ScopeType
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from chimera_s1.app.web.problem_kinds import REQUEST_INVALID
@@ -36,7 +37,7 @@ class HttpRules:
         elif scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
         else:
-            await self._app(scope, _noting_disconnect(scope, receive), _allowing_head(send))
+            await self._app(scope, _noting_disconnect(scope, receive), _allowing_all(scope, send))
 
     async def _answer_head(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """The headers of GET; an endless response is ended after them (RFC 9110, 9.3.2)."""
@@ -50,7 +51,7 @@ class HttpRules:
                     answering.cancel()
 
             as_get: HTTPScope = {**scope, "method": "GET"}
-            await self._app(as_get, receive, _allowing_head(send_headers))
+            await self._app(as_get, receive, _allowing_all(as_get, send_headers))
 
 
 def host_fault(http_version: str, headers: Iterable[Header]) -> str | None:
@@ -82,20 +83,31 @@ def _noting_disconnect(scope: HTTPScope, receive: Receive) -> Receive:
     return receive_noting
 
 
-def _allowing_head(send: Send) -> Send:
-    """Adds HEAD to an Allow header that has GET; the framework knows only routes."""
+def _allowing_all(scope: HTTPScope, send: Send) -> Send:
+    """Adds to an Allow header HEAD where there is GET, and the methods of all handlers of the path:
+    Litestar's reply to OPTIONS names only those of the first.
+    """
 
     async def send_allowing(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*map(_with_head, message["headers"])]}
+            headers = [_with_all_methods(header, scope) for header in message["headers"]]
+            message = {**message, "headers": headers}
         await send(message)
 
     return send_allowing
 
 
-def _with_head(header: Header) -> Header:
+def _with_all_methods(header: Header, scope: HTTPScope) -> Header:
     name, value = header
     if name.lower() != b"allow":
         return header
-    methods = {each.strip() for each in value.split(b",")}
+    methods = {each.strip() for each in value.split(b",")} | _routed_methods(scope)
     return name, b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
+
+
+def _routed_methods(scope: HTTPScope) -> set[bytes]:
+    """Of the path that Litestar has found; empty where it has found none."""
+    path = scope.get("path_template")
+    routes = scope["litestar_app"].routes if path else []
+    found = (each for each in routes if isinstance(each, HTTPRoute) and each.path_format == path)
+    return {method.encode() for route in found for method in route.methods}
