@@ -31,8 +31,13 @@ VALUES = {
     "transfer_id": "one",
     "path": "openapi.json",
     "job_name": "clock.spot",
+    "letter_id": "redis.1772514460893-0",
 }
-WITHOUT_BODY = {"/xchg/instruments/sync", "/xchg/jobs/clock.spot/run"}
+WITHOUT_BODY = {
+    "/xchg/instruments/sync",
+    "/xchg/jobs/clock.spot/run",
+    "/xchg/dead-letters/redis.1772514460893-0/replay",
+}
 BODY = {"from": "SPOT", "to": "FUT", "amount_usdt": 10, "transfer_id": "one"}
 
 
@@ -148,16 +153,25 @@ async def test_head_of_the_event_stream_leaves_it() -> None:
     assert board.subscribers == 0
 
 
-async def test_head_is_refused_where_there_is_no_get(client: httpx2.AsyncClient) -> None:
-    both = set(paths("GET")) & set(paths("POST"))
-    refused = [await client.head(path) for path in paths("POST") if path not in both]
-    allowed = [await client.options(path) for path in paths("GET") if path not in both]
-    of_both = [await ask(path) for path in both for ask in (client.options, client.delete)]
+METHODS = ("DELETE", "GET", "POST")
 
-    assert {reply.status_code for reply in refused} == {405}
-    assert not [reply for reply in refused if "HEAD" in reply.headers["allow"]]
-    assert {reply.headers["allow"] for reply in allowed} == {"GET, HEAD, OPTIONS"}
-    assert {reply.headers["allow"] for reply in of_both} == {"GET, HEAD, OPTIONS, POST"}
+
+async def test_every_method_of_a_path_is_allowed_and_others_are_refused(
+    client: httpx2.AsyncClient,
+) -> None:
+    """OPTIONS and 405 name the same: HEAD, too, where there is GET."""
+    for path in {path for method in METHODS for path in paths(method)}:
+        has = [method for method in METHODS if path in paths(method)]
+        expected = ", ".join(sorted([*has, "OPTIONS", *(["HEAD"] if "GET" in has else [])]))
+        replies = {
+            method: await client.request(method, path)
+            for method in {"OPTIONS", "PUT", "HEAD", *METHODS} - set(has)
+            if method != "HEAD" or "GET" not in has
+        }
+        allowed = {method: reply.headers["allow"] for method, reply in replies.items()}
+        assert (path, allowed) == (path, dict.fromkeys(replies, expected))
+        del replies["OPTIONS"]
+        assert {reply.status_code for reply in replies.values()} == {405}, path
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity, br", "GZIP", "what"])
