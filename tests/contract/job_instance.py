@@ -3,9 +3,11 @@
     python -m tests.contract.job_instance NAME URL...
 
 It prints `begin` when it begins to run the job, which ends with a line on standard input, and
-`sees OUTCOME OWNER` for each change of the job's state that it reads from the store.
+`sees OUTCOME OWNER` for each change of the job's state that it reads from the store. SIGTERM ends
+it in order, without the usual wait for a running job.
 """
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +16,7 @@ from anyio import to_thread
 
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.operations import run_jobs
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.run_jobs import LEASE_MS, RunJobs
 from chimera_s1.app.capability import Capability, Job
@@ -74,8 +77,19 @@ async def main(name: str, urls: Sequence[str]) -> None:
             clock=clock,
             record=lambda kind, _: say(kind),
         )
-        await jobs.run()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop_at_signal, jobs)
+            await jobs.run()
+            tasks.cancel_scope.cancel()
+
+
+async def stop_at_signal(jobs: RunJobs) -> None:
+    """As the runtime does."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            jobs.stop()
 
 
 if __name__ == "__main__":
+    run_jobs.STOP_WAIT_S = 0.1
     anyio.run(main, sys.argv[1], sys.argv[2:])

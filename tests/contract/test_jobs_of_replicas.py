@@ -1,4 +1,4 @@
-"""Three instances on one store: a job runs once, also when its owner is killed during the run."""
+"""Three instances on one store: a job runs once, also when its owner ends during the run."""
 
 import signal
 import sys
@@ -64,7 +64,8 @@ async def first_to_begin(instances: list[Instance]) -> Instance:
     return first
 
 
-async def test_the_run_of_a_killed_owner_is_repeated_by_one_other_instance() -> None:
+async def test_a_run_that_does_not_end_is_repeated_by_one_other_instance() -> None:
+    """The first owner is killed during the run, the second one is stopped in order."""
     with arango_double(coordinators=2) as double, anyio.fail_after(SAFETY_S):
         async with AsyncExitStack() as stack:
             instances = [await stack.enter_async_context(instance(n, double)) for n in "abc"]
@@ -77,11 +78,18 @@ async def test_the_run_of_a_killed_owner_is_repeated_by_one_other_instance() -> 
             owner.process.kill()
             assert await owner.process.wait() == -signal.SIGKILL
 
-            successor = await first_to_begin(standbys)
-            [third] = [each for each in standbys if each is not successor]
-            await successor.end_run()
-            await third.wait_for(f"sees ok {successor.name}")
-
-            assert "job.interrupted" in successor.lines
-            assert successor.lines.count("begin") == 1
+            second = await first_to_begin(standbys)
+            [third] = [each for each in standbys if each is not second]
+            assert "job.interrupted" in second.lines
+            await third.wait_for(f"sees running {second.name}")
             assert "begin" not in third.lines
+
+            second.process.terminate()
+            await third.wait_for(f"sees interrupted {second.name}")
+            await second.end_run()  # its thread still waits for the line
+            assert await second.process.wait() == 0
+
+            await third.wait_for("begin")
+            await third.end_run()
+            await third.wait_for(f"sees ok {third.name}")
+            assert [each.lines.count("begin") for each in instances] == [1, 1, 1]

@@ -8,6 +8,9 @@ from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
 _NAMES_SHOWN = 5
 _WAIT_SHOWN_MS = 1_000
 
+CORRECT_NAME = "correct the name in S1_SYMBOLS, or at S10 if that chooses the symbols"
+"""What to do about a symbol that the venue does not have."""
+
 LISTING_GRACE_MS = 30_000
 """A start: the listing is read again with growing waits."""
 WRITE_GRACE_MS = 10_000
@@ -106,7 +109,7 @@ class FeedReport(Struct, frozen=True):
     def _unlisted(self) -> str:
         if not self.unlisted:
             return ""
-        return f"; the venue does not list {_shown(self.unlisted)}: correct S1_SYMBOLS"
+        return f"; the venue does not list {_shown(self.unlisted)}: {CORRECT_NAME}"
 
     def _not_current(self) -> str:
         if not self.listing_error:
@@ -245,7 +248,7 @@ class MarketReport(Struct, frozen=True):
             parts.append("their ts is right, the quotes are old: do not trade on them")
         if self.gone:
             names = _shown(self.gone)
-            parts.append(f"gone: the venue does not trade {names} any more: correct S1_SYMBOLS")
+            parts.append(f"gone: the venue does not trade {names} any more: {CORRECT_NAME}")
         return "; ".join(parts)
 
     def _counts(self) -> str:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Venue
-from chimera_s1.domain.market.health import FeedReport
+from chimera_s1.domain.market.health import CORRECT_NAME, FeedReport
 from chimera_s1.domain.market.instrument_selection import (
     Listing,
     Selection,
@@ -149,9 +149,8 @@ class ServeFeed:
     def _report_unlisted(self, selection: Selection) -> None:
         before, self._unlisted = self._unlisted, tuple(map(str, selection.unlisted))
         if names := ", ".join(name for name in self._unlisted if name not in before):
-            _log.warning(
-                "%s: not listed by Binance and not served until it is; correct S1_SYMBOLS", names
-            )
+            text = "%s: not listed by Binance and not served until it is; %s"
+            _log.warning(text, names, CORRECT_NAME)
 
     def _report_unknown(self, listings: Sequence[Listing]) -> None:
         by_type = {row.contract_type: str(row.instrument) for row in reversed(listings)}

@@ -9,6 +9,7 @@ import msgspec
 
 from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
 from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.market.health import CORRECT_NAME
 from chimera_s1.domain.operations.clock_skew import percentile
 from chimera_s1.domain.operations.dead_letter import LetterPort, TakeLetter
 from chimera_s1.domain.operations.reconnect import RECONNECT_GRACE_MS
@@ -114,7 +115,7 @@ class OperationsOutbox:
                 changed: EventDetail = {"connection": name, "venue": venue.value}
                 self.record("ws.streams_changed", {**changed, "streams": len(streams)})
             case StreamRefused(connection=name, stream=stream, cause=cause):
-                _log.warning("%s: %s has no data: %s; correct S1_SYMBOLS", name, stream, cause)
+                _log.warning("%s: %s has no data: %s; %s", name, stream, cause, CORRECT_NAME)
                 self.record(
                     "ws.stream_refused",
                     {
