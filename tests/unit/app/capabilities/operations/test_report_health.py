@@ -58,6 +58,7 @@ ADVICE = (
     "runbook",
     "check the exchange's history, then resolve",
     "reconciliation continues",
+    "run chimera-s1 ",
     "the exchange key: ",
 )
 
