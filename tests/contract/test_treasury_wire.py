@@ -8,6 +8,8 @@ from typing import NoReturn
 import anyio
 import pytest
 
+from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.treasury_gateway import (
     ReplyAccepted,
     ReplyRefused,
@@ -29,6 +31,7 @@ from tests.contract.gateway_to_raw_http import (
     submit_and_classify,
 )
 from tests.contract.raw_http_server import HOST, ScriptedReply, http_reply, raw_http_server
+from tests.fakes.manual_clock import ManualClock
 
 
 async def test_the_bytes_that_were_signed_are_the_bytes_that_are_sent() -> None:
@@ -62,6 +65,26 @@ async def test_what_comes_up_while_it_connects_stops_the_request() -> None:
             await gateway.submit(signed)
 
     assert (server.connections_accepted, server.requests, server.fragments) == (1, [], [])
+
+
+async def test_a_hold_that_comes_up_while_it_connects_stops_the_request() -> None:
+    """Another instance was banned meanwhile: a request more would prolong the ban of all."""
+    budgets = weight_budgets(ManualClock())
+
+    def ban() -> str:
+        budgets[Venue.SPOT].block(600_000, "another instance was answered 418")
+        return ""
+
+    async with (
+        raw_http_server(ACCEPTED_REPLY) as server,
+        connected_gateway(server.url, budgets) as gateway,
+    ):
+        reply = await gateway.submit(gateway.sign(ORDER), ban)
+        await server.wait_for_connection_end()
+
+    assert reply == RequestNotSent("rate limited for another 600 s")
+    assert (server.connections_accepted, server.requests, server.fragments) == (1, [], [])
+    assert budgets[Venue.SPOT].requests.used(0.0) == {}
 
 
 async def test_each_transfer_has_a_connection_of_its_own() -> None:

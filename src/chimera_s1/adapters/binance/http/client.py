@@ -233,8 +233,8 @@ class HttpClient:
 
         A connection that was used before may have been closed by the other side while idle; then a
         request that never arrived could not be distinguished from one whose reply was lost. So
-        there is no keep-alive here and no retry. *obstacle* is asked once the connection stands;
-        unless it is empty, no byte is sent. Only cancellation raises.
+        there is no keep-alive here and no retry. *obstacle* is asked once the connection stands: if
+        it says why not, or the host is held by then, no byte is sent. Only cancellation raises.
         """
         egress, url = self._endpoints[venue].egress, self._endpoints[venue].rest_url + path
         budget, buffer = self._budgets[venue], _ReplyBuffer(POST_BYTES_MAX)
@@ -341,8 +341,10 @@ class HttpClient:
         buffer: _ReplyBuffer,
         obstacle: Callable[[], str],
     ) -> None:
+        held = self._budgets[venue].hold_sentence
+
         async def ask(event: str, _: Mapping[str, Any]) -> None:
-            if event == _HEAD_EVENT and (cause := obstacle()):
+            if event == _HEAD_EVENT and (cause := obstacle() or held()):
                 raise _ObstacleError(cause)
 
         headers = {

@@ -55,6 +55,11 @@ class WeightBudget:
         """How long no request may be sent; 0 when one may."""
         return self._hold.requests_wait_ms(self._clock.monotonic_ms())
 
+    def hold_sentence(self) -> str:
+        """Why no request may be sent now; empty if one may."""
+        blocked_ms = self.blocked_ms()
+        return f"rate limited for another {blocked_ms / 1000:.0f} s" if blocked_ms > 0 else ""
+
     async def admit(self, call: RequestCall) -> Ticket:
         """Wait for room for *call*, as long as it may wait, and count it as sent.
 
@@ -114,12 +119,9 @@ class WeightBudget:
         self.block(left_ms, cause, reason=HoldReason.BANNED)
 
     def _take(self, call: RequestCall, place: Place | None) -> Ticket | Shortage:
-        blocked_ms = self.blocked_ms()
-        if blocked_ms > 0:
+        if held := self.hold_sentence():
             self._count(call, RequestOutcome.HELD)
-            raise RequestNotAdmittedError(
-                f"rate limited for another {blocked_ms / 1000:.0f} s", blocked_ms
-            )
+            raise RequestNotAdmittedError(held, self.blocked_ms())
         return self.requests.take(call, self._clock.monotonic_ms(), place)
 
     async def _wait_for_room(self, call: RequestCall, place: Place, short: Shortage) -> Ticket:
