@@ -37,7 +37,14 @@ QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src 
 STATUS_FIELDS = "ts symbol venue state since cause"
 BTC = InstrumentId.parse("spot/BTCUSDT")
 ETH = InstrumentId.parse("spot/ETHUSDT")
-WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics", "/xchg/status", "/xchg/jobs")
+WITHOUT_PARAMETERS = (
+    "/health",
+    "/ready",
+    "/metrics",
+    "/xchg/status",
+    "/xchg/jobs",
+    "/xchg/mode",
+)
 WITH_PARAMETERS = (
     "/xchg/quotes",
     "/xchg/quotes/{venue}/{symbol}",
