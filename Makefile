@@ -71,6 +71,10 @@ bench-lost: $(INSTALLED) ## lose replies at the exchange and print how long it t
 bench-kill-switch: $(INSTALLED) ## print how long the kill switch takes to stop quotes and transfers, and to let go (ROUNDS=50)
 	@exec $(BIN)/python -m tests.load.kill_switch_times --rounds $(or $(ROUNDS),50)
 
+.PHONY: bench-instruments
+bench-instruments: $(INSTALLED) ## print what a sync of 3,900 instruments costs, and how late quotes are meanwhile (ARGS="--seconds 30")
+	@exec $(BIN)/python -m tests.load.instrument_syncs $(ARGS)
+
 .PHONY: soak-kill
 soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUNDS=100 SEED=1)
 	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)

@@ -105,6 +105,13 @@ class Reading(Struct, frozen=True):
         return sum(value for key, value in self.samples.items() if key.partition("{")[0] == name)
 
 
+async def read_metrics(client: httpx2.AsyncClient, pid: int, url: str = "") -> Reading:
+    """The figures of process *pid*, whose metrics page is below *url*."""
+    reply = await client.get(f"{url}/metrics")
+    samples = {name: float(value) for name, value in _SAMPLE.findall(reply.text)}
+    return Reading(time.monotonic(), cpu_s(pid), rss_mib(pid), samples)
+
+
 class Service:
     """A running `chimera-s1 serve`."""
 
@@ -129,9 +136,7 @@ class Service:
         await self._process.wait()
 
     async def read(self) -> Reading:
-        reply = await self._client.get(f"{self._url}/metrics")
-        samples = {name: float(value) for name, value in _SAMPLE.findall(reply.text)}
-        return Reading(time.monotonic(), cpu_s(self.pid), rss_mib(self.pid), samples)
+        return await read_metrics(self._client, self.pid, self._url)
 
     async def until_publishing(self) -> None:
         """Wait until all connections deliver and quotes are published, or kept by a standby.

@@ -8,7 +8,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.operations.active_configuration import RiskLimits
 
 
-class InstrumentSpec(Struct, frozen=True, kw_only=True):
+class InstrumentSpec(Struct, frozen=True, kw_only=True, gc=False):
     """One row of exchangeInfo. Enumerations are Binance's text: a new value is kept.
 
     Attributes:
@@ -54,7 +54,7 @@ class InstrumentSpec(Struct, frozen=True, kw_only=True):
     filters: tuple[str, ...] = ()
 
 
-class LeverageBracket(Struct, frozen=True, kw_only=True):
+class LeverageBracket(Struct, frozen=True, kw_only=True, gc=False):
     """Binance, USD-M "Notional and Leverage Brackets"; notionals in the quote asset."""
 
     bracket: int
@@ -65,7 +65,7 @@ class LeverageBracket(Struct, frozen=True, kw_only=True):
     cumulative: Decimal
 
 
-class LeverageBrackets(Struct, frozen=True, kw_only=True):
+class LeverageBrackets(Struct, frozen=True, kw_only=True, gc=False):
     """The brackets of one account: they depend on it.
 
     Attributes:
@@ -78,7 +78,7 @@ class LeverageBrackets(Struct, frozen=True, kw_only=True):
     brackets: tuple[LeverageBracket, ...]
 
 
-class InstrumentContent(Struct, frozen=True, kw_only=True):
+class InstrumentContent(Struct, frozen=True, kw_only=True, gc=False):
     """What `spec_hash` is made of.
 
     Attributes:
@@ -96,7 +96,7 @@ class InstrumentContent(Struct, frozen=True, kw_only=True):
     risk: RiskLimits | None = None
 
 
-class RegistryRow(Struct, frozen=True, kw_only=True):
+class RegistryRow(Struct, frozen=True, kw_only=True, gc=False):
     """An instrument in the registry. It stays when it stops trading.
 
     Attributes:
@@ -117,7 +117,7 @@ class RegistryRow(Struct, frozen=True, kw_only=True):
         return self.content.spec.instrument
 
 
-class RegistryChange(Struct, frozen=True, kw_only=True):
+class RegistryChange(Struct, frozen=True, kw_only=True, gc=False):
     """A new version of an instrument.
 
     Attributes:

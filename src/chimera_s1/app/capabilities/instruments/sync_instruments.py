@@ -7,7 +7,7 @@ from typing import TypeVar, assert_never
 
 import anyio
 from anyio import to_thread
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -117,6 +117,8 @@ class SyncInstruments:
         self._bury = bury
         self._locks = {venue: anyio.Lock() for venue in Venue}
         self._reported: set[UnknownValue] = set()
+        self._held_since: dict[Venue, dict[str, float]] = {venue: {} for venue in Venue}
+        """When this process first saw what is held, by its digest, monotonic ms."""
         self.reads = {venue: ReadsOfVenue() for venue in Venue}
 
     async def sync(
@@ -138,6 +140,7 @@ class SyncInstruments:
             await self._registry.mark_checked(plan.checked, self._clock.now_ms())
             # Last: if the store fails before it, the next read finds and reports the same.
             await self._registry.hold(venue, plan.quarantine.held)
+            self._time_held(venue, plan.quarantine.held)
             return self._conclude(listing, plan, applied)
 
     async def apply_limits(self) -> int:
@@ -168,7 +171,7 @@ class SyncInstruments:
         self, listing: ListingRead, extras: ListingExtras, source: str, *, accept: bool
     ) -> SyncPlan:
         stored = await self._registry.rows(listing.venue)
-        held = await self._registry.held(listing.venue)
+        held = self._time_held(listing.venue, await self._registry.held(listing.venue))
         # In a thread: thousands of rows take longer than a window of quotes may wait.
         return await to_thread.run_sync(
             partial(
@@ -181,6 +184,19 @@ class SyncInstruments:
                 accept=accept,
                 source=source,
             )
+        )
+
+    def _time_held(self, venue: Venue, held: Iterable[HeldRows]) -> tuple[HeldRows, ...]:
+        """*held*, as long as this process has seen it: a wall clock that is stepped ahead must not
+        confirm a wrong listing.
+        """
+        now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
+        seen = self._held_since[venue]
+        first = {each.digest: seen.get(each.digest, now_ms) for each in held}
+        self._held_since[venue] = first
+        return tuple(
+            structs.replace(each, since=wall_ms - round(now_ms - first[each.digest]))
+            for each in held
         )
 
     async def _read_extras(self, listing: ListingRead) -> ListingExtras:

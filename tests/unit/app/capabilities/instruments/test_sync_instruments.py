@@ -30,6 +30,8 @@ from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.manual_clock import ManualClock
 from tests.sample_instruments import BRACKETS, BTC_PERP, BTC_SPOT, perp_spec, perp_specs
 
+HOUR_MS = 3_600_000
+
 
 class Limits:
     """Thresholds of one revision for every instrument."""
@@ -167,6 +169,37 @@ async def test_what_quarantine_holds_is_said_and_read_again_in_an_hour(rig: Rig)
         "perp: 40 listed, 0 new, 40 changed, 0 gone",
     )
     assert rig.events[-1][0] == "instruments.released"
+
+
+@pytest.mark.parametrize("step_ms", [-HOUR_MS, HOUR_MS])
+async def test_row_63_a_stepped_clock_neither_confirms_a_wrong_listing_nor_keeps_it_held(
+    rig: Rig, step_ms: int
+) -> None:
+    """A second read an hour later means an hour that has passed."""
+    rig.source.specs = list(perp_specs(40))
+    await rig.syncs.sync(Venue.PERP)
+    rig.source.specs = list(perp_specs(20))
+    assert (await rig.syncs.sync(Venue.PERP)).held == 20
+
+    rig.clock.step_wall_clock(step_ms)
+    assert (await rig.syncs.sync(Venue.PERP)).held == 20
+
+    await rig.clock.advance(HOUR_MS)
+    assert (await rig.syncs.sync(Venue.PERP)).vanished == 20
+
+
+async def test_a_process_that_did_not_see_the_first_read_waits_an_hour_of_its_own() -> None:
+    registry = FakeInstrumentRegistry()
+    one, other = Rig(registry), Rig(registry)
+    one.source.specs = list(perp_specs(40))
+    await one.syncs.sync(Venue.PERP)
+    one.source.specs = other.source.specs = list(perp_specs(20))
+    await one.syncs.sync(Venue.PERP)
+    await other.clock.advance(2 * HOUR_MS)
+    assert (await other.syncs.sync(Venue.PERP)).held == 20
+
+    await other.clock.advance(HOUR_MS)
+    assert (await other.syncs.sync(Venue.PERP)).vanished == 20
 
 
 async def test_an_operator_can_accept_what_is_held(rig: Rig) -> None:
