@@ -1,5 +1,7 @@
 """What every `JobRuns` does."""
 
+from msgspec import structs
+
 from chimera_s1.domain.operations.job_state import JobOutcome, JobState
 from chimera_s1.domain.ports.job_runs import StoredJob
 from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
@@ -59,3 +61,22 @@ async def test_states_outlive_the_process(ledger_harness: LedgerHarness) -> None
     second = await ledger_harness.open()
 
     assert (await second.job_runs.read(NAMES))[STATE.name].state == STATE
+
+
+async def test_a_state_that_cannot_be_read_stops_no_job(ledger_stores: StoreSet) -> None:
+    """As one of a newer version of S1: the others are read, and the next run replaces it."""
+    other = JobState(name=NAMES[1], next_at=1)
+    newer = STATE.begin("s1-b", 2_000)
+    unknown = structs.replace(newer, outcome="paused")
+    assert await ledger_stores.job_runs.write(unknown)
+    assert await ledger_stores.job_runs.write(other)
+
+    found = await ledger_stores.job_runs.read(NAMES)
+
+    assert found[NAMES[1]].state == other
+    state = found[STATE.name].state
+    assert state is not None
+    assert state.version == newer.version
+    begun = state.begin("s1-a", 3_000)
+    assert await ledger_stores.job_runs.write(begun)
+    assert (await ledger_stores.job_runs.read(NAMES))[STATE.name].state == begun

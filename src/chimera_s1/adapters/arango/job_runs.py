@@ -10,7 +10,7 @@ from chimera_s1.adapters.arango.database import ArangoDatabase
 from chimera_s1.adapters.arango.layout import JOB_RUNS, document_key
 from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 from chimera_s1.domain.ledger.commit import Document
-from chimera_s1.domain.operations.job_state import JobState
+from chimera_s1.domain.operations.job_state import JobState, unreadable_state
 from chimera_s1.domain.ports.job_runs import StoredJob
 
 _KEEP_NEWER = {"overwriteMode": "replace", "versionAttribute": "version"}
@@ -42,11 +42,19 @@ def _read(names: Sequence[str], requests: RetryingRequests) -> Mapping[str, Stor
     states, asked = found[: len(names)], found[len(names) :]
     return {
         name: StoredJob(
-            None if state is None else msgspec.convert(state, JobState),
+            None if state is None else _decoded(name, state),
             "" if request is None else str(request["request"]),
         )
         for name, state, request in zip(names, states, asked, strict=True)
     }
+
+
+def _decoded(name: str, document: Document) -> JobState:
+    try:
+        return msgspec.convert(document, JobState)
+    except msgspec.ValidationError:
+        version = document.get("version")
+        return unreadable_state(name, version if isinstance(version, int) else 0)
 
 
 def _write(state: JobState, requests: RetryingRequests) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from chimera_s1.adapters.sqlite.database import SqliteAccess
-from chimera_s1.domain.operations.job_state import JobState
+from chimera_s1.domain.operations.job_state import JobState, unreadable_state
 from chimera_s1.domain.ports.job_runs import StoredJob
 
-_FIND = "SELECT state, request FROM job_runs WHERE name = ?"
+_FIND = "SELECT version, state, request FROM job_runs WHERE name = ?"
 _WRITE = """
     INSERT INTO job_runs (name, version, state) VALUES (:name, :version, :state)
     ON CONFLICT (name) DO UPDATE SET version = :version, state = :state
@@ -50,5 +50,10 @@ def _find(name: str, connection: sqlite3.Connection) -> StoredJob:
     row = connection.execute(_FIND, (name,)).fetchone()
     if row is None:
         return StoredJob()
-    text, request = row
-    return StoredJob(msgspec.json.decode(text, type=JobState) if text else None, request)
+    version, text, request = row
+    if not text:
+        return StoredJob(None, request)
+    try:
+        return StoredJob(msgspec.json.decode(text, type=JobState), request)
+    except msgspec.DecodeError:
+        return StoredJob(unreadable_state(name, version), request)

@@ -47,7 +47,7 @@ class JobState(Struct, frozen=True, kw_only=True):
         sentence: What the last run reports: its result, or why it failed.
         failures: In a row.
         succeeded_at: When a run last ended with OK; 0 before.
-        next_at: When the next run begins.
+        next_at: When the next run begins; 0 if that is not known.
         answered_request: The last request of an operator that a run has answered.
     """
 
@@ -112,6 +112,13 @@ def first_state(
     return JobState(name=name, next_at=regular + round(jitter_ms))
 
 
+def unreadable_state(name: str, version: int) -> JobState:
+    """In place of a stored state that cannot be decoded, as one of a newer version of S1: the job
+    is due, and its next run replaces the state.
+    """
+    return JobState(name=name, version=version, sentence="the stored state cannot be read")
+
+
 def adopt(state: JobState, schedule: Schedule, now_ms: int, jitter_max_ms: int) -> JobState:
     """*state* as another instance, or an earlier process, left it.
 
@@ -143,7 +150,7 @@ def tolerance_ms(schedule: Schedule) -> int:
 
 def missed_runs(state: JobState, schedule: Schedule, now_ms: int, jitter_max_ms: int) -> int:
     """How many regular times have passed without a run when one begins now; 0 if it is in time."""
-    if now_ms - state.next_at <= tolerance_ms(schedule) + jitter_max_ms:
+    if not state.next_at or now_ms - state.next_at <= tolerance_ms(schedule) + jitter_max_ms:
         return 0
     if isinstance(schedule, Every):
         return count_times(schedule, state.next_at, now_ms)

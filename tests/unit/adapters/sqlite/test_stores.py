@@ -18,6 +18,7 @@ from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProject
 from chimera_s1.adapters.sqlite.unavailable_when_damaged import UnavailableWhenDamaged
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import CommitDraft, LedgerHead, NewEvent, head_of, seal
+from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.ports.event_store import Appended
 from chimera_s1.domain.ports.transfer_projection import TransferRow
 from tests.fakes.manual_clock import ManualClock
@@ -144,6 +145,23 @@ async def test_in_a_damaged_file_only_a_ledger_is_damaged(
     ):
         with pytest.raises(StoreUnavailableError, match="restore a backup"):
             await call
+
+
+async def test_the_state_of_a_job_that_cannot_be_read_is_replaced_by_the_next_run(
+    database: SqliteDatabase,
+) -> None:
+    """As one that a newer version of S1 has written."""
+    runs = SqliteJobRuns(database)
+    state = JobState(name="sync", version=7, next_at=1)
+    assert await runs.write(state)
+    await database.execute("UPDATE job_runs SET state = replace(state, 'null', '\"paused\"')")
+
+    found = (await runs.read(["sync"]))["sync"].state
+
+    assert found == JobState(name="sync", version=7, sentence="the stored state cannot be read")
+    begun = found.begin("a", 1)
+    assert await runs.write(begun)
+    assert (await runs.read(["sync"]))["sync"].state == begun
 
 
 async def test_a_damaged_row_is_named_and_can_be_rebuilt(

@@ -15,6 +15,7 @@ from chimera_s1.domain.operations.job_state import (
     missed_runs,
     next_regular,
     retry_wait_ms,
+    unreadable_state,
 )
 from chimera_s1.domain.operations.jobs_report import FailingJob, JobsReport
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, Every, daily
@@ -61,6 +62,13 @@ def test_runs_that_were_missed_are_counted(late_ms: int, missed: int) -> None:
     state = JobState(name="sync", next_at=TEN_PAST_MS)
 
     assert missed_runs(state, NIGHTLY, TEN_PAST_MS + late_ms, 0) == missed
+
+
+def test_a_job_whose_state_cannot_be_read_is_due_and_has_missed_nothing() -> None:
+    state = adopt(unreadable_state("sync", 7), NIGHTLY, NOW_MS, 0)
+
+    assert state.next_at <= NOW_MS
+    assert missed_runs(state, NIGHTLY, NOW_MS, 0) == 0
 
 
 def test_a_frequent_job_misses_a_run_after_its_interval() -> None:

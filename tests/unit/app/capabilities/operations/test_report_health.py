@@ -293,7 +293,10 @@ async def test_a_component_is_described_by_its_report() -> None:
             FeedReport(3, (), 2, 1, fatal=False, dial_wait_ms=58_000),
             "1 of 2 connections deliver; the venue's limits allow the next dial in 58 s",
         ),
-        (FeedReport(9, ("spot/FOO",), 1, 1, fatal=False), "does not list spot/FOO: correct the name in S1_SYMBOLS, or at S10"),
+        (
+            FeedReport(9, ("spot/FOO",), 1, 1, fatal=False),
+            "does not list spot/FOO: correct the name in S1_SYMBOLS, or at S10",
+        ),
         (FeedReport(9, tuple("abcdefg"), 1, 1, fatal=False), "a, b, c, d, e and 2 more"),
         (FeedReport(9, (), 2, 1, fatal=False), "1 of 2 connections deliver"),
         (FATAL, "out of retries"),
