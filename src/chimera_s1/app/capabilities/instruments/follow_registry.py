@@ -1,8 +1,10 @@
 """Keep the catalog like the stored registry, or without one like the venue's own listing."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 
+from anyio import to_thread
 from msgspec import structs
 
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
@@ -13,17 +15,23 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.instruments.sync_plan import plan_sync
+from chimera_s1.domain.instruments.held_rows import HeldRows
+from chimera_s1.domain.instruments.instrument import RegistryRow
+from chimera_s1.domain.instruments.sync_plan import SyncPlan, plan_sync
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
 from chimera_s1.domain.ports.instrument_source import InstrumentSource
+from chimera_s1.domain.ports.listing_news import ListingNotice
 
 POLL_INTERVAL_MS = 2_000.0
 """How late an instance learns what another one has synced, at most."""
 
 RELOAD_INTERVAL_MS = 15 * 60_000.0
 """How old `checked_at` may be here: a sync without changes writes nothing else."""
+
+LISTING_INTERVAL_MS = 15 * 60_000.0
+"""How often a venue is read while the registry cannot be."""
 
 PAGE = 1_000
 
@@ -57,6 +65,9 @@ class FollowRegistry:
         self._retries = retries
         self._position: int | None = None
         self._loaded_ms = 0.0
+        # When the catalog was last like the registry, or like what the venue lists.
+        self._current_ms: dict[Venue, float] = {}
+        self._held_without_store: dict[Venue, Sequence[HeldRows]] = {}
         self.held: dict[Venue, int] = {}
         """Rows in quarantine, whichever instance put them there."""
         self.store_problem = ""
@@ -67,6 +78,7 @@ class FollowRegistry:
             version = self._changes.version
             try:
                 await self._follow()
+                self._note_current()
                 failures, wait_ms = 0, POLL_INTERVAL_MS
                 self.store_problem = ""
             except StoreUnavailableError as error:
@@ -75,6 +87,17 @@ class FollowRegistry:
                 wait_ms = self._retries.wait_ms(failures, 0.0)
                 failures += 1
             await self._changes.wait_after(self._clock, wait_ms, version=version)
+
+    def on_notice(self, notice: ListingNotice) -> None:
+        """A sync reads the listing; without the registry it is read here."""
+        self._current_ms.pop(notice.instrument.venue, None)
+        if self.store_problem:
+            self._changes.notify()
+
+    def _note_current(self) -> None:
+        known = [each for each in self._venues if self._catalog.listings(each) is not None]
+        self._current_ms = dict.fromkeys(known, self._clock.monotonic_ms())
+        self._held_without_store.clear()
 
     async def _follow(self) -> None:
         for venue in self._venues:
@@ -107,8 +130,10 @@ class FollowRegistry:
 
     async def _read_listings(self) -> None:
         """Market data goes on without a registry: what the venue lists now is not stored."""
+        now_ms = self._clock.monotonic_ms()
         for venue in self._venues:
-            if self._catalog.listings(venue) is None:
+            current_ms = self._current_ms.get(venue)
+            if current_ms is None or now_ms - current_ms >= LISTING_INTERVAL_MS:
                 await self._read_listing(venue)
 
     async def _read_listing(self, venue: Venue) -> None:
@@ -117,9 +142,23 @@ class FollowRegistry:
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             self._catalog.set_problem(venue, str(error))
             return
-        plan = plan_sync((), listing, now=self._clock.now_ms())
+        rows, now = self._catalog.rows_of(venue), self._clock.now_ms()
+        held = self._held_without_store.get(venue, ())
+        # In a thread: thousands of rows take longer than a window of quotes may wait.
+        plan = await to_thread.run_sync(partial(plan_sync, rows, listing, now=now, held=held))
+        self._catalog.set_problem(venue, plan.refused)
         if plan.refused:
-            self._catalog.set_problem(venue, plan.refused)
             return
         _log.warning("%s: the listing is used without a registry", venue.value)
-        self._catalog.put(venue, [structs.replace(c.row, version=0) for c in plan.changes])
+        self._held_without_store[venue] = plan.quarantine.held
+        # The rows are not loaded again before a sync has written what was read here.
+        self._current_ms[venue] = self._loaded_ms = self._clock.monotonic_ms()
+        self._catalog.put(venue, _with_plan(rows, plan, now))
+
+
+def _with_plan(rows: Iterable[RegistryRow], plan: SyncPlan, now: int) -> Collection[RegistryRow]:
+    """*rows* as *plan* changes them; a row that is not stored has version 0."""
+    known = {row.instrument: row for row in rows}
+    known |= {each: structs.replace(known[each], checked_at=now) for each in plan.checked}
+    known |= {each.row.instrument: structs.replace(each.row, version=0) for each in plan.changes}
+    return known.values()

@@ -44,6 +44,7 @@ from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.schedule import HOUR_MS, MINUTE_MS, Every, daily
 from chimera_s1.domain.ports.instrument_source import InstrumentSource
+from chimera_s1.domain.ports.listing_news import ListingNotice
 from chimera_s1.domain.ports.market_feed import FeedEvent
 
 LISTING_INTERVAL_MS = 15 * MINUTE_MS
@@ -78,7 +79,7 @@ async def open_instruments(
                     Worker("instruments", registry.follow.run),
                     *_relay_workers(settings, registry.relay),
                     *(
-                        Worker("listing news", partial(each.run, registry.syncs.on_notice))
+                        Worker("listing news", partial(each.run, registry.on_notice))
                         for each in news
                     ),
                 ),
@@ -104,6 +105,10 @@ class _Registry(Struct, frozen=True):
     relay: RelayChanges
     report: ReportInstruments
     metrics: MetricSource
+
+    def on_notice(self, notice: ListingNotice) -> None:
+        self.syncs.on_notice(notice)
+        self.follow.on_notice(notice)
 
 
 def _open_registry(

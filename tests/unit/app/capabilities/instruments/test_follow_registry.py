@@ -1,12 +1,13 @@
 """The catalog follows the registry, and the venue itself where there is no registry."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
 from msgspec import structs
 
 from chimera_s1.app.capabilities.instruments.follow_registry import (
+    LISTING_INTERVAL_MS,
     POLL_INTERVAL_MS,
     RELOAD_INTERVAL_MS,
     FollowRegistry,
@@ -20,6 +21,7 @@ from chimera_s1.domain.instruments.listing_read import ListingRead
 from chimera_s1.domain.instruments.sync_plan import plan_sync
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.listing_news import ListingNotice
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.manual_clock import ManualClock
@@ -30,7 +32,9 @@ RETRY_MS = 500
 
 
 class Rig:
-    def __init__(self) -> None:
+    def __init__(self, venues: Sequence[Venue] = tuple(Venue), *, retry_ms: int = RETRY_MS) -> None:
+        self.venues = venues
+        self.retry_ms = retry_ms
         self.registry = FakeInstrumentRegistry()
         self.source = MemoryInstrumentSource([BTC_PERP, BTC_SPOT])
         self.catalog = InstrumentCatalog()
@@ -43,10 +47,10 @@ class Rig:
             self.registry,
             self.source,
             self.catalog,
-            venues=tuple(Venue),
+            venues=self.venues,
             clock=clock,
             changes=self.changes,
-            retries=Backoff(base_ms=RETRY_MS, max_wait_ms=RETRY_MS, jitter_ms=0),
+            retries=Backoff(base_ms=self.retry_ms, max_wait_ms=self.retry_ms, jitter_ms=0),
         )
 
     @asynccontextmanager
@@ -56,6 +60,12 @@ class Rig:
             await anyio.wait_all_tasks_blocked()
             yield
             tasks.cancel_scope.cancel()
+
+    async def until(self, *symbols: str, venue: Venue = Venue.PERP) -> None:
+        """Until the catalog has them: without a store they come from a thread."""
+        while self.symbols(venue) != [*symbols]:
+            await self.catalog.wait_changed(self.catalog.version)
+        await anyio.wait_all_tasks_blocked()
 
     async def write(self, *symbols: str, status: str = "TRADING") -> None:
         """Another instance syncs."""
@@ -145,7 +155,8 @@ async def test_without_a_store_the_venues_own_listing_is_used() -> None:
     rig = Rig()
     rig.registry.unavailable = "connection refused"
     async with rig.running():
-        assert (rig.symbols(), rig.symbols(Venue.SPOT)) == (["BTCUSDT"], ["BTCUSDT"])
+        await rig.until("BTCUSDT")
+        await rig.until("BTCUSDT", venue=Venue.SPOT)
         assert rig.follow.store_problem == "connection refused"
         reads = rig.source.reads
         await rig.clock.advance(RETRY_MS * 3)
@@ -169,6 +180,40 @@ async def test_a_store_that_fails_later_keeps_what_is_known() -> None:
         assert rig.symbols() == ["AUSDT"]
 
 
+async def test_new_listings_are_followed_while_the_store_is_away() -> None:
+    """At intervals, and at once after a notice; the registry has them after the next sync."""
+    rig = Rig([Venue.PERP], retry_ms=300_000)
+    await rig.write("AUSDT")
+    rig.source.specs = [perp_spec("AUSDT"), perp_spec("BUSDT")]
+    async with rig.running():
+        rig.registry.unavailable = "connection refused"
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert (rig.source.reads, rig.symbols()) == (0, ["AUSDT"])
+
+        await rig.clock.advance(LISTING_INTERVAL_MS)
+        await rig.until("AUSDT", "BUSDT")
+
+        rig.source.specs.append(perp_spec("CUSDT"))
+        rig.follow.on_notice(ListingNotice(perp_spec("CUSDT").instrument, "TRADING"))
+        await rig.until("AUSDT", "BUSDT", "CUSDT")
+
+        rig.registry.unavailable = ""
+        await rig.clock.advance(rig.retry_ms)
+        assert (rig.symbols(), rig.follow.store_problem) == (["AUSDT", "BUSDT", "CUSDT"], "")
+
+
+async def test_quarantine_holds_without_a_store_too() -> None:
+    rig = Rig([Venue.PERP], retry_ms=300_000)
+    names = [f"S{number:02}USDT" for number in range(40)]
+    await rig.write(*names)
+    rig.source.specs = [perp_spec(name) for name in [*names[:20], "NEWUSDT"]]
+    async with rig.running():
+        rig.registry.unavailable = "connection refused"
+        await rig.clock.advance(POLL_INTERVAL_MS + LISTING_INTERVAL_MS)
+
+        await rig.until(*sorted([*names, "NEWUSDT"]))
+
+
 async def test_with_neither_store_nor_venue_the_reason_is_known() -> None:
     rig = Rig()
     rig.registry.unavailable = "connection refused"
@@ -180,7 +225,7 @@ async def test_with_neither_store_nor_venue_the_reason_is_known() -> None:
         rig.source.error = None
         await rig.clock.advance(RETRY_MS)
 
-        assert rig.symbols() == ["BTCUSDT"]
+        await rig.until("BTCUSDT")
 
 
 async def test_readers_wake_only_for_what_they_can_read() -> None:
