@@ -133,6 +133,9 @@ async def test_an_entity_tag_changes_with_the_content(
     changed = await client.get(path, headers=tag)
     assert changed.status_code == 200
     assert changed.headers["ETag"] != first.headers["ETag"]
+    fill(parts, (structs.replace(ROWS[0], version=ROWS[0].version + 2), *ROWS[1:]))
+    as_before = await client.get(path, headers=tag)
+    assert as_before.status_code == 200  # version and updated_at are not those of the first reply
 
 
 async def test_an_unknown_instrument_says_what_to_do(

@@ -6,9 +6,6 @@ is the number of steps it has.
 
 from typing import Final
 
-# everywhere: a step may meet its own tables, after an operator set `user_version`
-# back to run an older version (docs/how-to/upgrade.md).
-
 # The triggers prevent accidental changes at the sqlite3 prompt. Someone may drop them first; then
 # the hash chain shows the change.
 _TREASURY: Final = """

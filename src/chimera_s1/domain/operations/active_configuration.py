@@ -222,7 +222,7 @@ def _read_thresholds(draft: ThresholdsDraft, where: str) -> tuple[Thresholds, li
             return None
         # Exact types: a bool is an int, a text may be in another unit. NaN fails the comparison.
         if (type(value) is int or type(value) is float) and 0 <= value <= THRESHOLD_MAX:
-            return float(value)
+            return float(value) + 0.0  # -0.0 becomes 0.0: a store may not keep its sign
         problems.append(
             f"{where}: {name} is {_shown(value)}; expected null or 0 to {THRESHOLD_MAX:g}"
         )

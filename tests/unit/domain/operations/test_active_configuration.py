@@ -72,6 +72,13 @@ def test_a_threshold_that_nothing_sets_is_no_limit() -> None:
     )
 
 
+def test_a_negative_zero_is_zero() -> None:
+    """Its text, and so the hash of an instrument, is that of 0."""
+    [read] = accepted(draft(3, row(spread=-0.0))).instruments
+
+    assert str(read.thresholds.spread_bp_limit) == "0.0"
+
+
 def test_the_order_of_rows_does_not_matter() -> None:
     one, other = row("perp/BTCUSDT"), row("perp/ETHUSDT")
 

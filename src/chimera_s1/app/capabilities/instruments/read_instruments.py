@@ -1,6 +1,7 @@
 """Read the registry: one instrument, or a page of those that match."""
 
 from hashlib import sha256
+from itertools import islice
 
 from msgspec import Struct
 
@@ -33,14 +34,23 @@ class InstrumentFilter(Struct, frozen=True, kw_only=True):
 
     def matches(self, row: RegistryRow) -> bool:
         spec = row.content.spec
-        pairs = (
-            (self.venue, spec.instrument.venue),
-            (self.status, spec.status),
-            (self.contract_type, spec.contract_type),
-            (self.quote_asset, spec.quote_asset),
+        return (
+            (self.venue is None or self.venue is spec.instrument.venue)
+            and (self.status is None or self.status == spec.status)
+            and (self.contract_type is None or self.contract_type == spec.contract_type)
+            and (self.quote_asset is None or self.quote_asset == spec.quote_asset)
+            and (not self.symbols or spec.instrument.symbol in self.symbols)
         )
-        named = not self.symbols or spec.instrument.symbol in self.symbols
-        return named and all(wanted in {None, found} for wanted, found in pairs)
+
+
+def entity_tag(row: RegistryRow) -> str:
+    """Changes with the content (RFC 9110, 8.8.3); weak, because `checked_at` may differ."""
+    return f'W/"{_state(row)}"'
+
+
+def _state(row: RegistryRow) -> str:
+    # With the version: a content may return to what it was.
+    return f"{row.version}-{row.spec_hash[:32]}"
 
 
 class InstrumentPage(Struct, frozen=True):
@@ -52,10 +62,8 @@ class InstrumentPage(Struct, frozen=True):
     following: InstrumentId | None
 
     def entity_tag(self) -> str:
-        """Changes with the content of any row of the page (RFC 9110, 8.8.3); weak, because
-        `checked_at` may differ.
-        """
-        texts = [f"{row.instrument} {row.spec_hash}" for row in self.rows]
+        """Changes with the content of any row of the page; weak as that of a row."""
+        texts = [f"{row.instrument} {_state(row)}" for row in self.rows]
         end = "" if self.following is None else "more"
         return f'W/"{sha256(chr(10).join([*texts, end]).encode()).hexdigest()[:32]}"'
 
@@ -83,10 +91,11 @@ class ReadInstruments:
         self, chosen: InstrumentFilter, *, limit: int, after: InstrumentId | None = None
     ) -> InstrumentPage:
         """At most *limit* rows behind *after*, by venue and symbol."""
-        rows = [
+        matching = (
             row
             for row in self._catalog.rows()
             if (after is None or row.instrument > after) and chosen.matches(row)
-        ]
+        )
+        rows = tuple(islice(matching, limit + 1))
         following = rows[limit - 1].instrument if len(rows) > limit else None
-        return InstrumentPage(tuple(rows[:limit]), following)
+        return InstrumentPage(rows[:limit], following)

@@ -15,6 +15,7 @@ from chimera_s1.app.capabilities.instruments.read_instruments import (
     PAGE_MAX,
     InstrumentFilter,
     ReadInstruments,
+    entity_tag,
 )
 from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
 from chimera_s1.app.capabilities.instruments.web.problems import (
@@ -173,7 +174,7 @@ class InstrumentsController(Controller):
         ],
     ) -> Response[InstrumentView]:
         row = read_instruments.get(InstrumentId(venue, parse_value("symbol", parse_symbol, symbol)))
-        tag = f'W/"{row.spec_hash[:32]}"'
+        tag = entity_tag(row)
         if _is_known(request, tag):
             return _not_modified(tag)
         return Response(InstrumentView.of(row), headers={"ETag": tag})

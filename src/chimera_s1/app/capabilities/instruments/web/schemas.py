@@ -1,6 +1,7 @@
 """Instruments as the HTTP API shows them, under the names they have in `instrument_registry`."""
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Self, TypeAlias
 
 import msgspec
@@ -23,6 +24,11 @@ _Exact: TypeAlias = Annotated[
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else exact_text(value)
+
+
+@lru_cache(maxsize=2_048)  # most symbols share most of their filters
+def _filter(text: str) -> dict[str, object]:
+    return msgspec.json.decode(text, type=dict[str, object])
 
 
 def _rule(description: str, example: str) -> Meta:
@@ -218,7 +224,7 @@ class InstrumentView(Struct, frozen=True, kw_only=True):
             if content.leverage_brackets is None
             else BracketsView.of(content.leverage_brackets),
             risk=None if content.risk is None else RiskView.of(content.risk),
-            filters=tuple(map(msgspec.json.decode, spec.filters)),
+            filters=tuple(map(_filter, spec.filters)),
             spec_hash=row.spec_hash,
             version=row.version,
             updated_at=row.updated_at,
