@@ -173,6 +173,26 @@ async def test_gaps_without_their_resumed_are_open(status: Status) -> None:
     assert await status.port.open_gaps(venue, "switch: ") == (left, repeated)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("note", "tried by hand"),
+        ("state", "GAP", "cause", "switch: on"),
+        ("ts", "now", "symbol", "*", "state", "GAP", "since", "x", "cause", "switch: on"),
+        ("state", "RESUMED", "cause", "switch: on"),
+    ],
+)
+async def test_entries_of_others_are_no_open_gaps(
+    redis_single_node: Addresses, fields: tuple[str, ...]
+) -> None:
+    async with connect_cluster(redis_single_node) as client:
+        await client.execute_command("DEL", "mkt:status:spot")
+        await client.execute_command("XADD", "mkt:status:spot", "*", *fields)
+        port = RedisMarketStatus(client, maxlen=MAXLEN)
+
+        assert await port.open_gaps(Venue.SPOT, "switch: ") == ()
+
+
 async def test_a_status_stream_is_bounded(redis_single_node: Addresses) -> None:
     """Redis trims whole nodes of 100 entries, so up to 100 more stay."""
     async with redis_status(redis_single_node) as status:

@@ -1,6 +1,7 @@
 """Writes `mkt:status:<venue>`, and reads back what lasts."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import anyio
 
@@ -52,12 +53,13 @@ class RedisMarketStatus:
                 )
         gaps: dict[tuple[str, str], StatusChange] = {}
         for _, fields in reversed(entries):
-            if not fields["cause"].startswith(cause_start):
+            if not fields.get("cause", "").startswith(cause_start):
                 continue
-            key = fields["since"], fields["cause"]
-            if fields["state"] == Liveness.GAP.value:
-                gaps[key] = _decode(fields)
-            elif fields["state"] == Liveness.RESUMED.value:
+            key = fields.get("since", ""), fields["cause"]
+            if fields.get("state") == Liveness.GAP.value:
+                with suppress(KeyError, ValueError):  # written by something else
+                    gaps[key] = _decode(fields)
+            elif fields.get("state") == Liveness.RESUMED.value:
                 gaps.pop(key, None)
         return tuple(gaps.values())
 
