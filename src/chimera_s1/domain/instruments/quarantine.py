@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.instruments.canonical import canonical_json, listing_hash
+from chimera_s1.domain.instruments.difference import filter_type
 from chimera_s1.domain.instruments.enumerations import StatusClass, status_class
 from chimera_s1.domain.instruments.held_rows import HeldRows
 from chimera_s1.domain.instruments.instrument import InstrumentSpec, RegistryRow
@@ -16,6 +17,7 @@ CLASS_ROWS_MIN = 20
 """A smaller class is never held: one row of it is too large a share."""
 
 SHARE_MAX_PERCENT = 20
+_MARKET_LOT_SIZE = "MARKET_LOT_SIZE"
 CONFIRM_AFTER_MS = 3_600_000
 """A second read that says the same applies what is held, this long after the first."""
 
@@ -58,8 +60,10 @@ def judge(
         sizes[row_class] += 1
         if row.instrument in vanished:
             affected[row_class][row.instrument] = ""
-        elif (new := listed.get(row.instrument, spec)) != spec and not _resumes(spec, new):
-            affected[row_class][row.instrument] = listing_hash(new)
+        elif (new := listed.get(row.instrument, spec)) != spec:
+            old_rules, new_rules = _without_market_maximum(spec), _without_market_maximum(new)
+            if old_rules != new_rules and not _resumes(old_rules, new_rules):
+                affected[row_class][row.instrument] = listing_hash(new_rules)
     suspect = {
         row_class: _held(row_class, rows, sizes[row_class], now)
         for row_class, rows in affected.items()
@@ -72,6 +76,17 @@ def judge(
 def _resumes(old: InstrumentSpec, new: InstrumentSpec) -> bool:
     """Trading goes on under the old rules: after a venue-wide halt all rows do so at once."""
     return new.status == "TRADING" and structs.replace(old, status=new.status) == new
+
+
+def _without_market_maximum(spec: InstrumentSpec) -> InstrumentSpec:
+    """Recorded maxima of spot (`104.34142329`) are computed, so all may change together: no sign of
+    a wrong listing, and orders must not be sized by old ones. What else the filter says has fields
+    of its own.
+    """
+    filters = tuple(
+        _MARKET_LOT_SIZE if filter_type(text) == _MARKET_LOT_SIZE else text for text in spec.filters
+    )
+    return structs.replace(spec, market_max_qty=None, filters=filters)
 
 
 def _held(

@@ -198,3 +198,50 @@ def test_rows_that_return_are_not_held() -> None:
     assert len(gone.changes) == len(back.changes) == 30
     assert all(change.row.content.listed for change in back.changes)
     assert not back.quarantine.held
+
+
+def with_market_filter(specs: tuple[InstrumentSpec, ...], text: str) -> tuple[InstrumentSpec, ...]:
+    """As a listing gives it: the maximum is a field of its own, too."""
+    return tuple(
+        structs.replace(
+            spec,
+            market_max_qty=Decimal(len(text)),
+            filters=(text,),
+        )
+        for spec in specs
+    )
+
+
+MARKET_MAX_1 = '{"filterType":"MARKET_LOT_SIZE","maxQty":"104.34142329"}'
+MARKET_MAX_2 = '{"filterType":"MARKET_LOT_SIZE","maxQty":"98.1"}'
+
+
+def test_a_new_maximum_of_market_orders_is_applied_to_all_at_once() -> None:
+    """Spot computes it for all symbols; orders must not be sized by the old one."""
+    rows = registry_rows(with_market_filter(perp_specs(40), MARKET_MAX_1))
+
+    plan = plan_sync(rows, read(with_market_filter(perp_specs(40), MARKET_MAX_2)), now=T0)
+
+    assert (len(plan.changes), plan.quarantine.held) == (40, ())
+
+
+def test_a_new_maximum_of_market_orders_does_not_begin_the_hour_again() -> None:
+    rows = registry_rows(with_market_filter(perp_specs(40), MARKET_MAX_1))
+    first = read(settle(with_market_filter(perp_specs(40), MARKET_MAX_1), 20))
+    second = read(settle(with_market_filter(perp_specs(40), MARKET_MAX_2), 20))
+    held = plan_sync(rows, first, now=T0).quarantine.held
+    assert len(held) == 1
+
+    plan = plan_sync(rows, second, now=T0 + HOUR, held=held)
+
+    assert (len(plan.changes), plan.quarantine.held) == (40, ())
+
+
+def test_a_filter_of_market_orders_that_is_gone_everywhere_is_held() -> None:
+    rows = registry_rows(with_market_filter(perp_specs(40), MARKET_MAX_1))
+
+    plan = plan_sync(
+        rows, read(with_market_filter(perp_specs(40), '{"filterType":"LOT_SIZE"}')), now=T0
+    )
+
+    assert len(plan.quarantine.instruments()) == 40
