@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.heartbeat import EXPIRES_MS, RedisHeartbeat
+from chimera_s1.adapters.redis.keys import HEARTBEAT_INDEX
 from chimera_s1.domain.ports.heartbeat import Heartbeat, HeartbeatRecord
 from tests.contract.redis_cluster import Addresses
 from tests.fakes.heartbeat import MemoryHeartbeat
@@ -88,11 +89,21 @@ async def test_instances_of_an_environment_are_counted(heartbeat: Shown) -> None
 async def test_a_beat_that_cannot_be_read_counts(redis_single_node: Addresses) -> None:
     """As one of a later version: too small a share is safe, too large a one is not."""
     async with connect_cluster(redis_single_node) as client:
-        await client.execute_command("SET", "s1:heartbeat:later", '{"v":2}', "PX", 60_000)
-        counted = await RedisHeartbeat(client).count_others("no such environment", "none")
-        await client.execute_command("DEL", "s1:heartbeat:later")
+        heartbeat, far_ahead = RedisHeartbeat(client), 2 * RECORD.ts
+        await client.execute_command("ZADD", HEARTBEAT_INDEX, far_ahead, '{"v":2}')
+        counted = await heartbeat.count_others("no such environment", "none")
+        await heartbeat.end('{"v":2}')
+        left = await heartbeat.count_others("no such environment", "none")
 
-    assert counted == 1
+    assert (counted, left) == (1, 0)
+
+
+async def test_an_instance_that_was_killed_is_not_counted(redis_single_node: Addresses) -> None:
+    """Its last beat is too old, by the clock of Redis."""
+    async with connect_cluster(redis_single_node) as client:
+        await client.execute_command("ZADD", HEARTBEAT_INDEX, 1, "killed host-9")
+
+        assert await RedisHeartbeat(client).count_others("killed", "none") == 0
 
 
 async def test_a_beat_expires(redis_single_node: Addresses) -> None:

@@ -44,8 +44,9 @@ class Traces:
                 return detail
 
     async def heartbeats(self) -> list[str]:
+        """Without their index."""
         names: list[str] = await self.redis.keys("s1:heartbeat:*")
-        return sorted(names)
+        return sorted({*names} - {"s1:heartbeat:instances"})
 
     async def last_entry_ms(self) -> int:
         """The time in the newest entry id of the venue."""

@@ -41,6 +41,9 @@ def status_stream(venue: Venue) -> str:
     return f"mkt:status:{venue.value}"
 
 
+HEARTBEAT_INDEX = "s1:heartbeat:instances"
+
+
 def heartbeat_key(instance: str) -> str:
     """`s1:heartbeat:host-1234`."""
     return f"s1:heartbeat:{instance}"
