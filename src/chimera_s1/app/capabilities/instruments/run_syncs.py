@@ -10,7 +10,11 @@ from chimera_s1.app.capabilities.instruments.sync_instruments import (
 )
 from chimera_s1.app.capability import JobResult
 from chimera_s1.app.change_signal import ChangeSignal
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    InvalidValueError,
+)
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.quarantine import CONFIRM_AFTER_MS
 from chimera_s1.domain.ports.listing_news import ListingNotice
@@ -51,7 +55,16 @@ class RunSyncs:
     async def sync_each(
         self, venues: Sequence[Venue], *, accept: bool = False
     ) -> Sequence[SyncResult]:
-        """One that fails keeps none of the others from being synced; raises as the first."""
+        """One that fails keeps none of the others from being synced; raises as the first.
+
+        Raises:
+            InvalidValueError: This instance does not serve one of *venues*: no job would keep its
+                rows current.
+        """
+        for venue in venues:
+            if venue not in self.venues:
+                served = " and ".join(self.venues)
+                raise InvalidValueError(f"this instance serves {served}; it does not sync {venue}")
         results: list[SyncResult] = []
         failed: Exception | None = None
         for venue in venues:

@@ -9,7 +9,7 @@ from chimera_s1.app.capabilities.instruments.sync_instruments import (
     ListingRefusedError,
     SyncInstruments,
 )
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.listing_news import ListingNotice
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, ConnectionRenewed
@@ -118,3 +118,13 @@ async def test_a_venue_that_fails_does_not_keep_an_operator_from_the_others(rig:
         await rig.syncs.sync_each(rig.syncs.venues, accept=True)
 
     assert [row.instrument for row in await rig.registry.rows()] == [BTC_PERP.instrument]
+
+
+async def test_a_venue_that_is_not_served_is_not_synced(rig: Rig) -> None:
+    """No job would keep its rows current."""
+    rig.syncs.venues = (Venue.PERP,)
+
+    with pytest.raises(InvalidValueError, match="serves perp; it does not sync spot"):
+        await rig.syncs.sync_each([Venue.SPOT])
+
+    assert await rig.registry.rows() == ()
