@@ -127,7 +127,7 @@ async def running_instance(
             clock=clock,
             record=record,
             seed_feeds=lambda *_: None,
-            on_begin=lambda: None,
+            on_begin=lambda *_: None,
         )
         publish = PublishQuotes(
             [feed],

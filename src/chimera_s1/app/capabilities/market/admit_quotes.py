@@ -13,7 +13,7 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
 from chimera_s1.app.change_signal import ChangeSignal
-from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.publisher_report import PublisherReport
 from chimera_s1.domain.market.quote import Quote
@@ -40,7 +40,8 @@ class AdmitQuotes:
         record: Queues an event for `ops:events`.
         seed_feeds: Called with the `ts` of last entries, epoch ms, and the term; see
             `MarketFeed.seed`.
-        on_begin: Called when this instance begins to publish, once the last entries were read.
+        on_begin: Called with venues when this instance begins to publish, once the last entries of
+            each were read (their listings may come one after the other); True for the first ones.
 
     Attributes:
         changes: Notified when kept quotes may be admitted.
@@ -58,7 +59,7 @@ class AdmitQuotes:
         clock: Clock,
         record: Callable[[str, EventDetail], None],
         seed_feeds: Callable[[Mapping[InstrumentId, int], int | None], None],
-        on_begin: Callable[[], None],
+        on_begin: Callable[[Collection[Venue], bool], None],
     ) -> None:
         self.changes = ChangeSignal()
         self.ids = ids
@@ -70,7 +71,8 @@ class AdmitQuotes:
         self._record = record
         self._seed_feeds = seed_feeds
         self._on_begin = on_begin
-        self._term = self._begun_term = 0
+        self._term = 0
+        self._begun: frozenset[Venue] = frozenset()
         self._expected: set[InstrumentId] = set()
         self._kept: deque[Quote] = deque()
         self._unseeded = ChangeSignal()
@@ -177,6 +179,7 @@ class AdmitQuotes:
         if self._term != self._lease.term:
             self._term = self._lease.term
             self._unread.clear()
+            self._begun = frozenset()
             self.ids.begin(self._clock.now_ms())
 
     async def _seed_streams(self) -> None:
@@ -199,9 +202,10 @@ class AdmitQuotes:
                 # Its node does not answer. Redis will still refuse an id that does not fit.
                 self.ids.seed(instrument, None, self._clock.now_ms())
                 self._unread.add(instrument)
-            if self._begun_term != term:
-                self._begun_term = term
-                self._on_begin()
+            if beginning := {each.venue for each in instruments} - self._begun:
+                is_first = not self._begun
+                self._begun |= beginning
+                self._on_begin(beginning, is_first)
             self.changes.notify()
 
     async def _read_again(self) -> None:

@@ -1,7 +1,7 @@
 """The parts of the market capability that decide what is published, and where."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -26,7 +26,7 @@ from chimera_s1.app.capability import PendingWrites
 from chimera_s1.app.foundation import Foundation
 from chimera_s1.app.settings.types import RedisWriter
 from chimera_s1.app.supervisor import Worker
-from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.stream_ids import StreamIds
 from chimera_s1.domain.ports.clock import Clock
@@ -119,10 +119,12 @@ def make_admission(
         for feed in feeds:
             feed.seed(last_ts, term)
 
-    def begin() -> None:
+    def begin(venues: Collection[Venue], is_first: bool) -> None:
         for mark in marks.downtime:
-            mark.begin(admission.ids.newest_ms(mark.venue), admission.dropped_until_ms)
-        marks.kill_switch.begin()
+            if mark.venue in venues:
+                mark.begin(admission.ids.newest_ms(mark.venue), admission.dropped_until_ms)
+        if is_first:
+            marks.kill_switch.begin()
 
     admission = AdmitQuotes(
         lease,

@@ -71,6 +71,7 @@ class Instance:
         self.seeded: dict[InstrumentId, int] = {}
         self.seeded_terms: list[int | None] = []
         self.begun_after: list[int] = []
+        self.begun: list[tuple[list[Venue], bool]] = []
         self.reader = HeldReader(rig.streams)
         self.admission = AdmitQuotes(
             self.lease,
@@ -103,7 +104,8 @@ class Instance:
         self.seeded.update(last_ts)
         self.seeded_terms.append(term)
 
-    def _begin(self) -> None:
+    def _begin(self, venues: Collection[Venue], is_first: bool) -> None:
+        self.begun.append((sorted(venues), is_first))
         self.begun_after.append(self.admission.ids.newest_ms(Venue.SPOT))
 
     def _record(self, kind: str, detail: EventDetail) -> None:
@@ -146,6 +148,17 @@ async def test_a_standby_keeps_its_quotes_and_publishes_what_is_newer_when_it_ta
     assert other.admission.ids.repeated == 2
     bids = [dict(each.fields)["bid1"] for each in rig.streams.entries(received.instrument)]
     assert bids == ["1", "2", "3", "4"]
+
+
+async def test_a_venue_whose_listing_comes_later_begins_then(rig: Rig) -> None:
+    """Its streams were not read before: its downtime would be said to be none."""
+    one = rig.instance("one")
+    await one.lease.check()
+    for name in ("perp/BTCUSDT", "spot/BTCUSDT", "spot/ETHUSDT"):
+        one.admission.expect([InstrumentId.parse(name)])
+        await one.publish()
+
+    assert one.begun == [([Venue.PERP], True), ([Venue.SPOT], False)]
 
 
 async def test_a_begin_is_announced_once_with_the_streams_read_before_the_first_quote(

@@ -37,7 +37,7 @@ class Parts:
             clock=self.rig.clock,
             record=lambda *_: None,
             seed_feeds=lambda *_: None,
-            on_begin=lambda: None,
+            on_begin=lambda *_: None,
         )
         self.board = QuoteBoard()
         self.publish = PublishQuotes(
