@@ -123,7 +123,6 @@ def test_anything_unknown_is_answered_with_501(rig: Rig) -> None:
         (rig.log.insert, {"document": {}, "refill_index_caches": True}),
         (rig.log.insert, {"document": {}, "silent": True}),
         (rig.log.insert, {"document": {"_key": "a"}, "overwrite_mode": "merge"}),
-        (rig.log.update_many, {"documents": [{"_key": "a"}]}),
         (rig.log.get_many, {"documents": [f"{LOG}/a"]}),
         (rig.log.add_index, {"data": ttl}),
         (rig.log.add_index, {"data": {"type": "geo", "fields": ["x"]}}),

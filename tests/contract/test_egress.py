@@ -90,7 +90,7 @@ async def test_rest_signed_requests_and_sockets_all_pass_the_proxy(
     assert isinstance(reply, HttpReply)
     assert proxy.requests == [
         f"{simulator.perp_rest_url}/fapi/v1/time",
-        f"{simulator.spot_rest_url}/api/v3/exchangeInfo",
+        f"{simulator.spot_rest_url}/api/v3/exchangeInfo?showPermissionSets=false",
         f"{simulator.spot_rest_url}/sapi/v1/asset/transfer",
     ]
     assert proxy.tunnels == [simulator.perp_ws_url.removeprefix("ws://")]

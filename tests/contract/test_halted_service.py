@@ -69,7 +69,8 @@ async def test_a_halt_at_one_instance_holds_at_the_other_and_at_one_that_starts_
 
                 assert (await _set_mode(other, halted=False, reason="explained")).status_code == 200
                 await later.service.logged("trading is resumed by on-call/halter: explained")
-                assert (await later.transfer("r2", "52")).json()["result"] == "OK"
+                await later.transfer("r2", "52")
+                await site.event("transfer.completed", "r2")
 
     assert await site.moved() == ["SPOT 51", "SPOT 52"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY
+from chimera_s1.domain.instruments.instrument import RegistryRow
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from tests.contract.service_process import redis_at, service_process
 from tests.contract.treasury_service import OPERATIONS, POST, TreasuryDeployment
@@ -95,12 +96,12 @@ async def test_row_70_no_secret_is_in_what_the_service_writes(site: TreasuryDepl
         if secret.encode() in text
     ]
     assert not found
-    entries = await site.entries()
+    known = hashes(await site.entries(), await site.instruments())
     assert not {
         f"{place}: {digest.decode()}"
         for place, text in written.items()
         for digest in HEX_64.findall(text)
-        if digest.decode() not in hashes(entries)
+        if digest.decode() not in known
     }
 
 
@@ -170,11 +171,11 @@ def files(directory: Path) -> Iterable[Path]:
     return [path for path in directory.rglob("*") if path.is_file()]
 
 
-def hashes(entries: Iterable[LedgerEntry]) -> set[str]:
-    """What looks like a signature and is none: the chain's hashes, and those of wishes and
-    requests.
+def hashes(entries: Iterable[LedgerEntry], instruments: Iterable[RegistryRow]) -> set[str]:
+    """What looks like a signature and is none: the chain's hashes, those of wishes and requests,
+    and those of instruments.
     """
     chain = {text for each in entries for text in (each.commit.hash, each.commit.prev_hash)}
     named = re.compile(r"'(?:request_hash|fingerprint)': '([0-9a-f]{64})'")
     events = repr([record.data for each in entries for record in each.commit.events])
-    return chain | set(named.findall(events))
+    return chain | set(named.findall(events)) | {row.spec_hash for row in instruments}

@@ -15,10 +15,10 @@ from chimera_s1.adapters.binance.treasury.gateway import BinanceTreasuryGateway
 submit = BinanceTreasuryGateway.submit
 pauses = [signal.SIGSTOP]
 
-async def submit_late(self, signed):
+async def submit_late(self, *arguments):
     if pauses:
         os.kill(os.getpid(), pauses.pop())
-    return await submit(self, signed)
+    return await submit(self, *arguments)
 
 BinanceTreasuryGateway.submit = submit_late
 main()

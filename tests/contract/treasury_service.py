@@ -27,6 +27,7 @@ from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
+from chimera_s1.adapters.sqlite.instrument_registry import SqliteInstrumentRegistry
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
@@ -34,6 +35,7 @@ from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CU
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.stores import SQLITE_FILE, open_stores
+from chimera_s1.domain.instruments.instrument import RegistryRow
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import AccountClaim
@@ -219,6 +221,11 @@ class TreasuryDeployment:
         """The SQLite ledger."""
         async with self._database() as database:
             return await read_all(SqliteEventStore(database, TREASURY_LEDGER))
+
+    async def instruments(self) -> tuple[RegistryRow, ...]:
+        """The registry in the SQLite file."""
+        async with self._database() as database:
+            return await SqliteInstrumentRegistry(database).rows()
 
     async def _is_busy(self) -> bool:
         async with self._database() as database:

@@ -80,7 +80,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         (status, ", ".join(row.get("content", ())), row["description"])
         for status, row in sorted(operation["responses"].items())
     ]
-    text = f"{operation['summary']}. {operation['description']}"
+    text = ". ".join(filter(None, (operation["summary"], operation.get("description"))))
     return (
         f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code>'
         f"</h3>{_paragraphs(text)}"

@@ -59,7 +59,7 @@ TREASURY = TreasuryReport(
 STATED: tuple[tuple[str, HealthReport, float], ...] = (
     ("`feed.*`: no or not every connection delivers", FEED, 10),
     ("`feed.*`: no or not every connection delivers", structs.replace(FEED, delivering=1), 10),
-    ("`feed.*`: the listing was not read", structs.replace(FEED, instruments=None), 30),
+    ("`feed.*`: no listing, or no symbols of S10", structs.replace(FEED, instruments=None), 30),
     ("`feed.*`: FATAL", structs.replace(FEED, fatal=True), 0),
     ("`market.*`", MarketReport(0, 0, 0, blind=3), 10),
     ("`market.*`", MarketReport(2, 0, 0, 0, late=1), 10),

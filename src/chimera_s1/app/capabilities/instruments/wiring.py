@@ -207,6 +207,7 @@ def _sync_jobs(settings: CoreSettings, syncs: RunSyncs) -> Iterator[Job]:
         schedule=daily("00:10"),
         run=syncs.sync_venues,
         at_start=True,
+        jitter_ms=0,  # without a registry, quotes wait for the first one
         each_instance=each_instance,
     )
     if Venue.SPOT in settings.venues:

@@ -85,6 +85,7 @@ class DeadLetterController(Controller):
     async def read_dead_letter(
         self, letter_id: _LetterId, handle_dead_letters: NamedDependency[HandleDeadLetters]
     ) -> WholeLetterView:
+        """From the place where it is kept, `dlq:s1` or the store."""
         return WholeLetterView.of(await handle_dead_letters.find(letter_id))
 
     @post(
@@ -131,6 +132,9 @@ class DeadLetterController(Controller):
         handle_dead_letters: NamedDependency[HandleDeadLetters],
         actor: NamedDependency[Actor],
     ) -> LetterView:
+        """What the letter says is not delivered any more. The event `dead_letters.deleted` has it
+        and the actor.
+        """
         by = f"{actor.name}/{actor.kid}"
         return LetterView.of(await handle_dead_letters.drop(letter_id, by))
 
