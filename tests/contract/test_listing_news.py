@@ -238,7 +238,7 @@ async def followed(
             clock=CLOCK,
             record=lambda *_: None,
             risk_limits=None,
-            bury=lambda _: None,
+            on_refused=lambda _: None,
             wake_readers=changes.notify,
         )
         syncs = RunSyncs(sync, catalog, (Venue.PERP,))

@@ -223,7 +223,7 @@ class WebParts:
             record=lambda kind, detail: self.events.append((kind, detail)),
             risk_limits=None,
             wake_readers=lambda: None,
-            bury=lambda _: None,
+            on_refused=lambda _: None,
         )
         self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
         self.halt_store = FaultyEventStore(HALT_LEDGER)

@@ -94,7 +94,7 @@ class SyncInstruments:
     Args:
         risk_limits: S10's thresholds; None where there is no S10.
         wake_readers: Called when the registry has changed.
-        bury: Takes a change that the store refuses for good.
+        on_refused: Takes a change that the store refuses for good.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class SyncInstruments:
         record: Callable[[str, EventDetail], None],
         risk_limits: RiskLimitsReader | None,
         wake_readers: Callable[[], None],
-        bury: Callable[[RefusedChange], None],
+        on_refused: Callable[[RefusedChange], None],
     ) -> None:
         self._source = source
         self._registry = registry
@@ -114,7 +114,7 @@ class SyncInstruments:
         self._record = record
         self._risk_limits = risk_limits
         self._wake_readers = wake_readers
-        self._bury = bury
+        self._on_refused = on_refused
         self._locks = {venue: anyio.Lock() for venue in Venue}
         self._reported: set[UnknownValue] = set()
         self._held_since: dict[Venue, dict[str, float]] = {venue: {} for venue in Venue}
@@ -162,7 +162,7 @@ class SyncInstruments:
             plan = partial(plan_extras, stored, ListingExtras(risk=risk), now=self._clock.now_ms())
             applied = await self._registry.apply(await to_thread.run_sync(plan))
         for refused in applied.refused:
-            self._bury(refused)
+            self._on_refused(refused)
         if applied.written:
             self._wake_readers()
         return len(applied.written)
@@ -272,7 +272,7 @@ class SyncInstruments:
             self._record(
                 "instruments.change_refused", {"instrument": name, "reason": refused.reason}
             )
-            self._bury(refused)
+            self._on_refused(refused)
 
 
 async def _tried(what: str, read: Callable[[], Awaitable[_T]], problems: list[str]) -> _T | None:

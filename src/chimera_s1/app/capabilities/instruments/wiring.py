@@ -18,11 +18,11 @@ from chimera_s1.adapters.binance.instruments.source import (
     no_key,
 )
 from chimera_s1.adapters.binance.listing_news import BinanceListingNews
-from chimera_s1.app.capabilities.instruments.bury_changes import bury_change, replay_change
 from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.metrics import instruments_source
 from chimera_s1.app.capabilities.instruments.read_instruments import ReadInstruments
+from chimera_s1.app.capabilities.instruments.refused_changes import keep_change, replay_change
 from chimera_s1.app.capabilities.instruments.relay_changes import RelayChanges
 from chimera_s1.app.capabilities.instruments.report_instruments import ReportInstruments
 from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
@@ -126,7 +126,7 @@ def _open_registry(
         record=operations.outbox.record,
         risk_limits=operations.risk_limits,
         wake_readers=changes.notify,
-        bury=partial(bury_change, operations.dead_letters.take),
+        on_refused=partial(keep_change, operations.dead_letters.take),
     )
     operations.dead_letters.handle.register(
         LetterPort.INSTRUMENT_REGISTRY, partial(replay_change, stores.instruments, changes.notify)

@@ -11,7 +11,6 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
-from chimera_s1.app.capabilities.market.bury_status import bury_status
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
@@ -47,6 +46,7 @@ from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.selection_wiring import FollowedSelection, make_selection
 from chimera_s1.app.capabilities.market.served_instruments import ServedInstruments
 from chimera_s1.app.capabilities.market.settings import MarketSettings
+from chimera_s1.app.capabilities.market.undelivered_status import keep_status
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.market.web.part import market_part
 from chimera_s1.app.capabilities.operations.wiring import Operations
@@ -260,7 +260,7 @@ def _watches(
             observe_lag=lag.observe,
             on_gone=lambda instrument, reason: board.withdraw([instrument], reason),
             on_status=board.post_changed,
-            give_up=partial(bury_status, venue, operations.dead_letters.take),
+            give_up=partial(keep_status, venue, operations.dead_letters.take),
         )
         for venue in base.settings.venues
     )

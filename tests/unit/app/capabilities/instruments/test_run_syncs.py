@@ -36,7 +36,7 @@ class Rig:
             record=lambda *_: None,
             risk_limits=None,
             wake_readers=lambda: None,
-            bury=lambda _: None,
+            on_refused=lambda _: None,
         )
         self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
 

@@ -6,8 +6,8 @@ import anyio
 import pytest
 from msgspec import structs
 
-from chimera_s1.app.capabilities.instruments.bury_changes import bury_change, replay_change
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
+from chimera_s1.app.capabilities.instruments.refused_changes import keep_change, replay_change
 from chimera_s1.app.capabilities.instruments.run_syncs import SECOND_READ_MS, RunSyncs
 from chimera_s1.app.capabilities.instruments.sync_instruments import (
     ListingRefusedError,
@@ -54,7 +54,7 @@ class Rig:
         self.limits = Limits()
         self.events: list[tuple[str, EventDetail]] = []
         self.woken = 0
-        self.buried: list[RefusedChange] = []
+        self.refused: list[RefusedChange] = []
         self.sync = self._new_sync()
         self.syncs = RunSyncs(self.sync, self.catalog, tuple(Venue))
 
@@ -70,7 +70,7 @@ class Rig:
             record=lambda kind, detail: self.events.append((kind, detail)),
             risk_limits=self.limits,
             wake_readers=self.wake,
-            bury=self.buried.append,
+            on_refused=self.refused.append,
         )
 
     def wake(self) -> None:
@@ -232,7 +232,7 @@ async def test_a_part_that_cannot_be_read_keeps_what_is_stored(rig: Rig) -> None
         record=lambda *_: None,
         risk_limits=None,
         wake_readers=lambda: None,
-        bury=lambda _: None,
+        on_refused=lambda _: None,
     )
 
     await rig.sync.sync(Venue.PERP)
@@ -279,8 +279,8 @@ async def test_a_refused_change_becomes_a_dead_letter_that_a_replay_applies(rig:
     await rig.clock.advance(60_000)
     await rig.syncs.sync(Venue.PERP)
     letters: list[tuple[LetterPort, str, str, bytes, int]] = []
-    for refused in rig.buried:
-        bury_change(lambda *letter: letters.append(letter), refused)
+    for refused in rig.refused:
+        keep_change(lambda *letter: letters.append(letter), refused)
     (port, key, reason, payload, attempts), again = letters
     assert (port, reason, attempts) == (LetterPort.INSTRUMENT_REGISTRY, "refused by this test", 1)
     assert again[:3] == (port, key, reason)

@@ -15,7 +15,7 @@ from chimera_s1.domain.operations.dead_letter import LetterPort, TakeLetter
 from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry, RefusedChange
 
 
-def bury_change(take: TakeLetter, refused: RefusedChange) -> None:
+def keep_change(take: TakeLetter, refused: RefusedChange) -> None:
     """The whole change; the same content of an instrument has the same key."""
     row = refused.change.row
     payload = msgspec.json.encode(change_document(refused.change))

@@ -11,7 +11,7 @@ from chimera_s1.domain.operations.dead_letter import LetterPort, TakeLetter
 CHANGES_PER_LETTER: Final = 500
 
 
-def bury_status(
+def keep_status(
     venue: Venue,
     take: TakeLetter,
     changes: tuple[StatusChange, ...],
