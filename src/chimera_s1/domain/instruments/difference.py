@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.domain.instruments.canonical import canonical_json, plain
+from chimera_s1.domain.canonical import canonical_json, plain
 from chimera_s1.domain.instruments.instrument import InstrumentContent, LeverageBracket
 
 Difference: TypeAlias = tuple[tuple[str, str, str], ...]

@@ -6,8 +6,9 @@ from hashlib import sha256
 
 from msgspec import Struct, structs
 
+from chimera_s1.domain.canonical import canonical_json
 from chimera_s1.domain.identifiers import InstrumentId
-from chimera_s1.domain.instruments.canonical import canonical_json, listing_hash
+from chimera_s1.domain.instruments.canonical import listing_hash
 from chimera_s1.domain.instruments.difference import filter_type
 from chimera_s1.domain.instruments.enumerations import StatusClass, status_class
 from chimera_s1.domain.instruments.held_rows import HeldRows

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from chimera_s1.domain.canonical import canonical_json
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.instruments.canonical import canonical_json, spec_hash
+from chimera_s1.domain.instruments.canonical import spec_hash
 from chimera_s1.domain.instruments.difference import difference
 from chimera_s1.domain.instruments.instrument import (
     InstrumentContent,

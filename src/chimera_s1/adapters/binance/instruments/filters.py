@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from chimera_s1.adapters.binance.instruments.exact_numbers import bounded_number, exact
+from chimera_s1.domain.canonical import canonical_json
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.instruments.canonical import canonical_json
 
 FILTERS_MAX = 100
 _TEXT_LENGTH_MAX = 4_096
