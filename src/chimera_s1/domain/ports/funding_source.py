@@ -16,11 +16,14 @@ class RatePage(Struct, frozen=True):
     unusable: Rows that cannot be read, with the reason. The window of a page that has one is not
         proven.
     is_full: The page has as many rows as it may have, so there may be more.
+    unusable_of: The contracts of all unusable rows, so that the page still proves the others; None
+        if one does not say its contract.
     """
 
     rows: tuple[Settlement, ...]
     unusable: tuple[str, ...]
     is_full: bool
+    unusable_of: frozenset[Symbol] | None = None
 
 
 class IncomeRow(Struct, frozen=True, gc=False):
