@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
-from chimera_s1.app.capabilities.instruments.relay_changes import RelayChanges
 from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
+from chimera_s1.app.capabilities.operations.relay_log import RelayLog
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.enumerations import StatusClass, status_class
 from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, gauge
@@ -16,7 +16,7 @@ def instruments_source(
     catalog: InstrumentCatalog,
     sync: SyncInstruments,
     follow: FollowRegistry,
-    relay: RelayChanges,
+    relay: RelayLog,
     venues: Iterable[Venue],
 ) -> MetricSource:
     kept = tuple(venues)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
-from chimera_s1.app.capabilities.instruments.relay_changes import RelayChanges
 from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
+from chimera_s1.app.capabilities.operations.relay_log import RelayLog
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.health import InstrumentsReport, VenueRegistry
 from chimera_s1.domain.ports.clock import Clock
@@ -19,7 +19,7 @@ class ReportInstruments:
         catalog: InstrumentCatalog,
         sync: SyncInstruments,
         follow: FollowRegistry,
-        relay: RelayChanges,
+        relay: RelayLog,
         *,
         venues: Sequence[Venue],
         clock: Clock,

@@ -23,13 +23,14 @@ from chimera_s1.app.capabilities.instruments.instrument_catalog import Instrumen
 from chimera_s1.app.capabilities.instruments.metrics import instruments_source
 from chimera_s1.app.capabilities.instruments.read_instruments import ReadInstruments
 from chimera_s1.app.capabilities.instruments.refused_changes import keep_change, replay_change
-from chimera_s1.app.capabilities.instruments.relay_changes import RelayChanges
+from chimera_s1.app.capabilities.instruments.relay_changes import CURSOR, RelayChanges
 from chimera_s1.app.capabilities.instruments.report_instruments import ReportInstruments
 from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
 from chimera_s1.app.capabilities.instruments.sync_instruments import SyncInstruments
 from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
 from chimera_s1.app.capabilities.instruments.web.part import instruments_part
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.relay_log import RelayLog
 from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.change_signal import ChangeSignal
@@ -102,7 +103,7 @@ class _Registry(Struct, frozen=True):
 
     syncs: RunSyncs
     follow: FollowRegistry
-    relay: RelayChanges
+    relay: RelayLog
     report: ReportInstruments
     metrics: MetricSource
 
@@ -140,11 +141,11 @@ def _open_registry(
         changes=changes,
         retries=RETRIES,
     )
-    relay = RelayChanges(
-        stores.instruments,
+    relay = RelayLog(
+        RelayChanges(stores.instruments, operations.log),
         stores.cursors,
-        operations.log,
         JobLease("instruments.relay", stores.leases, uuid4().hex, clock),
+        cursor=CURSOR,
         clock=clock,
         changes=changes,
         retries=RETRIES,
@@ -193,7 +194,7 @@ def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> 
     return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
 
 
-def _relay_workers(settings: CoreSettings, relay: RelayChanges) -> Iterator[Worker]:
+def _relay_workers(settings: CoreSettings, relay: RelayLog) -> Iterator[Worker]:
     """The registries of other shards on SQLite have the same changes: they are relayed once."""
     if settings.runs_shared_jobs:
         yield Worker("instruments relay", relay.run)

@@ -9,15 +9,19 @@ import pytest
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.instruments.relay_changes import (
+    CURSOR,
     DIFFERENCE_MAX,
-    OVERLAP,
-    PAGE,
-    POLL_INTERVAL_MS,
     SINGLE_LISTINGS_MAX,
     RelayChanges,
     difference_text,
 )
 from chimera_s1.app.capabilities.operations.job_lease import LEASE_MS, RENEW_INTERVAL_MS, JobLease
+from chimera_s1.app.capabilities.operations.relay_log import (
+    OVERLAP,
+    PAGE,
+    POLL_INTERVAL_MS,
+    RelayLog,
+)
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
@@ -45,12 +49,12 @@ class Rig:
         self.changes = ChangeSignal()
         self._now = 0
 
-    def relay(self, owner: str = "one") -> RelayChanges:
-        return RelayChanges(
-            self.registry,
+    def relay(self, owner: str = "one") -> RelayLog:
+        return RelayLog(
+            RelayChanges(self.registry, self.log),
             self.cursors,
-            self.log,
             JobLease("instruments.relay", self.leases, owner, self.clock),
+            cursor=CURSOR,
             clock=self.clock,
             changes=self.changes,
             retries=Backoff(base_ms=RETRY_MS, max_wait_ms=RETRY_MS, jitter_ms=0),
@@ -79,7 +83,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(*relays: RelayChanges) -> AsyncIterator[None]:
+async def running(*relays: RelayLog) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         for relay in relays:
             tasks.start_soon(relay.run)
@@ -274,7 +278,7 @@ async def test_an_instance_that_lost_its_lease_writes_nothing() -> None:
     await rig.write(["BUSDT"])
     await rig.clock.advance(RENEW_INTERVAL_MS)
 
-    assert await relay.advance() == 0
+    assert not await relay.advance()
     assert rig.ids() == ["perp/AUSDT-1"]
 
 
