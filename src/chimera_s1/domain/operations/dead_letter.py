@@ -18,6 +18,7 @@ class LetterPort(StrEnum):
     OPERATIONS_LOG = "operations_log"
     MARKET_STATUS = "market_status"
     INSTRUMENT_REGISTRY = "instrument_registry"
+    FUNDING_EVENTS = "funding_events"
 
 
 TakeLetter: TypeAlias = Callable[[LetterPort, str, str, bytes, int], None]
