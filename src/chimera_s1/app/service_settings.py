@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from chimera_s1.app.capabilities.funding.settings import FundingSettings
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.settings.core import PREFIX, CoreSettings
@@ -30,7 +31,7 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-class Settings(TreasurySettings, MarketSettings):
+class Settings(FundingSettings, TreasurySettings, MarketSettings):
     """The settings of all capabilities."""
 
 

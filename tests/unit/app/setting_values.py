@@ -67,6 +67,7 @@ WRONG = {
     "S1_TREASURY_HISTORY_LAG_MS": "86400001",
     "S1_TREASURY_CLEAN_SPREAD_MS": "5m",
     "S1_TREASURY_LOOK_MS": "49",
+    "S1_FUNDING_DAYS": "0",
     "S1_DB_ARANGO_URI": "arango:8529",
 }
 GIVEN = {
@@ -129,6 +130,7 @@ GIVEN = {
     "S1_TREASURY_HISTORY_LAG_MS": "2",
     "S1_TREASURY_CLEAN_SPREAD_MS": "3",
     "S1_TREASURY_LOOK_MS": "50",
+    "S1_FUNDING_DAYS": "3650",
     "S1_DB_ARANGO_URI": "http://a:8529, http://b:8529/",
     "S1_DB_ARANGO_USER": "treasurer",
     "S1_DB_ARANGO_PASS": SECRET,
