@@ -2,7 +2,7 @@
 
 import pytest
 
-from chimera_s1.app.utc_time import format_utc, parse_since
+from chimera_s1.app.utc_time import format_utc, parse_since, parse_time
 from chimera_s1.domain.errors import InvalidValueError
 
 NOW_MS = 1_796_000_000_000  # 2026-11-30T00:53:20Z
@@ -40,3 +40,32 @@ def test_another_text_is_refused_with_what_may_be_written(text: str) -> None:
 def test_a_time_outside_the_calendar_is_shown_as_a_number() -> None:
     assert format_utc(NOW_MS) == "2026-11-30T00:53:20.000Z"
     assert format_utc(10**18) == str(10**18)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1796000000000",
+        "2026-11-30T00:53:20Z",
+        "2026-11-30 00:53:20",
+        "2026-11-30T01:53:20+01:00",
+        "20261130T005320",
+    ],
+)
+def test_a_moment_is_epoch_ms_or_a_date_in_utc(text: str) -> None:
+    assert parse_time(text) == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1796000000", "1796000000 is not a time in ms; epoch ms have 13 digits"),
+        ("yesterday", "write epoch ms, or UTC like 2026-11-27T08:00Z"),
+        ("", "write epoch ms"),
+        ("-1796000000000", "write epoch ms"),
+        ("2026-02-30", "write epoch ms"),
+    ],
+)
+def test_no_moment_is_refused_with_what_may_be_written(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidValueError, match=sentence):
+        parse_time(text)

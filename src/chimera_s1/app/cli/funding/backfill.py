@@ -1,0 +1,98 @@
+"""Requests a backfill of the funding history from the service, and shows its progress."""
+
+import os
+
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.cli.shared.count_progress import CountProgress
+from chimera_s1.app.cli.shared.output import print_line, print_status
+from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
+from chimera_s1.app.cli.shared.service_call import ServiceCallError, call_service
+from chimera_s1.app.service_settings import Settings
+from chimera_s1.app.utc_time import format_utc
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.operations.schedule import HOUR_MS
+from chimera_s1.domain.ports.clock import Clock
+
+PATH = "/xchg/funding/backfill"
+POLL_MS = 500
+PATIENCE_MS = 60_000
+"""How long the service may be away before the command gives up; the backfill itself does not."""
+
+_DONE = "done"
+_MINUTE = slice(len("2026-11-27T08:00"))
+
+
+class _Progress(Struct, frozen=True):
+    """A backfill as the service shows it; times are epoch ms."""
+
+    state: str
+    days: int
+    start: int
+    end: int
+    done_from: int
+    rows: int
+    requests: int
+    problem: str
+
+
+async def backfill_and_wait(settings: Settings, url: str | None, days: int) -> None:
+    """Return when the history of the last *days* is read.
+
+    Raises:
+        ConfigurationError: There is no service or no token.
+        InvalidValueError: The service does not allow so many days.
+        ServiceCallError: It does not answer, or refuses.
+    """
+    service = find_service(url, os.environ, settings, scope=Scope.JOBS_RUN)
+    clock = SystemClock()
+    body = msgspec.json.encode({"days": days})
+    progress = await call_service(service, "POST", PATH, _Progress, body)
+    if progress.days != days:
+        print_status(f"A backfill of {progress.days} days is not done yet; showing that one.")
+    with CountProgress("backfill", "hours", _hours(progress)[1], clock) as bar:
+        while progress.state != _DONE:
+            bar.show(_hours(progress)[0], _note(progress))
+            await clock.sleep_ms(POLL_MS)
+            progress = await _next_progress(service, clock)
+        bar.show(*_hours(progress))
+    print_line(
+        f"funding of {progress.days} days is read: {_minute(progress.start)} to "
+        f"{_minute(progress.end)} UTC, {progress.rows} rows, {progress.requests} requests"
+    )
+
+
+async def _next_progress(service: ServiceAccess, clock: Clock) -> _Progress:
+    """Of a service that may be restarting."""
+    give_up_ms = clock.monotonic_ms() + PATIENCE_MS
+    said = False
+    while True:
+        try:
+            return await call_service(service, "GET", PATH, _Progress)
+        except ServiceCallError as error:
+            if clock.monotonic_ms() >= give_up_ms:
+                raise ServiceCallError(
+                    f"{error}; the backfill goes on when the service runs: run this again to see "
+                    "its progress"
+                ) from error
+            if not said:
+                print_status(f"{error}; asking again for {PATIENCE_MS // 1_000} s")
+                said = True
+        await clock.sleep_ms(POLL_MS)
+
+
+def _hours(progress: _Progress) -> tuple[int, int]:
+    """Read, and requested."""
+    read = (progress.end - progress.done_from) // HOUR_MS
+    return read, (progress.end - progress.start) // HOUR_MS
+
+
+def _note(progress: _Progress) -> str:
+    back_to = f", back to {_minute(progress.done_from)} UTC, {progress.rows} rows"
+    return f"{back_to}; {progress.state}: {progress.problem}" if progress.problem else back_to
+
+
+def _minute(epoch_ms: int) -> str:
+    return format_utc(epoch_ms)[_MINUTE].replace("T", " ")

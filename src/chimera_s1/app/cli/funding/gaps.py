@@ -1,0 +1,145 @@
+"""Prints what is missing of the funding history, as the service knows it."""
+
+import os
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from msgspec import Struct
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from chimera_s1.app.cli.shared.output import (
+    print_cells,
+    print_json,
+    print_line,
+    print_status,
+    stdout_console,
+)
+from chimera_s1.app.cli.shared.service_access import find_service
+from chimera_s1.app.cli.shared.service_call import call_service
+from chimera_s1.app.service_settings import Settings
+from chimera_s1.app.utc_time import format_utc
+from chimera_s1.domain.access.scopes import Scope
+
+NONE, SOME, NOT_KNOWN = 0, 1, 2
+"""Exit codes."""
+
+_SECOND = slice(len("2026-11-27T08:00:00"))
+
+
+class GapRow(Struct, frozen=True):
+    """Times are epoch ms, both included."""
+
+    symbol: str
+    kind: str
+    start: int
+    end: int
+
+
+class DisputeRow(Struct, frozen=True):
+    symbol: str
+    funding_time: int
+    rate_type: str
+    field: str
+    stored: str
+    found: str
+    found_at: int
+
+
+class Gaps(Struct, frozen=True):
+    """The reply; *gaps* and *disputes* are the first of as many as the counts say."""
+
+    contracts: int
+    verified_from: int | None
+    verified_through: int | None
+    not_verified: int
+    not_published: int
+    disputed: int
+    gaps: tuple[GapRow, ...]
+    disputes: tuple[DisputeRow, ...]
+
+
+async def print_gaps(settings: Settings, url: str | None, symbol: str | None, as_json: bool) -> int:
+    """Print gaps and disputes; the exit code.
+
+    Raises:
+        ConfigurationError: There is no service or no token.
+        InvalidValueError: There is no such contract.
+        ServiceCallError: The service does not answer, or cannot read its store.
+    """
+    service = find_service(url, os.environ, settings, scope=Scope.READ)
+    query = "" if symbol is None else f"?{urlencode({'symbol': symbol})}"
+    found = await call_service(service, "GET", f"/xchg/funding/gaps{query}", Gaps)
+    if as_json:
+        print_json(found)
+    else:
+        print_gap_rows(found.gaps)
+        _print_disputes(found)
+        print_line(_sentence(found))
+    return exit_code(found)
+
+
+def exit_code(found: Gaps) -> int:
+    if found.not_verified or found.not_published:
+        return SOME
+    return NOT_KNOWN if found.verified_through is None else NONE
+
+
+def print_gap_rows(gaps: Sequence[GapRow]) -> None:
+    if not gaps:
+        return
+    console = stdout_console()
+    if console.is_terminal:
+        console.print(_table(gaps))
+        return
+    for row in gaps:
+        print_cells(_cells(row))
+
+
+def _table(gaps: Sequence[GapRow]) -> Table:
+    """Fits 80 columns."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("contract", overflow="fold")
+    for name in ("missing", "from, UTC", "to, UTC"):
+        table.add_column(name, no_wrap=True)
+    for row in gaps:
+        # As Text: markup in a foreign string stays text.
+        table.add_row(*map(Text, _cells(row)))
+    return table
+
+
+def _cells(row: GapRow) -> tuple[str, ...]:
+    return row.symbol, row.kind, _second(row.start), _second(row.end)
+
+
+def _print_disputes(found: Gaps) -> None:
+    for row in found.disputes:
+        print_line(
+            f"disputed: {row.symbol} {_second(row.funding_time)} {row.rate_type}: {row.field} "
+            f"{row.stored} is stored, {row.found} was found {_second(row.found_at)}"
+        )
+    if found.disputed:
+        print_status(
+            f"{found.disputed} disputed: the exchange has changed what it said; the first stays"
+        )
+
+
+def _sentence(found: Gaps) -> str:
+    if found.not_verified or found.not_published:
+        count = found.not_verified + found.not_published
+        return (
+            f"{count} gaps: {found.not_verified} not verified, {found.not_published} not "
+            f"published by the exchange; {len(found.gaps)} are shown"
+        )
+    if found.verified_from is None or found.verified_through is None:
+        return (
+            "not known: no funding history is verified yet; chimera-s1 jobs list shows the job "
+            "funding.complete"
+        )
+    span = f"{_second(found.verified_from)} to {_second(found.verified_through)} UTC"
+    return f"no gaps: every published settlement of {found.contracts} contracts, {span}, is stored"
+
+
+def _second(epoch_ms: int) -> str:
+    return format_utc(epoch_ms)[_SECOND].replace("T", " ")

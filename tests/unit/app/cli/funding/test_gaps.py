@@ -1,0 +1,69 @@
+"""What `funding gaps` prints and exits with, for a reply of the service."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from rich.console import Console
+
+from chimera_s1.app.cli import application
+from chimera_s1.app.cli.funding import gaps
+from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code
+
+HOUR_MS = 3_600_000
+START = 1_793_923_200_000
+WELL = Gaps(
+    contracts=50,
+    verified_from=START,
+    verified_through=START + 24 * HOUR_MS,
+    not_verified=0,
+    not_published=0,
+    disputed=0,
+    gaps=(),
+    disputes=(),
+)
+NOTHING_VERIFIED = structs.replace(WELL, contracts=0, verified_from=None, verified_through=None)
+LONGEST = "1000000" + "币安人生" * 3 + "USDT"
+GAP = GapRow(LONGEST, "not_published", START, START + HOUR_MS)
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (WELL, 0),
+        (structs.replace(WELL, not_verified=1), 1),
+        (structs.replace(WELL, not_published=1), 1),
+        (structs.replace(WELL, disputed=1), 0),
+        (NOTHING_VERIFIED, 2),
+        (structs.replace(NOTHING_VERIFIED, not_verified=1), 1),
+    ],
+)
+def test_exit_code_says_none_some_or_not_known(found: Gaps, code: int) -> None:
+    assert exit_code(found) == code
+
+
+def test_table_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = StringIO()
+    console = Console(file=output, width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr(gaps, "stdout_console", lambda: console)
+
+    gaps.print_gap_rows([GAP])
+
+    text = output.getvalue()
+    assert "2026-11-06 00:00:00" in text
+    assert "not_published" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_without_a_service_gaps_are_not_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """1 would say that there are some."""
+    monkeypatch.delenv("S1_TOKEN", raising=False)
+    monkeypatch.setenv("S1_STATE_DIR", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        application.run_command(["funding", "gaps", "--url", "http://127.0.0.1:1"])
+
+    assert ended.value.code == 2
+    assert "error: no token for http://127.0.0.1:1" in capsys.readouterr().err
