@@ -202,4 +202,4 @@ async def test_ccxt_reads_a_market_as_large_as_binance(simulator: ChimeraProcess
     assert "币安人生/USDT:USDT" in swaps
     assert swaps <= tiers.keys()
     assert tiers["BTC/USDT:USDT"][0]["maxLeverage"] == 75
-    assert {row["interval"] for row in intervals.values()} == {"1h", "4h", "8h"}
+    assert {row["interval"] for row in intervals.values()} == {"1h", "2h", "4h", "8h"}

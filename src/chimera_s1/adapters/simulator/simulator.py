@@ -23,6 +23,7 @@ from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
 from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.funding.rate_history import RateHistory
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.market.market import Market
@@ -32,6 +33,7 @@ from chimera_s1.adapters.simulator.not_simulated import NotSimulated
 from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRoutes
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.coin_market import CoinMarketRoutes
+from chimera_s1.adapters.simulator.rest.funding import FundingRoutes
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
@@ -72,6 +74,7 @@ class Simulator:
         self._clock = ScaledClock(clock.now_ms)
         self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
         self._market = Market(_symbol_specs(config), config.seed, self._clock.now_ms())
+        self._rates = RateHistory(self._market, self._clock)
         self._subscribed = anyio.Event()
         self._limits = RateLimits(self._clock, config.limits)
         self._not_simulated = NotSimulated()
@@ -200,6 +203,7 @@ class Simulator:
             *PerpMarketRoutes(market, clock, self._limits).routes(),
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
+            *FundingRoutes(market, self._rates).routes(),
             *CoinMarketRoutes(market, clock, self._limits).routes(),
         ]
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from chimera_s1.adapters.simulator.market.funding_terms import FundingTerms
 from chimera_s1.adapters.simulator.market.order_books import PATH_LENGTH, Book, price_path
-from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
+from chimera_s1.adapters.simulator.market.symbols import UNLISTED, SymbolSpec
 from chimera_s1.adapters.simulator.market.trades import (
     AggregateTrade,
     DayStatistics,
@@ -41,6 +42,7 @@ class SymbolMarket:
         update_id: Of the current book; grows with every update and over restarts.
         tape: Numbers its trades.
         delisted: The venue knows it no more: REST refuses it, and its streams stay silent.
+        funding: When it settles funding.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class SymbolMarket:
         "_seed",
         "_updates",
         "delisted",
+        "funding",
         "position",
         "spec",
         "tape",
@@ -58,6 +61,7 @@ class SymbolMarket:
     def __init__(self, spec: SymbolSpec, seed: int, first_id: int) -> None:
         self.spec = spec
         self.delisted = False
+        self.funding = FundingTerms(spec)
         self._seed = seed
         self._path: tuple[Book, ...] = ()
         self._day: DayStatistics | None = None
@@ -66,8 +70,13 @@ class SymbolMarket:
         self.update_id = first_id
         self.tape = TradeTape(first_id)
 
-    def change(self, spec: SymbolSpec) -> None:
-        """Replace its *spec*; with another tick its price path starts where it is now."""
+    def change(self, spec: SymbolSpec, at_ms: int, *, delisted: bool = False) -> None:
+        """Replace its *spec*, from *at_ms* of exchange time on.
+
+        With another tick its price path starts where it is now.
+        """
+        self.delisted = delisted
+        self.funding.change(spec, at_ms, delisted=delisted)
         if spec.tick != self.spec.tick:
             self._path, self._day = (), None
         self.spec = spec
@@ -86,6 +95,13 @@ class SymbolMarket:
     @property
     def book(self) -> Book:
         return self.path[self.position]
+
+    @property
+    def ticks_of_bid_and_ask(self) -> int:
+        """Their sum; where its path starts, while nothing has asked for its books."""
+        if not self._path:
+            return 2 * self.spec.price_ticks
+        return self.book.bid + self.book.ask
 
     @property
     def day(self) -> DayStatistics:
@@ -141,36 +157,50 @@ class Market:
 
     Attributes:
         hours: Of the markets that TradFi contracts follow.
+        unlisted: A contract that settles funding, and is in no listing.
     """
 
     def __init__(self, specs: Iterable[SymbolSpec], seed: int, start_ms: int) -> None:
         # Ids start from the clock, so that they grow over a restart, as the exchange's do.
         first_id = start_ms * _UPDATE_IDS_PER_MS
-        self._symbols = {
-            (spec.venue, spec.symbol): SymbolMarket(spec, seed, first_id) for spec in specs
-        }
-
-        self.hours = TradingHours()
         self._seed, self._first_id = seed, first_id
+        self._symbols = {(spec.venue, spec.symbol): self._new(spec) for spec in specs}
+        self.hours = TradingHours()
+        self.unlisted = self._new(UNLISTED)
+        self.unlisted.delisted = True
 
-    def add(self, spec: SymbolSpec) -> SymbolMarket:
+    def add(self, spec: SymbolSpec, now_ms: int) -> SymbolMarket:
         """List *spec*; one that was delisted is listed again, and its ids go on."""
         key = (spec.venue, spec.symbol)
-        market = self._symbols.setdefault(key, SymbolMarket(spec, self._seed, self._first_id))
-        market.change(spec)
-        market.delisted = False
+        market = self._symbols.setdefault(key, self._new(spec))
+        market.change(spec, now_ms)
         return market
 
     def list_new(self, spec: SymbolSpec) -> bool:
         """As `add`, unless the symbol was ever listed; whether it was added."""
         new = (spec.venue, spec.symbol) not in self._symbols
         if new:
-            self.add(spec)
+            self._symbols[spec.venue, spec.symbol] = self._new(spec)
         return new
 
     def find(self, venue: Venue, symbol: str) -> SymbolMarket | None:
         market = self._symbols.get((venue, symbol))
         return None if market is None or market.delisted else market
+
+    def _new(self, spec: SymbolSpec) -> SymbolMarket:
+        return SymbolMarket(spec, self._seed, self._first_id)
+
+    def perps_ever_listed(self) -> list[SymbolMarket]:
+        """All contracts, delisted ones and COIN-M included, and the unlisted one."""
+        perps = [market for (of, _), market in self._symbols.items() if of is Venue.PERP]
+        return [*perps, self.unlisted]
+
+    def find_funded(self, symbol: str) -> SymbolMarket | None:
+        """The USD-M contract, delisted or unlisted, too."""
+        if symbol == self.unlisted.spec.symbol:
+            return self.unlisted
+        market = self._symbols.get((Venue.PERP, symbol))
+        return market if market is not None and market.spec.is_usd_margined else None
 
     def find_ever_listed(self, venue: Venue, symbol: str) -> SymbolMarket | None:
         """The symbol, delisted or not."""

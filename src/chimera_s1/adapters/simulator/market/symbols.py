@@ -41,6 +41,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         max_leverage: Futures only, of the lowest notional bracket.
         max_steps, market_max_steps: Largest quantities of an order and of a market order.
         price_band: Futures only: how far, in percent, an order's price may be from the mark price.
+        hourly_weeks: Futures only: it settles funding hourly in some weeks.
         legacy: Spot only: older filters and fewer order types.
         trading_group: Spot only: if set, the permission that a request must name to see it.
         extra_filters: Appended to the filters of exchangeInfo as they are.
@@ -62,6 +63,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     contract_type: str = "PERPETUAL"
     margin_kind: int = _USD_MARGINED
     funding_hours: int = 8
+    hourly_weeks: bool = False
     underlying_type: str = "COIN"
     underlying_subtypes: tuple[str, ...] = ()
     onboard_ms: int = ONBOARD_MS
@@ -242,6 +244,10 @@ def _filtered_out_perp() -> tuple[SymbolSpec, ...]:
         _coin_margined(btc),
         _coin_margined(eth),
     )
+
+
+UNLISTED = perp_symbol(Coin("UNLISTED", 1.25, 4, 2, 4, 1))
+"""Only all-market streams and the history of funding have it."""
 
 
 def build_symbol(venue: Venue, symbol: str, quote: str) -> SymbolSpec:

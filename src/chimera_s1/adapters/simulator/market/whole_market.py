@@ -37,6 +37,7 @@ _TRADFI = {
     "COMMODITY": 12,
     "FX": 11,
 }
+_HOURLY_WEEKS_ONE_IN = 20
 _PREFIXES = {"EQUITY": "EQ", "KR_EQUITY": "KR", "HK_EQUITY": "HK", "CN_EQUITY": "CN"}
 _OTHER_QUOTES = {"USDC": 40, "USD1": 4}
 _ODD_STATUSES = (
@@ -138,7 +139,8 @@ def _perp(
         perp_symbol(_coin(base, n)),
         underlying_type=underlying_type,
         underlying_subtypes=subtypes or (_SUBTYPES[n % len(_SUBTYPES)],),
-        funding_hours=(8, 4, 4, 1)[n % 4],
+        funding_hours=(8, 4, 4, 1, 8, 2, 4, 1)[n % 8],
+        hourly_weeks=n % _HOURLY_WEEKS_ONE_IN == 0,
         max_leverage=(75, 50, 25, 10)[n % 4],
     )
 

@@ -13,7 +13,7 @@ from chimera_s1.domain.identifiers import Venue
 
 DAY_MS = 86_400_000
 RECENT_MS = 7 * DAY_MS
-_TIME_MAX_MS = 10**14
+TIME_MAX_MS = 10**14
 _INTEGER = r"[0-9]{1,20}"
 _AMOUNT = r"([0-9]{1,20})(\.[0-9]{1,20})?"
 _DECIMALS_MAX = 8
@@ -95,11 +95,20 @@ def time_window(parameters: Mapping[str, str], now_ms: int) -> tuple[int, int]:
     Raises:
         BinanceError: They are not times, or the end comes before the start.
     """
-    until = integer(parameters, "endTime", now_ms, highest=_TIME_MAX_MS)
-    since = integer(parameters, "startTime", until - RECENT_MS, highest=_TIME_MAX_MS)
+    until = integer(parameters, "endTime", now_ms, highest=TIME_MAX_MS)
+    since = integer(parameters, "startTime", until - RECENT_MS, highest=TIME_MAX_MS)
     if since > until:
         raise invalid_parameter("startTime")
     return since, until
+
+
+def page_limit(parameters: Mapping[str, str]) -> int:
+    """The rows of a page of futures history: 100, or `limit` up to 1000.
+
+    Raises:
+        BinanceError: It is no such number.
+    """
+    return integer(parameters, "limit", 100, lowest=1, highest=1000)
 
 
 def invalid_parameter(name: str) -> BinanceError:

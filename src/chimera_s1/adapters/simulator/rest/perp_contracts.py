@@ -9,7 +9,7 @@ from chimera_s1.adapters.simulator.market.leverage_brackets import (
     LeverageBracket,
     leverage_brackets,
 )
-from chimera_s1.adapters.simulator.market.market import Market
+from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.symbols import TRADIFI_PERPETUAL, SymbolSpec
 from chimera_s1.adapters.simulator.market.trading_hours import (
     UNDERLYING_TYPES,
@@ -61,8 +61,9 @@ class PerpContractRoutes:
 
     async def _funding_info(self, _: web.Request) -> object:
         """COIN-M rows too; a few contracts that settle every eight hours are absent."""
-        specs = [market.spec for market in self._market.listed(Venue.PERP)]
-        return [_funding_row(spec) for spec in specs if _has_funding_row(spec)]
+        now_ms, markets = self._clock.now_ms(), self._market.listed(Venue.PERP)
+        hours = ((market.spec, _current_hours(market, now_ms)) for market in markets)
+        return [_funding_row(spec, each) for spec, each in hours if _has_funding_row(spec, each)]
 
     async def _trading_schedule(self, _: web.Request) -> object:
         now_ms, hours = self._clock.now_ms(), self._market.hours
@@ -85,19 +86,24 @@ def _bracket(bracket: LeverageBracket) -> dict[str, object]:
     }
 
 
-def _has_funding_row(spec: SymbolSpec) -> bool:
-    usual = spec.funding_hours == _DEFAULT_FUNDING_HOURS
+def _current_hours(market: SymbolMarket, now_ms: int) -> int:
+    """Contracts that do not trade have a row, too."""
+    return market.funding.hours_after(now_ms) or market.spec.funding_hours
+
+
+def _has_funding_row(spec: SymbolSpec, hours: int) -> bool:
+    usual = hours == _DEFAULT_FUNDING_HOURS
     absent = usual and sum(spec.symbol.encode()) % _ABSENT_ONE_IN == 0
     return spec.contract_type in _FUNDED and not absent
 
 
-def _funding_row(spec: SymbolSpec) -> dict[str, object]:
+def _funding_row(spec: SymbolSpec, hours: int) -> dict[str, object]:
     dated = sum(spec.symbol.encode()) % _UNDATED_ONE_IN
     return {
         "symbol": spec.symbol,
         "adjustedFundingRateCap": "0.02000000",
         "adjustedFundingRateFloor": "-0.02000000",
-        "fundingIntervalHours": spec.funding_hours,
+        "fundingIntervalHours": hours,
         "disclaimer": False,
         "updateTime": spec.onboard_ms if dated else None,
     }

@@ -8,7 +8,7 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.mark_prices import (
-    funding_rate,
+    estimated_rate,
     mark_and_index_price,
     next_funding_ms,
 )
@@ -108,13 +108,13 @@ class PerpMarketRoutes:
     def _premium(self, market: SymbolMarket) -> Row:
         now = self._clock.now_ms()
         mark, index = mark_and_index_price(market)
-        settles = next_funding_ms(market.spec, now)
+        settles = next_funding_ms(market, now)
         return {
             "symbol": market.spec.symbol,
             "markPrice": mark,
             "indexPrice": index,
             "estimatedSettlePrice": index,
-            "lastFundingRate": funding_rate(market.spec, settles),
+            "lastFundingRate": estimated_rate(market, settles, now),
             "interestRate": "0.00010000",
             "nextFundingTime": settles,
             "time": now,

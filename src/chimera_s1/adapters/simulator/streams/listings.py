@@ -37,12 +37,13 @@ class Listings:
             for market, hub in tuple(self._upcoming.items()):
                 due_ms, status = _next_status(market)
                 if due_ms <= now_ms:
-                    self.change(hub, market, structs.replace(market.spec, status=status))
+                    spec = structs.replace(market.spec, status=status)
+                    self.change(hub, market, spec, at_ms=due_ms)
             times = [_next_status(market)[0] for market in self._upcoming]
             await self._clock.sleep_until(min(times, default=now_ms + _IDLE_MS))
 
     def add(self, hub: StreamHub, spec: SymbolSpec, *, announce: bool = True) -> SymbolMarket:
-        market = hub.market.add(spec)
+        market = hub.market.add(spec, self._clock.now_ms())
         self._publish(hub, market, self._contract_info(spec) if announce else None)
         return market
 
@@ -54,11 +55,15 @@ class Listings:
         *,
         delisted: bool = False,
         announce: bool = True,
+        at_ms: int | None = None,
     ) -> None:
-        """Replace the spec of *market*, which is delisted, listed again, or goes on."""
+        """Replace the spec of *market*, which is delisted, listed again, or goes on.
+
+        That happened at *at_ms*, by default now.
+        """
         before, was_delisted = market.spec, market.delisted
-        market.change(spec)
-        market.delisted = delisted
+        at_ms = self._clock.now_ms() if at_ms is None else at_ms
+        market.change(spec, at_ms, delisted=delisted)
         event = self._event(market, before, was_delisted=was_delisted)
         self._publish(hub, market, event if announce else None)
 

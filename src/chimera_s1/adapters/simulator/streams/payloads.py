@@ -11,7 +11,7 @@ import orjson
 
 from chimera_s1.adapters.simulator.market.leverage_brackets import LeverageBracket
 from chimera_s1.adapters.simulator.market.mark_prices import (
-    funding_rate,
+    estimated_rate,
     mark_and_index_price,
     next_funding_ms,
 )
@@ -129,10 +129,11 @@ def mark_price(market: SymbolMarket, now_ms: int) -> bytes:
     """One `markPriceUpdate`; `r` is the running estimate, never a realised rate."""
     spec = market.spec
     mark, index = mark_and_index_price(market)
-    settles = next_funding_ms(spec, now_ms)
+    settles = next_funding_ms(market, now_ms)
+    rate = estimated_rate(market, settles, now_ms)
     return (
         f'{{"e":"markPriceUpdate","E":{now_ms},"s":"{spec.symbol}","p":"{mark}","ap":"{mark}",'
-        f'"i":"{index}","P":"{index}","r":"{funding_rate(spec, settles)}","T":{settles},'
+        f'"i":"{index}","P":"{index}","r":"{rate}","T":{settles},'
         f'"st":{spec.margin_kind}}}'
     ).encode()
 

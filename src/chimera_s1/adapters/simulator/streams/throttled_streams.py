@@ -59,7 +59,7 @@ def _payloads(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
     """The payloads due for *topic*; none if its book has not changed since the last one."""
     match topic.stream.kind:
         case StreamKind.ALL_MARK_PRICES:
-            return all_mark_prices(hub.market.trading(hub.venue), now_ms)
+            return all_mark_prices([*hub.market.listed(hub.venue), hub.market.unlisted], now_ms)
         case StreamKind.ALL_BOOK_TICKERS:
             times = book_ticker_times(hub.venue, now_ms)
             markets = hub.market.trading(hub.venue)

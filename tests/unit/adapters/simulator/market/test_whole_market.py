@@ -40,7 +40,7 @@ def test_the_kinds_of_contracts_are_those_of_binance() -> None:
         "CURRENT_QUARTER",
         "NEXT_QUARTER",
     }
-    assert {spec.funding_hours for spec in PERP} == {1, 4, 8}
+    assert {spec.funding_hours for spec in PERP} == {1, 2, 4, 8}
     assert UNKNOWN_STATUS in {spec.status for spec in PERP} & {spec.status for spec in SPOT}
 
 
@@ -61,12 +61,12 @@ def test_every_symbol_can_be_traded_as_it_is_listed() -> None:
 def test_a_market_that_is_listed_again_goes_on() -> None:
     """Ids of the same symbol never run back."""
     market = Market(SPECS, 1, 1_000)
-    symbol = market.add(PERP[0])
+    symbol = market.add(PERP[0], 1_000)
     symbol.advance()
     last = symbol.update_id
     symbol.delisted = True
 
     assert not market.list_new(PERP[0])
     assert market.find(Venue.PERP, PERP[0].symbol) is None
-    assert market.add(PERP[0]).update_id == last
+    assert market.add(PERP[0], 1_000).update_id == last
     assert market.find(Venue.PERP, PERP[0].symbol) is symbol
