@@ -67,8 +67,9 @@ def market_stream_url(venue: Venue, ws_url: str) -> str:
 
 
 LISTING_STREAM = "!contractInfo"
+MARK_PRICE_STREAM = "!markPrice@arr@1s"
 
 
-def listing_stream_url(ws_url: str) -> str:
-    """The URL of `LISTING_STREAM`; of the futures' paths only `/market` delivers it."""
+def perp_stream_url(ws_url: str) -> str:
+    """The URL of streams that are no books: of the futures' paths only `/market` delivers them."""
     return f"{ws_url}/market/stream"

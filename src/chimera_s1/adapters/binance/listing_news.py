@@ -7,36 +7,25 @@ socket lives. The stream carries COIN-M contracts, too (`st` 2). Spot has no suc
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct
 
 from chimera_s1.adapters.binance.egress import DIRECT, Egress
-from chimera_s1.adapters.binance.endpoints import LISTING_STREAM, listing_stream_url
+from chimera_s1.adapters.binance.endpoints import LISTING_STREAM, perp_stream_url
 from chimera_s1.adapters.binance.http.row_reader import RowReader
-from chimera_s1.adapters.binance.streams.book_messages import (
-    COIN_MARGINED,
-    DECODE_ERRORS,
-    stream_of,
-)
+from chimera_s1.adapters.binance.streams.book_messages import COIN_MARGINED, DECODE_ERRORS
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
-from chimera_s1.adapters.binance.streams.managed_connection import (
-    ManagedConnection,
-    ManagedConnectionSetup,
-)
-from chimera_s1.adapters.binance.streams.market_socket import FrameSink, MarketSocket, SocketPlan
-from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.adapters.binance.streams.single_stream import SingleStream, SingleStreamPlan
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.health import ListingNewsReport
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.listing_news import ListingNotice
-from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener
+from chimera_s1.domain.ports.market_feed import FeedListener
 
 CONNECTION = "perp-listings"
-RENEW_AFTER_MS = 23 * 3_600_000
 
 _SOURCE = f"stream {LISTING_STREAM}"
-_FOR_EVER = 2**63
 
 
 class _Message(Struct):
@@ -61,24 +50,11 @@ _list_decoder = msgspec.json.Decoder(list[Raw])
 _contract_decoder = msgspec.json.Decoder(_ContractInfo, strict=False)
 
 
-class _Received:
-    """Implements `managed_connection.SocketFrames`: notices are passed on and not kept."""
-
-    is_empty = True
-
-    def __init__(self) -> None:
-        self.last_message_ms = 0
-
-
 class BinanceListingNews:
     """Implements `domain.ports.listing_news.ListingNews` on one connection of its own.
 
     Args:
-        policy: Its retries never run out: a connection without market data is no reason to stop
-            trading.
-        gate: Of the futures; shared by everything that dials them.
-        draw: Uniform in [0, 1), for jitter.
-        listener: Called on each change of the connection.
+        policy, gate, draw, listener: See `SingleStream`.
         rows: Names each message that cannot be used, once.
     """
 
@@ -94,50 +70,33 @@ class BinanceListingNews:
         rows: RowReader,
         egress: Egress = DIRECT,
     ) -> None:
-        self._clock = clock
-        self._gate = gate
-        self._listener = listener
         self._rows = rows
-        self._counters = FeedCounters()
-        self._pacer = ReadPacer(clock, interval_ms=0)
         self._on_notice: Callable[[ListingNotice], None] = lambda _: None
         self._notices = self._unusable = 0
-        plan = SocketPlan(
-            CONNECTION,
-            Venue.PERP,
-            listing_stream_url(ws_url),
-            (LISTING_STREAM,),
-            egress,
+        plan = SingleStreamPlan(
+            connection=CONNECTION,
+            stream=LISTING_STREAM,
+            url=perp_stream_url(ws_url),
+            silent_checks_max=None,
+            egress=egress,
         )
-        setup = ManagedConnectionSetup(
-            policy=structs.replace(policy, retries_max=_FOR_EVER),
-            renew_after_ms=RENEW_AFTER_MS,
+        self._stream = SingleStream(
+            plan,
+            policy=policy,
             clock=clock,
             gate=gate,
             draw=draw,
-            counters=self._counters,
             listener=listener,
-            make_socket=self._make_socket,
+            on_message=self._read,
         )
-        self._connection = ManagedConnection(plan, (), setup, _Received, self._sink)
 
     async def run(self, on_notice: Callable[[ListingNotice], None]) -> None:
         self._on_notice = on_notice
-        await self._connection.run()
+        await self._stream.run()
 
     def report(self) -> ListingNewsReport:
-        unusable = self._unusable + sum(self._counters.dropped.values())
-        return ListingNewsReport(self._connection.delivering, self._notices, unusable)
-
-    def _sink(self, received: _Received) -> FrameSink:
-        def put(payload: bytes, received_ms: int) -> bool:
-            if stream_of(payload) != LISTING_STREAM.encode():
-                return False
-            received.last_message_ms = received_ms
-            self._read(payload)
-            return True
-
-        return put
+        unusable = self._unusable + self._stream.unreadable
+        return ListingNewsReport(self._stream.delivering, self._notices, unusable)
 
     def _read(self, payload: bytes) -> None:
         try:
@@ -151,26 +110,6 @@ class BinanceListingNews:
             if notice is not None:
                 self._notices += 1
                 self._on_notice(notice)
-
-    def _make_socket(
-        self,
-        plan: SocketPlan,
-        sink: FrameSink,
-        on_data: Callable[[], None],
-        on_shutdown: Callable[[], None],
-    ) -> MarketSocket:
-        return MarketSocket(
-            plan,
-            sink,
-            self._counters,
-            clock=self._clock,
-            gate=self._gate,
-            pacer=self._pacer,
-            listener=self._listener,
-            on_first_data=on_data,
-            on_shutdown=on_shutdown,
-            may_be_silent=lambda: True,
-        )
 
 
 def _notice(row: Raw) -> ListingNotice | None:

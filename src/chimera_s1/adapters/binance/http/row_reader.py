@@ -31,12 +31,12 @@ def log_unusable_row(row: UnusableRow) -> None:
 
 class RowReader:
     """Args:
-    report: Called once for each unusable row and reason.
+    report: Called once for each symbol and reason; once for each reason where a row has no symbol.
     """
 
     def __init__(self, report: Callable[[UnusableRow], None] = log_unusable_row) -> None:
         self._report = report
-        self._named: set[UnusableRow] = set()
+        self._named: set[tuple[str, str, str]] = set()
 
     def read(self, source: str, rows: Iterable[Raw], decode: Callable[[Raw], _T]) -> list[_T]:
         """The rows that *decode* can read; it raises a msgspec error or `InvalidValueError`.
@@ -68,18 +68,24 @@ class RowReader:
             RecursionError,
             InvalidValueError,
         ) as error:
-            unusable = UnusableRow(source, _name(row), sanitize(str(error)))
-            self._name_once(unusable)
+            symbol = _symbol(row)
+            shown = symbol or sanitize(bytes(row)[:80].decode(errors="replace"))
+            unusable = UnusableRow(source, shown, sanitize(str(error)))
+            self._name_once(unusable, symbol)
             return unusable
 
-    def _name_once(self, row: UnusableRow) -> None:
-        if row not in self._named and len(self._named) < NAMED_MAX:
-            self._named.add(row)
+    def _name_once(self, row: UnusableRow, symbol: str) -> None:
+        # Not by its first bytes: a row of a stream differs each time.
+        key = row.source, symbol, row.reason
+        if key not in self._named and len(self._named) < NAMED_MAX:
+            self._named.add(key)
             self._report(row)
 
 
-def _name(row: Raw) -> str:
+def _symbol(row: Raw) -> str:
+    """Empty for a row without one; `s` in the rows of a stream."""
     try:
-        return sanitize(str(msgspec.json.decode(row)["symbol"]))
-    except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError):
-        return sanitize(bytes(row)[:80].decode(errors="replace"))
+        fields = msgspec.json.decode(row)
+        return sanitize(str(fields["symbol"] if "symbol" in fields else fields["s"]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        return ""
