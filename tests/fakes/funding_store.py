@@ -1,11 +1,14 @@
-"""A funding store in memory, whose calls can be made to fail."""
+"""A funding store in memory, which can be made to fail."""
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 
 from anyio.lowlevel import checkpoint
 
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
+from chimera_s1.domain.funding.coverage_union import Span, extend_span
+from chimera_s1.domain.funding.daily_sums import DAY_MS, DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.identifiers import Symbol
@@ -20,19 +23,25 @@ from chimera_s1.domain.ports.funding_store import (
 class FakeFundingStore:
     """Attributes:
     unavailable: While not empty, each call raises `StoreUnavailableError` with this text.
-    refused: Symbols whose records the store refuses for good.
+
+    fails_after: The next `write` writes this many changes and then raises; None does not.
+
+    refused: Settlements whose records the store refuses for good.
+
+    records: All that is stored.
     """
 
     def __init__(self, position_step: int = 1) -> None:
-        """Positions of announced records are *position_step* apart; stores may leave gaps."""
-        self.unavailable = ""
-        self.refused: set[Symbol] = set()
-        self.records: dict[SettlementKey, FundingRecord] = {}
+        """Positions of announcements are *position_step* apart; ArangoDB leaves gaps, too."""
         self._position_step = position_step
+        self.unavailable = ""
+        self.fails_after: int | None = None
+        self.refused: set[SettlementKey] = set()
+        self.records: dict[SettlementKey, FundingRecord] = {}
         self._announced: list[FundingRecord] = []
         self._disputes: dict[tuple[SettlementKey, str, str], FundingDispute] = {}
-        self._coverage: dict[Symbol, RateCoverage] = {}
-        self._amounts: dict[str, AmountCoverage] = {}
+        self._rate_spans: dict[Symbol, Span] = {}
+        self._amount_spans: dict[str, Span] = {}
 
     async def find(self, keys: Collection[SettlementKey]) -> Mapping[SettlementKey, FundingRecord]:
         await self._check()
@@ -48,14 +57,20 @@ class FakeFundingStore:
         limit: int = 1_000,
     ) -> tuple[FundingRecord, ...]:
         await self._check()
-        found = (
-            record
-            for key, record in sorted(self.records.items())
-            if start <= key.funding_time <= end
-            and symbol in {None, key.symbol}
-            and (after is None or key > after)
-        )
-        return tuple(found)[:limit]
+        found = [each for each in self._in_window(start, end, symbol) if not after or each > after]
+        return tuple(self.records[key] for key in found[:limit])
+
+    async def daily_sums(
+        self, start: int, end: int, symbol: Symbol | None = None
+    ) -> tuple[DailyFunding, ...]:
+        await self._check()
+        days: dict[tuple[int, Symbol], list[Decimal | None]] = {}
+        for key in self._in_window(start, end, symbol):
+            day = key.funding_time // DAY_MS * DAY_MS
+            amount = self.records[key].amount
+            usdt = None if amount is None else amount.amount_usdt
+            days.setdefault((day, key.symbol), []).append(usdt)
+        return tuple(sum_day(*day, amounts) for day, amounts in sorted(days.items()))
 
     async def write(self, changes: Sequence[FundingChange]) -> WrittenRecords:
         await self._check()
@@ -66,9 +81,12 @@ class FakeFundingStore:
             stored = self.records.get(record.key)
             if record.version != (stored.version if stored else 0) + 1:
                 continue
-            if record.key.symbol in self.refused:
+            if record.key in self.refused:
                 refused.append(RefusedRecord(change, "refused by this test"))
                 continue
+            if self.fails_after == len(written):
+                self.fails_after = None
+                raise StoreUnavailableError("the store failed in the middle of a call")
             if change.announce:
                 self._announced.append(record)
             self.records[record.key] = record
@@ -77,19 +95,20 @@ class FakeFundingStore:
 
     async def announced(self, *, after: int = 0, limit: int = 500) -> tuple[AnnouncedRecord, ...]:
         await self._check()
-        numbered = (
-            AnnouncedRecord(number * self._position_step, record)
+        found = [
+            AnnouncedRecord(position, record)
             for number, record in enumerate(self._announced, start=1)
-        )
-        return tuple(each for each in numbered if each.position > after)[:limit]
+            if (position := number * self._position_step) > after
+        ]
+        return tuple(found[:limit])
 
     async def dispute(self, disputes: Sequence[FundingDispute]) -> tuple[FundingDispute, ...]:
         await self._check()
         new: list[FundingDispute] = []
         for each in disputes:
-            name = (each.key, each.field, each.content_hash)
-            if name not in self._disputes:
-                self._disputes[name] = each
+            identity = (each.key, each.field, each.content_hash)
+            if identity not in self._disputes:
+                self._disputes[identity] = each
                 new.append(each)
         return tuple(new)
 
@@ -97,47 +116,47 @@ class FakeFundingStore:
         self, *, symbol: Symbol | None = None, limit: int = 1_000
     ) -> tuple[FundingDispute, ...]:
         await self._check()
-        found = [each for each in self._disputes.values() if symbol in {None, each.key.symbol}]
-        return tuple(sorted(found, key=lambda each: each.key, reverse=True))[:limit]
+        found = [
+            dispute
+            for (key, *_), dispute in sorted(self._disputes.items(), reverse=True)
+            if symbol in {None, key.symbol}
+        ]
+        return tuple(found[:limit])
 
     async def coverage(self) -> Mapping[Symbol, RateCoverage]:
         await self._check()
-        return dict(self._coverage)
+        return {
+            symbol: RateCoverage(symbol=symbol, verified_from=span.start, verified_through=span.end)
+            for symbol, span in self._rate_spans.items()
+        }
 
     async def extend_coverage(self, coverage: Sequence[RateCoverage]) -> None:
         await self._check()
         for each in coverage:
-            stored = self._coverage.get(each.symbol)
-            span = _united(_span(stored), (each.verified_from, each.verified_through))
-            self._coverage[each.symbol] = RateCoverage(
-                symbol=each.symbol, verified_from=span[0], verified_through=span[1]
-            )
+            span = Span(each.verified_from, each.verified_through)
+            self._rate_spans[each.symbol] = extend_span(self._rate_spans.get(each.symbol), span)
 
     async def amount_coverage(self, account: str) -> AmountCoverage | None:
         await self._check()
-        return self._amounts.get(account)
+        span = self._amount_spans.get(account)
+        if span is None:
+            return None
+        return AmountCoverage(account=account, verified_from=span.start, verified_through=span.end)
 
     async def extend_amount_coverage(self, coverage: AmountCoverage) -> None:
         await self._check()
-        stored = self._amounts.get(coverage.account)
-        span = _united(_span(stored), (coverage.verified_from, coverage.verified_through))
-        self._amounts[coverage.account] = AmountCoverage(
-            account=coverage.account, verified_from=span[0], verified_through=span[1]
+        span = Span(coverage.verified_from, coverage.verified_through)
+        stored = self._amount_spans.get(coverage.account)
+        self._amount_spans[coverage.account] = extend_span(stored, span)
+
+    def _in_window(self, start: int, end: int, symbol: Symbol | None) -> list[SettlementKey]:
+        return sorted(
+            key
+            for key in self.records
+            if start <= key.funding_time <= end and symbol in {None, key.symbol}
         )
 
     async def _check(self) -> None:
         await checkpoint()
         if self.unavailable:
             raise StoreUnavailableError(self.unavailable)
-
-
-def _span(stored: RateCoverage | AmountCoverage | None) -> tuple[int, int] | None:
-    return (stored.verified_from, stored.verified_through) if stored else None
-
-
-def _united(stored: tuple[int, int] | None, new: tuple[int, int]) -> tuple[int, int]:
-    if stored is None:
-        return new
-    if new[0] <= stored[1] + 1 and stored[0] <= new[1] + 1:
-        return min(stored[0], new[0]), max(stored[1], new[1])
-    return max(stored, new, key=lambda span: span[1])

@@ -127,4 +127,62 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 ) STRICT;
 """
 
-MIGRATIONS: Final = (_TREASURY, _INSTALLATION, _INSTRUMENT_REGISTRY, _JOB_RUNS, _DEAD_LETTERS)
+# Records are written and read by time, so rows in the order of time are appended and scanned.
+_FUNDING: Final = """
+CREATE TABLE IF NOT EXISTS funding_records (
+    symbol TEXT NOT NULL,
+    funding_time INTEGER NOT NULL,
+    rate_type TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    rate REAL NOT NULL,
+    rate_text TEXT NOT NULL,
+    rate_est REAL,
+    rate_est_text TEXT,
+    mark_price REAL,
+    mark_price_text TEXT,
+    interval_h INTEGER,
+    amount_usdt REAL,
+    amount_usdt_text TEXT,
+    asset TEXT,
+    asset_amount REAL,
+    account TEXT,
+    content_hash TEXT NOT NULL,
+    first_seen_at INTEGER NOT NULL,
+    parts TEXT,
+    conversions TEXT,
+    PRIMARY KEY (funding_time, symbol, rate_type)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS funding_records_by_symbol
+    ON funding_records (symbol, funding_time, rate_type);
+CREATE TABLE IF NOT EXISTS funding_announcements (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    document TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS funding_disputes (
+    funding_time INTEGER NOT NULL,
+    symbol TEXT NOT NULL,
+    rate_type TEXT NOT NULL,
+    field TEXT NOT NULL,
+    content_hash TEXT NOT NULL,
+    stored TEXT NOT NULL,
+    found TEXT NOT NULL,
+    found_at INTEGER NOT NULL,
+    PRIMARY KEY (funding_time, symbol, rate_type, field, content_hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS funding_coverage (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    verified_from INTEGER NOT NULL,
+    verified_through INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (
+    _TREASURY,
+    _INSTALLATION,
+    _INSTRUMENT_REGISTRY,
+    _JOB_RUNS,
+    _DEAD_LETTERS,
+    _FUNDING,
+)

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
+from chimera_s1.domain.funding.daily_sums import DailyFunding
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.identifiers import Symbol
@@ -66,6 +67,12 @@ class FundingStore(Protocol):
         """Records with `start <= funding_time <= end`, in the order of their keys, beyond *after*;
         at most *limit*.
         """
+        ...
+
+    async def daily_sums(
+        self, start: int, end: int, symbol: Symbol | None = None
+    ) -> tuple[DailyFunding, ...]:
+        """Of the records with `start <= funding_time <= end`, by day, then symbol."""
         ...
 
     async def write(self, changes: Sequence[FundingChange]) -> WrittenRecords:

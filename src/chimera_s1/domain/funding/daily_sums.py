@@ -1,0 +1,54 @@
+"""Funding paid and received per day."""
+
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+from typing import Final
+
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import Symbol
+
+DAY_MS: Final = 86_400_000
+_PRECISION: Final = 60
+"""Digits; more than all amounts of a day have, so that sums are exact."""
+
+
+class DailyFunding(Struct, frozen=True, kw_only=True, gc=False):
+    """The settlements of one contract on one UTC day.
+
+    Attributes:
+        day: Its start, epoch ms.
+        received, paid: Sums of the positive and of the negative amounts, USDT; *paid* is negative
+            or 0.
+        without_amount: How many of the settlements have no `amount_usdt`.
+    """
+
+    day: int
+    symbol: Symbol
+    settlements: int
+    received: Decimal
+    paid: Decimal
+    without_amount: int
+
+
+def sum_day(day: int, symbol: Symbol, amounts: Iterable[Decimal | None]) -> DailyFunding:
+    """The sums of *amounts*, one for each settlement."""
+    settlements = without_amount = 0
+    received = paid = Decimal(0)
+    with localcontext(prec=_PRECISION):
+        for amount in amounts:
+            settlements += 1
+            if amount is None:
+                without_amount += 1
+            elif amount > 0:
+                received += amount
+            else:
+                paid += amount
+    return DailyFunding(
+        day=day,
+        symbol=symbol,
+        settlements=settlements,
+        received=received,
+        paid=paid,
+        without_amount=without_amount,
+    )
