@@ -1,0 +1,209 @@
+"""What a complete read of a window changes in the stored history."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from msgspec import Struct, structs
+
+from chimera_s1.domain.canonical import canonical_hash
+from chimera_s1.domain.funding.history_pages import HistoryBatch
+from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
+from chimera_s1.domain.funding.settlement import Settlement, SettlementKey
+from chimera_s1.domain.funding.settlement_times import full_hour, is_regular
+from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.money import exact_text
+
+
+class HourOfContract(NamedTuple):
+    """A contract has one regular settlement in a full hour."""
+
+    symbol: Symbol
+    hour: int
+
+
+class DerivedFacts(Struct, frozen=True, gc=False):
+    """What is known of a settlement from elsewhere; None where it is not."""
+
+    interval_h: int | None = None
+    rate_est: Decimal | None = None
+
+
+def content_hash(settlement: Settlement) -> str:
+    """SHA-256 of what the exchange says of a settlement, hex."""
+    funding_time, symbol, rate_type = settlement.key
+    return canonical_hash(
+        {
+            "symbol": symbol,
+            "funding_time": funding_time,
+            "rate_type": rate_type,
+            "rate": settlement.rate,
+            "mark_price": settlement.mark_price,
+        }
+    )
+
+
+def new_record(row: Settlement, derived: DerivedFacts, now_ms: int) -> FundingRecord:
+    return FundingRecord(
+        key=row.key,
+        rate=row.rate,
+        mark_price=row.mark_price,
+        interval_h=derived.interval_h,
+        rate_est=derived.rate_est,
+        content_hash=content_hash(row),
+        first_seen_at=now_ms,
+    )
+
+
+def completed(
+    record: FundingRecord, row: Settlement, derived: DerivedFacts
+) -> FundingRecord | None:
+    """The next version of *record* with what became known; None if nothing did.
+
+    The interval is derived, so a better one replaces it: a settlement that was published late
+    changes the interval of the one after it.
+    """
+    mark_price = row.mark_price if record.mark_price is None else record.mark_price
+    rate_est = derived.rate_est if record.rate_est is None else record.rate_est
+    interval_h = derived.interval_h or record.interval_h
+    known = (record.mark_price, record.rate_est, record.interval_h)
+    if known == (mark_price, rate_est, interval_h):
+        return None
+    return structs.replace(
+        record,
+        mark_price=mark_price,
+        rate_est=rate_est,
+        interval_h=interval_h,
+        content_hash=content_hash(Settlement(record.key, record.rate, mark_price)),
+        version=record.version + 1,
+    )
+
+
+def contradictions(record: FundingRecord, row: Settlement, now_ms: int) -> Iterator[FundingDispute]:
+    """The fields of *record* that *row* contradicts; a mark price left out contradicts nothing."""
+    if row.rate != record.rate:
+        yield _dispute(record, row, "rate", now_ms)
+    if None not in {row.mark_price, record.mark_price} and row.mark_price != record.mark_price:
+        yield _dispute(record, row, "mark_price", now_ms)
+    if row.key.funding_time != record.key.funding_time:
+        yield _dispute(record, row, "funding_time", now_ms)
+
+
+class HistoryComparison:
+    """Compares a batch with the stored records around it, which come slice by slice.
+
+    Args:
+        batch: All published rows of its window.
+        derived: Of its rows; of a row left out, nothing is known.
+        final_until: A stored row up to this time that is not published any more is disputed. A
+            later one may only not have reached the exchange's replica that answered.
+        now_ms: For what is new.
+    """
+
+    def __init__(
+        self,
+        batch: HistoryBatch,
+        *,
+        derived: Callable[[Settlement], DerivedFacts],
+        final_until: int,
+        now_ms: int,
+    ) -> None:
+        self._batch = batch
+        self._derived = derived
+        self._final_until = min(final_until, batch.end)
+        self._now_ms = now_ms
+        self._rows: dict[SettlementKey, list[Settlement]] = {}
+        for row in batch.rows:
+            self._rows.setdefault(row.key, []).append(row)
+        self._hours = {_hour(key) for key in self._rows if is_regular(key)}
+        self._taken: dict[HourOfContract, FundingRecord] = {}
+        self._matched: set[SettlementKey] = set()
+
+    def take(
+        self, stored: Iterable[FundingRecord]
+    ) -> tuple[list[FundingRecord], list[FundingDispute]]:
+        """New versions of *stored* records, and what contradicts them."""
+        versions: list[FundingRecord] = []
+        disputes: list[FundingDispute] = []
+        for record in stored:
+            if is_regular(record.key):
+                self._taken[_hour(record.key)] = record
+            rows = self._rows.get(record.key)
+            if rows is None:
+                disputes += self._withdrawn(record)
+                continue
+            self._matched.add(record.key)
+            version = completed(record, rows[0], self._derived(rows[0]))
+            versions += [] if version is None else [version]
+            disputes += _all_contradictions(record, rows, self._now_ms)
+        return versions, disputes
+
+    def conclude(self) -> tuple[list[FundingRecord], list[FundingDispute]]:
+        """What is new, after all stored records were taken, and what contradicts that."""
+        records: list[FundingRecord] = []
+        disputes: list[FundingDispute] = []
+        for key, rows in self._rows.items():
+            if key in self._matched:
+                continue
+            other = self._taken.get(_hour(key)) if is_regular(key) else None
+            if other is not None:
+                disputes += _all_contradictions(other, rows, self._now_ms)
+                continue
+            record = new_record(rows[0], self._derived(rows[0]), self._now_ms)
+            records.append(record)
+            if is_regular(key):
+                self._taken[_hour(key)] = record
+            disputes += _all_contradictions(record, rows[1:], self._now_ms)
+        return records, disputes
+
+    def _withdrawn(self, record: FundingRecord) -> Iterator[FundingDispute]:
+        """Unless the exchange now has it at another time of the same hour: see `conclude`."""
+        time, symbol, _ = record.key
+        if not self._batch.start <= time <= self._final_until:
+            return
+        if self._batch.unproven is None or symbol in self._batch.unproven:
+            return
+        if self._batch.asked is not None and symbol not in self._batch.asked:
+            return
+        if is_regular(record.key) and _hour(record.key) in self._hours:
+            return
+        yield FundingDispute(
+            key=record.key,
+            field="funding_time",
+            stored=str(time),
+            found="",
+            content_hash=record.content_hash,
+            found_at=self._now_ms,
+        )
+
+
+def _all_contradictions(
+    record: FundingRecord, rows: Sequence[Settlement], now_ms: int
+) -> list[FundingDispute]:
+    return [each for row in rows for each in contradictions(record, row, now_ms)]
+
+
+def _hour(key: SettlementKey) -> HourOfContract:
+    return HourOfContract(key.symbol, full_hour(key.funding_time))
+
+
+def _dispute(record: FundingRecord, row: Settlement, field: str, now_ms: int) -> FundingDispute:
+    stored, found = (_text(each, field) for each in (record, row))
+    return FundingDispute(
+        key=record.key,
+        field=field,
+        stored=stored,
+        found=found,
+        content_hash=content_hash(row),
+        found_at=now_ms,
+    )
+
+
+def _text(each: FundingRecord | Settlement, field: str) -> str:
+    match field:
+        case "rate":
+            return exact_text(each.rate)
+        case "mark_price":
+            return "" if each.mark_price is None else exact_text(each.mark_price)
+        case _:
+            return str(each.key.funding_time)

@@ -1,0 +1,210 @@
+"""Reading a window of the exchange's history page by page, without losing a row.
+
+A page has the first rows of its window, ascending by time, at most a fixed number. Many contracts
+settle at one time, so the rows of a full page's last time may continue on the next page: they are
+left to it, and it starts *at* that time. Where one time alone fills a page, the contracts are read
+one by one for that time; then reading goes on 1 ms later.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.funding.settlement import Settlement
+from chimera_s1.domain.identifiers import Symbol
+
+PAGES_MAX: Final = 10_000
+"""Of one window, reads of a single time left out. 90 days of 930 contracts are about 500."""
+
+
+class HistoryPageError(ExchangeUnavailableError):
+    """A page contradicts its request or itself, so nothing is proven from its start on."""
+
+    code = "funding.page"
+
+
+class HistoryRead(Struct, frozen=True):
+    """The next request; both times included. Without *symbol*, of all contracts."""
+
+    start: int
+    end: int
+    symbol: Symbol | None = None
+
+
+class HistoryBatch(Struct, frozen=True):
+    """All published rows from *start* to *end*, both included.
+
+    Attributes:
+        rows: No row twice; ascending by time.
+        unproven: Contracts with a row that could not be read; None: it may be any contract.
+        asked: The contracts that were read one by one at *end*; None if none had to be.
+    """
+
+    start: int
+    end: int
+    rows: tuple[Settlement, ...]
+    unproven: frozenset[Symbol] | None
+    asked: frozenset[Symbol] | None = None
+
+
+class HistoryPages:
+    """Says what to read next, takes its page, and gives what that completes.
+
+    Args:
+        known: The contracts to read one by one where one time fills a page.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        *,
+        symbol: Symbol | None = None,
+        known: Collection[Symbol] = (),
+        pages_max: int = PAGES_MAX,
+    ) -> None:
+        self._end = end
+        self._symbol = symbol
+        self._known = known
+        self._pages_left = pages_max
+        self._single_time: _SingleTime | None = None
+        self._next = HistoryRead(start, end, symbol) if start <= end else None
+
+    @property
+    def next_read(self) -> HistoryRead | None:
+        """None when the window was read to its end."""
+        return self._next if self._single_time is None else self._single_time.next_read
+
+    def take(
+        self,
+        rows: Sequence[Settlement],
+        *,
+        is_full: bool,
+        unusable_of: frozenset[Symbol] | None = frozenset(),
+    ) -> HistoryBatch | None:
+        """The page of `next_read`; *unusable_of* are the contracts with a row that cannot be read,
+        None if that is not known.
+
+        Raises:
+            HistoryPageError: The same read may be tried again.
+        """
+        read = self.next_read
+        if read is None:
+            raise HistoryPageError("a page after the last one of its window")
+        _check(read, rows)
+        if self._single_time is not None:
+            return self._take_of_one(self._single_time, read, rows, is_full, unusable_of)
+        self._count(read)
+        if not is_full:
+            self._next = None
+            return HistoryBatch(read.start, read.end, _without_repeats(rows), unusable_of)
+        if not rows:
+            what = "is empty" if unusable_of == frozenset() else "has no readable row"
+            raise HistoryPageError(f"{_name(read)}: a full page {what}; reading cannot go on")
+        last = rows[-1].key.funding_time
+        if rows[0].key.funding_time == last:
+            self._read_one_by_one(read, rows, unusable_of)
+            return None
+        self._next = HistoryRead(last, self._end, self._symbol)
+        complete = [row for row in rows if row.key.funding_time < last]
+        return HistoryBatch(read.start, last - 1, _without_repeats(complete), unusable_of)
+
+    def _count(self, read: HistoryRead) -> None:
+        if not self._pages_left:
+            raise HistoryPageError(f"{_name(read)}: too many pages of one window; read less")
+        self._pages_left -= 1
+
+    def _read_one_by_one(
+        self,
+        read: HistoryRead,
+        rows: Sequence[Settlement],
+        unusable_of: frozenset[Symbol] | None,
+    ) -> None:
+        time = rows[-1].key.funding_time
+        if read.symbol is not None:
+            raise HistoryPageError(f"{_name(read)}: a full page of the one time {time}")
+        symbols = {*self._known, *(row.key.symbol for row in rows)}
+        self._single_time = _SingleTime(read.start, time, symbols, unusable_of)
+
+    def _take_of_one(
+        self,
+        single: "_SingleTime",
+        read: HistoryRead,
+        rows: Sequence[Settlement],
+        is_full: bool,
+        unusable_of: frozenset[Symbol] | None,
+    ) -> HistoryBatch | None:
+        if is_full:
+            raise HistoryPageError(f"{_name(read)}: a full page of one contract at one time")
+        if unusable_of is None:
+            unusable_of = frozenset({single.next_read.symbol or Symbol("")})
+        if not single.take(rows, unusable_of):
+            return None
+        self._single_time = None
+        after = single.time + 1
+        self._next = HistoryRead(after, self._end) if after <= self._end else None
+        return single.batch()
+
+
+class _SingleTime:
+    """The reads, one a contract, of a time that fills a page."""
+
+    def __init__(
+        self,
+        start: int,
+        time: int,
+        symbols: Collection[Symbol],
+        unusable_of: frozenset[Symbol] | None,
+    ) -> None:
+        self._start = start
+        self.time = time
+        self._asked = frozenset(symbols)
+        self._left = sorted(symbols, reverse=True)
+        self._rows: list[Settlement] = []
+        self._unproven = unusable_of
+
+    @property
+    def next_read(self) -> HistoryRead:
+        return HistoryRead(self.time, self.time, self._left[-1])
+
+    def take(self, rows: Sequence[Settlement], unusable_of: frozenset[Symbol]) -> bool:
+        """Whether this was the last contract."""
+        self._left.pop()
+        self._rows += rows
+        if self._unproven is not None:
+            self._unproven |= unusable_of
+        return not self._left
+
+    def batch(self) -> HistoryBatch:
+        rows = _without_repeats(self._rows)
+        return HistoryBatch(self._start, self.time, rows, self._unproven, self._asked)
+
+
+def _check(read: HistoryRead, rows: Sequence[Settlement]) -> None:
+    earlier = read.start
+    for row in rows:
+        time, symbol, _ = row.key
+        if not read.start <= time <= read.end:
+            raise HistoryPageError(
+                f"{_name(read)}: the row of {symbol} at {time} is outside of the window"
+            )
+        if time < earlier:
+            raise HistoryPageError(
+                f"{_name(read)}: the row of {symbol} at {time} comes after one at {earlier}"
+            )
+        if read.symbol not in {None, symbol}:
+            raise HistoryPageError(f"{_name(read)}: a row of {symbol}")
+        earlier = time
+
+
+def _without_repeats(rows: Sequence[Settlement]) -> tuple[Settlement, ...]:
+    """Rows that differ stay, also of one key: the exchange contradicts itself there."""
+    unique = {(row.key, row.rate, row.mark_price): row for row in rows}
+    return tuple(unique.values())
+
+
+def _name(read: HistoryRead) -> str:
+    contracts = "all contracts" if read.symbol is None else read.symbol
+    return f"fundingRate of {contracts} from {read.start} to {read.end}"
