@@ -9,11 +9,11 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.account_key import ReadAccountKey
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
-from chimera_s1.adapters.binance.instruments.account_key import ReadAccountKey
 from chimera_s1.adapters.binance.instruments.source import BinanceInstrumentSource
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator

@@ -11,16 +11,12 @@ import anyio
 import msgspec
 import pytest
 
+from chimera_s1.adapters.binance.account_key import AccountKey, KeySource, no_key
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
-from chimera_s1.adapters.binance.instruments.source import (
-    AccountKey,
-    BinanceInstrumentSource,
-    KeySource,
-    no_key,
-)
+from chimera_s1.adapters.binance.instruments.source import BinanceInstrumentSource
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue

@@ -9,10 +9,11 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.account_key import AccountKey
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
-from chimera_s1.adapters.binance.instruments.source import AccountKey, BinanceInstrumentSource
+from chimera_s1.adapters.binance.instruments.source import BinanceInstrumentSource
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.rest.listing_faults import MANGLED_EVERY
 from chimera_s1.adapters.simulator.simulator import Simulator

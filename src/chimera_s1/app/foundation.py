@@ -8,9 +8,12 @@ from socket import gethostname
 
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.account_key import KeySource, ReadAccountKey, no_key
 from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
+from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import venue_of
+from chimera_s1.adapters.binance.http.signing import Credentials, ExchangeClock, Secret
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate, dial_gates
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
@@ -102,6 +105,20 @@ def endpoints_for(settings: CoreSettings, venues: tuple[Venue, ...]) -> Mapping[
     for each in endpoints.values():
         _check_allowed(each)
     return endpoints
+
+
+def exchange_key(
+    settings: CoreSettings, client: HttpClient, exchange_ms: ExchangeClock
+) -> KeySource:
+    """The key of the settings, which may change at run time; its account is read by *client*."""
+    if not settings.moves_money:
+        return no_key
+    read_key, read_secret = settings.secret("binance_key"), settings.secret("binance_secret")
+
+    def read() -> Credentials:
+        return Credentials(Secret(read_key()), Secret(read_secret()))
+
+    return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
 
 
 def _check_allowed(endpoints: Endpoints) -> None:

@@ -39,11 +39,17 @@ class IncomeRow(Struct, frozen=True, gc=False):
 
 
 class IncomePage(Struct, frozen=True):
-    """As `RatePage`; all rows of one income type."""
+    """As `RatePage`; all rows of one income type.
 
+    Attributes:
+        account: Whose rows; the key may be replaced between two pages.
+    """
+
+    account: str
     rows: tuple[IncomeRow, ...]
     unusable: tuple[str, ...]
     is_full: bool
+    unusable_of: frozenset[Symbol] | None = None
 
 
 class FundingSource(Protocol):
@@ -60,7 +66,11 @@ class FundingSource(Protocol):
         ...
 
     async def income(self, start: int, end: int, rate_type: str) -> IncomePage:
-        """The first rows from *start*; both times included. At most 7 days and 3 months back."""
+        """The first rows from *start*; both times included. At most 7 days and 3 months back.
+
+        Raises:
+            ExchangeRefusedError: Also without a key, or one that may not read it.
+        """
         ...
 
     async def usdt_price(self, asset: str, time: int) -> tuple[Decimal, int] | None:

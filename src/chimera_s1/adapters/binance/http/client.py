@@ -21,6 +21,7 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.reply_classification import (
+    UNKNOWN_SYMBOL_CODE,
     ClassifiedReply,
     ReplyBody,
     ReplyCategory,
@@ -113,6 +114,10 @@ class NoReply(Struct, frozen=True):
     cause: str
 
 
+class UnknownSymbolError(ExchangeRefusedError):
+    """-1121: the venue has no such symbol."""
+
+
 class _ObstacleError(Exception):
     """Raised before the first byte of a request; its text says why it must not be sent."""
 
@@ -199,6 +204,7 @@ class HttpClient:
             RequestNotAdmittedError: Not sent: the budget of the host has no room for it.
             ExchangeUnavailableError: No reply, or none that can be relied upon.
             ExchangeRefusedError: The key or the request is at fault; a retry will not help.
+                `UnknownSymbolError` where it is the symbol.
         """
         ticket = await self._admit_read(venue, path, call)
         try:
@@ -379,6 +385,8 @@ def _read_error(
 ) -> ExchangeUnavailableError | ExchangeRefusedError:
     text = f"{label}: replied {reply.summary}"
     match reply.category:
+        case ReplyCategory.REFUSED if reply.code == UNKNOWN_SYMBOL_CODE:
+            return UnknownSymbolError(text)
         case ReplyCategory.FORBIDDEN | ReplyCategory.REFUSED:
             return ExchangeRefusedError(text)
         case ReplyCategory.RATE_LIMITED:

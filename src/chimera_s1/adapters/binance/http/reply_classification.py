@@ -38,6 +38,7 @@ AMBIGUOUS_CODES = frozenset({-1000, -1001, -1006, -1007, -4115, -5012})
 OVERLOADED_CODE = -1008
 RATE_LIMITED_CODES = frozenset({-1003, -1015})
 TIMESTAMP_CODE = -1021
+UNKNOWN_SYMBOL_CODE = -1121
 FORBIDDEN_CODES = frozenset({-1002, -1022, -1099, -2014, -2015})
 _PARAMETER_CODES = frozenset(
     {
@@ -79,11 +80,14 @@ class ClassifiedReply(Struct, frozen=True):
     summary: Status, code and message, or where a redirect points; shows no key, signature or query.
 
     retry_after_ms: How long the host wants no requests.
+
+    code: Binance's, of an error; None where it gives none.
     """
 
     category: ReplyCategory
     summary: str
     retry_after_ms: int = 0
+    code: int | None = None
 
 
 class ReplyBody(Struct, frozen=True):
@@ -109,7 +113,12 @@ def classify_reply(
 ) -> ClassifiedReply:
     """The category of a complete reply; *headers* must ignore case, like httpx2's."""
     category = _category(status, body)
-    return ClassifiedReply(category, _summary(status, body, headers), _wait_ms(category, headers))
+    return ClassifiedReply(
+        category,
+        _summary(status, body, headers),
+        _wait_ms(category, headers),
+        None if body is None else body.code,
+    )
 
 
 def sanitize(text: str) -> str:

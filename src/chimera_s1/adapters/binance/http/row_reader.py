@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from chimera_s1.adapters.binance.http.reply_classification import sanitize
 from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
+from chimera_s1.domain.identifiers import Symbol, parse_symbol
 
 NAMED_MAX = 1_000
 """Unusable rows that are named; further ones are skipped without a report."""
@@ -23,6 +24,10 @@ class UnusableRow(Struct, frozen=True):
     source: str
     name: str
     reason: str
+
+
+class _Named(Struct):
+    symbol: str
 
 
 def log_unusable_row(row: UnusableRow) -> None:
@@ -68,21 +73,29 @@ class RowReader:
             RecursionError,
             InvalidValueError,
         ) as error:
-            symbol = _symbol(row)
-            shown = symbol or sanitize(bytes(row)[:80].decode(errors="replace"))
+            name = _name(row)
+            shown = name or sanitize(bytes(row)[:80].decode(errors="replace"))
             unusable = UnusableRow(source, shown, sanitize(str(error)))
-            self._name_once(unusable, symbol)
+            self._name_once(unusable, name)
             return unusable
 
-    def _name_once(self, row: UnusableRow, symbol: str) -> None:
+    def _name_once(self, row: UnusableRow, name: str) -> None:
         # Not by its first bytes: a row of a stream differs each time.
-        key = row.source, symbol, row.reason
+        key = row.source, name, row.reason
         if key not in self._named and len(self._named) < NAMED_MAX:
             self._named.add(key)
             self._report(row)
 
 
-def _symbol(row: Raw) -> str:
+def symbol_of(row: Raw) -> Symbol | None:
+    """Of a row that is unusable otherwise; None where it has none."""
+    try:
+        return parse_symbol(msgspec.json.decode(row, type=_Named).symbol)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidValueError):
+        return None
+
+
+def _name(row: Raw) -> str:
     """Empty for a row without one; `s` in the rows of a stream."""
     try:
         fields = msgspec.json.decode(row)

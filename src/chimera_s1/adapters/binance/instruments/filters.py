@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from chimera_s1.adapters.binance.instruments.exact_numbers import bounded_number, exact
+from chimera_s1.adapters.binance.exact_numbers import bounded_number, exact
 from chimera_s1.domain.canonical import canonical_json
 from chimera_s1.domain.errors import InvalidValueError
 

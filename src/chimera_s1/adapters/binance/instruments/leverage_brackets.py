@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from chimera_s1.adapters.binance.instruments.exact_numbers import exact
+from chimera_s1.adapters.binance.exact_numbers import exact
 from chimera_s1.domain.identifiers import Symbol, parse_symbol
 from chimera_s1.domain.instruments.instrument import LeverageBracket, LeverageBrackets
 

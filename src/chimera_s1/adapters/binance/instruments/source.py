@@ -1,14 +1,14 @@
 """What Binance publishes about its instruments."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Self, TypeVar
 
-import msgspec
 from anyio.lowlevel import checkpoint
-from msgspec import Raw, Struct
+from msgspec import Raw
 
+from chimera_s1.adapters.binance.account_key import AccountKey, KeySource, no_key
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import (
@@ -16,8 +16,7 @@ from chimera_s1.adapters.binance.http.request_limits import (
     futures_weight,
     sapi_ip_weight,
 )
-from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow
-from chimera_s1.adapters.binance.http.signing import Signer
+from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow, symbol_of
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.instruments import (
     funding_intervals,
@@ -26,8 +25,8 @@ from chimera_s1.adapters.binance.instruments import (
 )
 from chimera_s1.adapters.binance.instruments.exchange_info import PATHS, read_exchange_info
 from chimera_s1.adapters.binance.instruments.symbol_row import decode_spec
-from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
-from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue, parse_symbol
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.instruments.instrument import InstrumentSpec, LeverageBrackets
 from chimera_s1.domain.instruments.listing_read import ListingRead, UnusableListing
 from chimera_s1.domain.instruments.trading_session import TradingSession
@@ -43,27 +42,6 @@ _DELISTINGS = RequestCall("instruments", Priority.PROBE, sapi_ip_weight(100))
 _SESSIONS = RequestCall("instruments", Priority.PROBE, futures_weight(5))
 
 _T = TypeVar("_T")
-
-
-class AccountKey(Struct, frozen=True):
-    """A key, and the account that it belongs to, as in the treasury's account claim."""
-
-    signer: Signer
-    account: str
-
-
-KeySource: TypeAlias = Callable[[], Awaitable[AccountKey | None]]
-"""The key in use; None without one. Raises `ExchangeUnavailableError` while the account is not
-known.
-"""
-
-
-async def no_key() -> AccountKey | None:
-    return None
-
-
-class _Named(Struct):
-    symbol: str
 
 
 class BinanceInstrumentSource:
@@ -104,7 +82,7 @@ class BinanceInstrumentSource:
                 await checkpoint()
             spec = self._rows.read_row(source, row, decode)
             if isinstance(spec, UnusableRow):
-                unusable.append(UnusableListing(_symbol(row), spec.reason))
+                unusable.append(UnusableListing(symbol_of(row) or "", spec.reason))
             elif spec is not None and specs.setdefault(spec.instrument, spec) is not spec:
                 unusable.append(UnusableListing(spec.instrument.symbol, "listed twice"))
         return ListingRead(venue, tuple(specs.values()), tuple(unusable))
@@ -131,8 +109,8 @@ class BinanceInstrumentSource:
             read = self._rows.read_row(f"GET {path}", row, funding_intervals.decode_interval)
             if not isinstance(read, UnusableRow):
                 intervals.update([read] if read else [])
-            elif symbol := _symbol(row):
-                intervals[Symbol(symbol)] = None
+            elif symbol := symbol_of(row):
+                intervals[symbol] = None
         return intervals
 
     async def delisting_dates(self) -> Mapping[InstrumentId, int] | None:
@@ -170,11 +148,3 @@ class BinanceInstrumentSource:
     ) -> _T:
         signer = None if key is None else key.signer
         return await self._client.get(venue, path, (), kind, call=call, signer=signer, strict=False)
-
-
-def _symbol(row: Raw) -> str:
-    """Of a row that is unusable otherwise; empty where it has none."""
-    try:
-        return parse_symbol(msgspec.json.decode(row, type=_Named).symbol)
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidValueError):
-        return ""

@@ -12,6 +12,7 @@ from typing import Self, TypeVar, assert_never
 import msgspec
 from msgspec import Struct
 
+from chimera_s1.adapters.binance import income, spot_account
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient, HttpTimeouts
 from chimera_s1.adapters.binance.http.signing import (
@@ -25,7 +26,6 @@ from chimera_s1.adapters.binance.treasury import (
     income_requests,
     key_permissions,
     request_calls,
-    spot_account,
     subaccount_requests,
     system_status,
     wallet_requests,
@@ -132,9 +132,11 @@ class BinanceTreasuryGateway:
         )
 
     async def _read_income_rows(self, window_part: ExecutionWindow) -> tuple[msgspec.Raw, ...]:
-        parameters = income_requests.income_parameters(window_part)
-        path, kind = income_requests.PATH, tuple[msgspec.Raw, ...]
-        return await self._get(Venue.PERP, path, parameters, kind, request_calls.INCOME)
+        parameters = income.page_parameters(
+            income_requests.INCOME_TYPE, window_part.start, window_part.end
+        )
+        kind = tuple[msgspec.Raw, ...]
+        return await self._get(Venue.PERP, income.PATH, parameters, kind, request_calls.INCOME)
 
     async def _get(
         self, venue: Venue, path: str, parameters: Parameters, kind: type[_T], call: RequestCall

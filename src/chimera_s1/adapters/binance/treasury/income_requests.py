@@ -1,25 +1,20 @@
-"""The futures account's income of type TRANSFER, `GET /fapi/v1/income`: the second proof.
-
-Binance, USD-M "Get Income History": at most 1000 rows a reply, oldest first, over three months; the
-next page starts at the time of the last row. No id of a row is reliable.
-"""
+"""The futures account's income of type TRANSFER: the second proof."""
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 
 import msgspec
 from msgspec import Raw, Struct
 
+from chimera_s1.adapters.binance import income
+from chimera_s1.adapters.binance.exact_numbers import signed
 from chimera_s1.adapters.binance.http.reply_classification import sanitize
-from chimera_s1.adapters.binance.http.signing import Parameters
 from chimera_s1.adapters.binance.treasury.paged_history import split_window
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
 from chimera_s1.domain.treasury.limits import ASSET
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow
 
-PATH = "/fapi/v1/income"
-PAGE_ROWS = 1_000
 PAGES_MAX = 100
 INCOME_TYPE = "TRANSFER"
 
@@ -32,16 +27,7 @@ class IncomeReplyRow(Struct, frozen=True):
 
 
 ReadRows = Callable[[ExecutionWindow], Awaitable[tuple[Raw, ...]]]
-"""Reads the first rows, at most `PAGE_ROWS`, of the income over a window of at most 7 days."""
-
-
-def income_parameters(window_part: ExecutionWindow) -> Parameters:
-    return (
-        ("incomeType", INCOME_TYPE),
-        ("startTime", str(window_part.start)),
-        ("endTime", str(window_part.end)),
-        ("limit", str(PAGE_ROWS)),
-    )
+"""Reads the first rows, at most `income.PAGE_ROWS`, of a window of at most 7 days."""
 
 
 async def read_income(read_rows: ReadRows, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
@@ -69,15 +55,15 @@ async def _read_span(read_rows: ReadRows, window_part: ExecutionWindow) -> list[
         page = [_decode(row) for row in await read_rows(ExecutionWindow(start, window_part.end))]
         # The page repeats all rows of the last page's latest millisecond.
         rows = [*(row for row in rows if row.time < start), *page]
-        if len(page) < PAGE_ROWS:
+        if len(page) < income.PAGE_ROWS:
             return rows
         latest = page[-1].time
         if latest == start or any(a.time > b.time for a, b in pairwise(page)):
             break
         start = latest
     raise ExchangeUnavailableError(
-        f"futures income: paging failed (rows out of order, more than {PAGE_ROWS} rows in one ms, "
-        f"or more than {PAGES_MAX} pages)"
+        f"futures income: paging failed (rows out of order, more than {income.PAGE_ROWS} rows in "
+        f"one ms, or more than {PAGES_MAX} pages)"
     )
 
 
@@ -91,9 +77,6 @@ def _decode(row: Raw) -> IncomeReplyRow:
 
 def _parse_signed_amount(text: str) -> Decimal:
     try:
-        amount = Decimal(text)
-    except InvalidOperation as error:
-        raise ExchangeUnavailableError(f"invalid income amount {text[:40]!r}") from error
-    if not amount.is_finite():
-        raise ExchangeUnavailableError(f"invalid income amount {text[:40]!r}")
-    return amount
+        return signed("income", text)
+    except InvalidValueError as error:
+        raise ExchangeUnavailableError(f"futures income: {error}") from error

@@ -1,7 +1,7 @@
 """What each request of the treasury spends: weights of Binance, wallet, sub-account and USD-M."""
 
+from chimera_s1.adapters.binance import income
 from chimera_s1.adapters.binance.http.request_limits import (
-    futures_weight,
     sapi_ip_weight,
     sapi_uid_weight,
     spot_weight,
@@ -17,7 +17,7 @@ SUBACCOUNT_TRANSFER = RequestCall(
     "treasury.transfer", Priority.MONEY, sapi_uid_weight(360), patience_ms=0
 )
 HISTORY = RequestCall("treasury.history", Priority.MONEY, sapi_ip_weight(1))
-INCOME = RequestCall("treasury.income", Priority.MONEY, futures_weight(30))
+INCOME = RequestCall("treasury.income", Priority.MONEY, income.CHARGES)
 ACCOUNT = RequestCall("treasury.account", Priority.MONEY, spot_weight(20))
 KEY_PERMISSIONS = RequestCall("treasury.key", Priority.MONEY, sapi_ip_weight(1))
 SYSTEM_STATUS = RequestCall("treasury.status", Priority.MONEY, sapi_ip_weight(1))

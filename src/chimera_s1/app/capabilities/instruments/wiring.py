@@ -10,13 +10,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
-from chimera_s1.adapters.binance.http.signing import Credentials, Secret
-from chimera_s1.adapters.binance.instruments.account_key import ReadAccountKey
-from chimera_s1.adapters.binance.instruments.source import (
-    BinanceInstrumentSource,
-    KeySource,
-    no_key,
-)
+from chimera_s1.adapters.binance.instruments.source import BinanceInstrumentSource
 from chimera_s1.adapters.binance.listing_news import BinanceListingNews
 from chimera_s1.app.capabilities.instruments.follow_registry import FollowRegistry
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
@@ -34,7 +28,7 @@ from chimera_s1.app.capabilities.operations.relay_log import RelayLog
 from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.change_signal import ChangeSignal
-from chimera_s1.app.foundation import Foundation, endpoints_for
+from chimera_s1.app.foundation import Foundation, endpoints_for, exchange_key
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
@@ -66,7 +60,7 @@ async def open_instruments(
     endpoints = endpoints_for(settings, tuple(Venue))
     rows = RowReader(partial(report_unusable_row, operations.outbox))
     async with HttpClient(endpoints, base.budgets) as key_client:
-        key = _key(settings, key_client, operations)
+        key = exchange_key(settings, key_client, operations.spot_patrol.exchange_ms)
         async with BinanceInstrumentSource(endpoints, base.budgets, key, rows) as source:
             registry = _open_registry(settings, base, operations, source, catalog)
             # Spot has no stream of listings.
@@ -180,18 +174,6 @@ def _listing_news(
         rows=rows,
         egress=endpoints.egress,
     )
-
-
-def _key(settings: CoreSettings, client: HttpClient, operations: Operations) -> KeySource:
-    if not settings.moves_money:
-        return no_key
-    read_key, read_secret = settings.secret("binance_key"), settings.secret("binance_secret")
-
-    def read() -> Credentials:
-        return Credentials(Secret(read_key()), Secret(read_secret()))
-
-    exchange_ms = operations.spot_patrol.exchange_ms
-    return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
 
 
 def _relay_workers(settings: CoreSettings, relay: RelayLog) -> Iterator[Worker]:

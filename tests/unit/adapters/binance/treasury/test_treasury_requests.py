@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from chimera_s1.adapters.binance import income
 from chimera_s1.adapters.binance.treasury import (
     income_requests,
     subaccount_requests,
@@ -220,7 +221,7 @@ class Income:
     async def read(self, span: ExecutionWindow) -> tuple[Raw, ...]:
         self.asked.append(span)
         found = [row for row in self.rows if span.start <= row.time <= span.end]
-        return tuple(map(as_sent, found[: income_requests.PAGE_ROWS]))
+        return tuple(map(as_sent, found[: income.PAGE_ROWS]))
 
 
 async def test_income_is_signed_and_within_the_window() -> None:
@@ -244,11 +245,11 @@ async def test_income_is_signed_and_within_the_window() -> None:
 async def test_income_is_read_page_by_page_and_each_row_once() -> None:
     """Three rows share the moment at which the first page ends."""
     times = [*range(998), 998, 998, 998, *range(999, 1_600)]
-    income = Income([income_row(time) for time in times])
-    found = await income_requests.read_income(income.read, ExecutionWindow(0, 5_000))
+    account = Income([income_row(time) for time in times])
+    found = await income_requests.read_income(account.read, ExecutionWindow(0, 5_000))
 
     assert [row.moved_at for row in found] == times
-    assert [span.start for span in income.asked] == [0, 998]
+    assert [span.start for span in account.asked] == [0, 998]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +259,8 @@ async def test_income_is_read_page_by_page_and_each_row_once() -> None:
         pytest.param([income_row(t) for t in reversed(range(1_000))], id="the newest first"),
         pytest.param([income_row(7, "much")], id="no number"),
         pytest.param([income_row(7, "NaN")], id="no amount"),
+        pytest.param([income_row(7, "1e999999")], id="too large"),
+        pytest.param([income_row(7, "1_000")], id="no plain number"),
     ],
 )
 async def test_income_that_cannot_be_read_completely_raises(

@@ -1,17 +1,36 @@
 """The exchange key of the settings, and the account that it belongs to."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+from msgspec import Struct
+
+from chimera_s1.adapters.binance import spot_account
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import spot_weight
 from chimera_s1.adapters.binance.http.signing import Credentials, ExchangeClock, Signer
-from chimera_s1.adapters.binance.instruments.source import AccountKey
-from chimera_s1.adapters.binance.treasury import spot_account
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_bucket import Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
 
-_CALL = RequestCall("instruments", Priority.PROBE, spot_weight(20))
+_CALL = RequestCall("account", Priority.PROBE, spot_weight(20))
+
+
+class AccountKey(Struct, frozen=True):
+    """A key, and the account that it belongs to, as in the treasury's account claim."""
+
+    signer: Signer
+    account: str
+
+
+KeySource: TypeAlias = Callable[[], Awaitable[AccountKey | None]]
+"""The key in use; None without one. Raises `ExchangeUnavailableError` while the account is not
+known.
+"""
+
+
+async def no_key() -> AccountKey | None:
+    return None
 
 
 class ReadAccountKey:
