@@ -1,0 +1,36 @@
+"""The exchange's time: it decides what is due, the local clock never does."""
+
+from collections.abc import Callable
+from typing import Final
+
+from chimera_s1.domain.errors import ClockUncertainError
+from chimera_s1.domain.ports.estimate_reader import EstimateReader
+
+STREAM_LAG_MS: Final = 60_000
+"""The mark price stream's time counts while it is at most this much behind."""
+
+
+class ExchangeTime:
+    """Args:
+    measured_ms: The exchange's clock as the clock patrol knows it; it may raise
+        `ClockUncertainError`.
+    """
+
+    def __init__(self, estimates: EstimateReader, measured_ms: Callable[[], float]) -> None:
+        self._estimates = estimates
+        self._measured_ms = measured_ms
+
+    def now_ms(self) -> int:
+        """Epoch ms.
+
+        Raises:
+            ClockUncertainError: The stream has said nothing, and the clock is not known.
+        """
+        streamed = self._estimates.exchange_ms
+        try:
+            measured = round(self._measured_ms())
+        except ClockUncertainError:
+            if streamed:
+                return streamed
+            raise
+        return streamed if measured - streamed < STREAM_LAG_MS else measured
