@@ -1,0 +1,77 @@
+"""Windows that are read join what is proven, and leave nothing out."""
+
+from itertools import pairwise
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.reading_windows import (
+    Window,
+    newest_windows,
+    older_windows,
+    proven_window,
+    slice_of_day,
+)
+from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import DAY_MS
+
+NOW = 1_772_510_400_000
+TIMES = st.integers(NOW - 100 * DAY_MS, NOW)
+
+
+def covered(start: int, end: int, symbol: str = "AUSDT") -> RateCoverage:
+    return RateCoverage(symbol=Symbol(symbol), verified_from=start, verified_through=end)
+
+
+def test_nothing_is_proven_before_the_first_read() -> None:
+    assert proven_window([]) is None
+
+
+def test_a_few_new_and_delisted_contracts_do_not_change_what_is_proven() -> None:
+    most = [covered(1_000, 9_000, f"S{number}USDT") for number in range(5)]
+    proven = proven_window([*most, covered(5_000, 9_000, "NEW"), covered(1_000, 2_000, "OLD")])
+    assert proven == Window(1_000, 9_000)
+
+
+@given(TIMES, TIMES, TIMES)
+def test_every_window_joins_what_is_proven_when_its_turn_comes(
+    one: int, other: int, oldest: int
+) -> None:
+    start, end = sorted((one, other))
+    assume(oldest <= end)
+    proven = Window(start, end)
+    for each in newest_windows(proven, oldest, NOW):
+        assert each.start == proven.end + 1
+        assert each.start <= each.end <= NOW
+        proven = Window(proven.start, each.end)
+    assert proven.end == NOW
+    for each in older_windows(proven, oldest, NOW):
+        assert each.end == proven.start - 1
+        assert oldest <= each.start <= each.end
+        proven = Window(each.start, proven.end)
+    assert proven.start <= oldest
+
+
+@given(TIMES)
+def test_at_first_the_days_are_read_from_the_newest(oldest: int) -> None:
+    windows = list(older_windows(None, oldest, NOW))
+    assert (windows[0].end, windows[-1].start) == (NOW, oldest)
+    assert all(newer.start == older.end + 1 for newer, older in pairwise(windows))
+
+
+def test_what_is_older_than_the_history_is_not_read_to_join() -> None:
+    """A longer outage than the history: the old span is replaced."""
+    [*windows] = newest_windows(Window(0, 1_000), NOW - DAY_MS, NOW)
+    assert windows[0].start == NOW - DAY_MS
+
+
+@given(st.integers(8, 3_650), st.integers(0, 20), st.floats(0, 1))
+def test_each_day_of_the_history_is_read_again_in_each_week(
+    days: int, week: int, share: float
+) -> None:
+    """Of what is not older than the history at the end of the week."""
+    begin = (NOW // DAY_MS // 7 + week) * 7 * DAY_MS
+    moment = begin - round(share * (days - 7) * DAY_MS)
+    read = [slice_of_day(days, begin + number * DAY_MS) for number in range(7)]
+    assert any(each.start <= moment <= each.end for each in read)
