@@ -44,6 +44,7 @@ WITHOUT_PARAMETERS = (
     "/xchg/status",
     "/xchg/jobs",
     "/xchg/mode",
+    "/xchg/funding/backfill",
 )
 WITH_PARAMETERS = (
     "/xchg/quotes",
@@ -53,6 +54,7 @@ WITH_PARAMETERS = (
     "/xchg/instruments/{venue}/{symbol}",
     "/xchg/dead-letters",
     "/xchg/dead-letters/{letter_id}",
+    "/xchg/funding/{symbol}",
 )
 
 

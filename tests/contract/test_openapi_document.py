@@ -19,7 +19,7 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import SYMBOL_PATTERN, Venue, parse_symbol
 from chimera_s1.domain.market.liveness import Liveness
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
-from tests.contract.web_parts import Treasury, WebParts, description, serving
+from tests.contract.web_parts import NOW_MS, Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_instruments import registry_row
 from tests.sample_quotes import entry, quote
@@ -117,6 +117,7 @@ async def test_curl_lines_of_all_operations_work() -> None:
     parts.board.post([quote()])
     parts.venues[Venue.SPOT].put(entry("BTCUSDT", Liveness.LIVE))
     parts.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT")])
+    parts.funding.verify(["BTCUSDT"], 0, NOW_MS)
     replies: dict[str, int] = {}
     in_order = sorted(OPERATIONS, key=lambda row: row[1] != TRANSFER)
     with anyio.fail_after(60):
@@ -133,7 +134,7 @@ async def test_curl_lines_of_all_operations_work() -> None:
 
     assert replies.pop("resolve_transfer") == 409  # it is done: there is nothing to decide
     assert replies.keys() | {"resolve_transfer"} == {row[2]["operationId"] for row in OPERATIONS}
-    assert replies.pop("run_job") == 202
+    assert (replies.pop("run_job"), replies.pop("request_backfill")) == (202, 202)
     for each in ("read_dead_letter", "replay_dead_letter", "drop_dead_letter"):
         assert replies.pop(each) == 404  # there is none
     assert set(replies.values()) == {200}

@@ -21,6 +21,8 @@ from litestar import Litestar
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.app.capabilities.funding.read_funding import ReadFunding
+from chimera_s1.app.capabilities.funding.web.part import funding_part
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.read_instruments import ReadInstruments
 from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
@@ -62,6 +64,7 @@ from chimera_s1.app.web.server import (
     HttpServer,
     bind,
 )
+from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.identifiers import Venue
@@ -78,7 +81,9 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
+from tests.fakes.backfill import RequestedBackfill
 from tests.fakes.dead_letters import MemoryDeadLetters
+from tests.fakes.funding_history import FundingHistory
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.kill_switch import MemoryKillSwitch
@@ -216,21 +221,14 @@ class WebParts:
         self.treasury = treasury or Treasury()
         self.catalog = InstrumentCatalog()
         self.listed = MemoryInstrumentSource([BTC_PERP, BTC_SPOT])
-        sync = SyncInstruments(
-            self.listed,
-            FakeInstrumentRegistry(),
-            clock=self.clock,
-            record=lambda kind, detail: self.events.append((kind, detail)),
-            risk_limits=None,
-            wake_readers=lambda: None,
-            on_refused=lambda _: None,
-        )
-        self.syncs = RunSyncs(sync, self.catalog, tuple(Venue))
+        self.syncs = self._syncs()
+        self.funding, self.backfills = FundingHistory(), RequestedBackfill()
         self.halt_store = FaultyEventStore(HALT_LEDGER)
         self.halt, self.mode = _build_mode(self.halt_store, self.clock)
         self.app: Litestar = create_web_app(
             [
                 instruments_part(ReadInstruments(self.catalog), self.syncs),
+                self._funding_part(),
                 market_part(self.board, self.status),
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
@@ -242,6 +240,22 @@ class WebParts:
             ],
             self.access,
         )
+
+    def _syncs(self) -> RunSyncs:
+        sync = SyncInstruments(
+            self.listed,
+            FakeInstrumentRegistry(),
+            clock=self.clock,
+            record=lambda kind, detail: self.events.append((kind, detail)),
+            risk_limits=None,
+            wake_readers=lambda: None,
+            on_refused=lambda _: None,
+        )
+        return RunSyncs(sync, self.catalog, tuple(Venue))
+
+    def _funding_part(self) -> WebPart:
+        read = ReadFunding(untyped(self.funding), self.catalog, self.clock)
+        return funding_part(read, self.backfills)
 
     def _jobs(self) -> RunJobs:
         """One job, which has not run yet."""

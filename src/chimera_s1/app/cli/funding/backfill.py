@@ -57,7 +57,7 @@ async def backfill_and_wait(settings: Settings, url: str | None, days: int) -> N
             bar.show(_hours(progress)[0], _note(progress))
             await clock.sleep_ms(POLL_MS)
             progress = await _next_progress(service, clock)
-        bar.show(*_hours(progress))
+        bar.show(_hours(progress)[0])
     print_line(
         f"funding of {progress.days} days is read: {_minute(progress.start)} to "
         f"{_minute(progress.end)} UTC, {progress.rows} rows, {progress.requests} requests"
