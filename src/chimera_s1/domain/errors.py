@@ -91,6 +91,12 @@ class RecordingDamagedError(PortError):
     code = "recording.damaged"
 
 
+class ArchiveDamagedError(PortError):
+    """A file of the exchange's public archive is not what it should be; nothing of it is used."""
+
+    code = "archive.damaged"
+
+
 class StoreUnavailableError(PortError):
     """The ledger store gave no valid answer. The outcome of a write is unknown; appending the same
     commit again is safe and determines it.

@@ -6,9 +6,6 @@ not arrive twice goes through `post_once`, which returns what is known about it.
 proxies of the environment and leave as the venue's `Egress` says.
 """
 
-import os
-import socket
-import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
@@ -18,8 +15,9 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
+from chimera_s1.adapters.binance.egress import HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.http.error_text import error_text
 from chimera_s1.adapters.binance.http.reply_classification import (
     UNKNOWN_SYMBOL_CODE,
     ClassifiedReply,
@@ -260,11 +258,11 @@ class HttpClient:
             return NotSent(str(error))
         except _NOT_SENT_ERRORS as error:
             budget.give_back(ticket)
-            return NotSent(_error_text(error, egress))
+            return NotSent(error_text(error, egress))
         except TimeoutError:
             cause = f"no complete reply within {timeouts.total_s:g} s"
         except Exception as error:  # noqa: BLE001 (after any failure the request may have been sent)
-            cause = _error_text(error, egress)
+            cause = error_text(error, egress)
         finally:
             budget.settle(ticket, buffer.status, buffer.headers)
         if not buffer.complete:
@@ -311,7 +309,7 @@ class HttpClient:
         except (httpx2.HTTPError, OSError) as error:
             if isinstance(error, _NOT_SENT_ERRORS):
                 self._budgets[venue].give_back(ticket)
-            text = _error_text(error, self._endpoints[venue].egress)
+            text = error_text(error, self._endpoints[venue].egress)
             raise ExchangeUnavailableError(f"{request.label}: no reply: {text}") from error
         except httpx2.InvalidURL as error:
             self._budgets[venue].give_back(ticket)
@@ -419,38 +417,3 @@ def _decode(label: str, body: bytes, kind: type[_T], *, strict: bool) -> _T:
         # A page of a proxy, or half a reply.
         text = sanitize(str(error))
         raise ExchangeUnavailableError(f"{label}: unexpected reply body: {text}") from error
-
-
-def _error_text(error: Exception, egress: Egress) -> str:
-    """With the system's own word, which httpx2 leaves to the causes: `Connection refused`."""
-    text = _cause_text(error)
-    return egress.proxy_failure(text) if egress.proxy and _is_of_proxy(error) else text
-
-
-def _is_of_proxy(error: BaseException | None) -> bool:
-    """Through a proxy, only it is connected to; TLS errors are the exchange's."""
-    if not isinstance(error, httpx2.ProxyError | httpx2.ConnectError | httpx2.ConnectTimeout):
-        return False
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return False
-        cause = cause.__cause__ or cause.__context__
-    return True
-
-
-def _cause_text(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno:
-            words = _os_error_text(cause)
-            return sanitize(text if words in text else f"{text} ({words})")
-        cause = cause.__cause__ or cause.__context__
-    return sanitize(text)
-
-
-def _os_error_text(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError | socket.gaierror):
-        return error.strerror or str(error)  # its numbers are not errnos
-    return os.strerror(error.errno or 0)
