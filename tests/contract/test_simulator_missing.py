@@ -37,7 +37,7 @@ async def asked(sim: SimulatorClient) -> dict[str, Any]:
 async def test_missing_requests_and_streams_are_listed_with_their_counts(
     sim: SimulatorClient, tmp_path: Path
 ) -> None:
-    klines = "/api/v3/klines?symbol=BTCUSDT&interval=1m"
+    klines = "/api/v3/uiKlines?symbol=BTCUSDT&interval=1m"
     replies = [await get(sim, "spot", klines) for _ in range(2)]
     replies.append(await get(sim, "perp", "/fapi/v1/order", "POST"))
     replies.append(await get(sim, "spot", "/sapi/v1/system/status", "DELETE"))
@@ -52,11 +52,11 @@ async def test_missing_requests_and_streams_are_listed_with_their_counts(
     shown = await asked(sim)
 
     assert [status for status, _ in replies] == [404, 404, 404, 405]
-    assert "The simulator does not have GET /api/v3/klines" in replies[0][1]
+    assert "The simulator does not have GET /api/v3/uiKlines" in replies[0][1]
     assert (acknowledged["result"], again["result"]) == (None, None)
     counts = Counter({(row["venue"], row["name"]): row["count"] for row in shown["asked"]})
     assert counts == {
-        ("spot", "GET /api/v3/klines"): 2,
+        ("spot", "GET /api/v3/uiKlines"): 2,
         ("perp", "POST /fapi/v1/order"): 1,
         ("spot", "DELETE /sapi/v1/system/status"): 1,
         ("perp", "btcusdt@kline_1m"): 1,
@@ -66,14 +66,14 @@ async def test_missing_requests_and_streams_are_listed_with_their_counts(
         ("spot", "/ws-api/v3"): 1,
     }
     replies_by_name = {row["name"]: row["reply"] for row in shown["asked"]}
-    assert replies_by_name["GET /api/v3/klines"] == "answered 404"
+    assert replies_by_name["GET /api/v3/uiKlines"] == "answered 404"
     assert replies_by_name["btcusdt@kline_1m"].startswith("Binance has this stream")
     assert replies_by_name["btcusdt@markPrice"].startswith("delivered under /market only")
     assert replies_by_name["nopeusdt@bookTicker"].startswith("NOPEUSDT is not listed")
     assert replies_by_name["BTCUSDT@trade"].startswith("no such stream at Binance")
     lines = (tmp_path / "stderr").read_text().splitlines()
     assert len([line for line in lines if line.startswith("not simulated: ")]) == len(counts)
-    assert "not simulated: spot: request GET /api/v3/klines: answered 404" in lines
+    assert "not simulated: spot: request GET /api/v3/uiKlines: answered 404" in lines
     assert "secret" not in str(shown) + str(lines)
 
 

@@ -20,9 +20,12 @@ from chimera_s1.adapters.simulator.config import (
 )
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
+from chimera_s1.adapters.simulator.control.funding_control import FundingControl
 from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.funding.income import FundingIncome
+from chimera_s1.adapters.simulator.funding.positions import Positions
 from chimera_s1.adapters.simulator.funding.rate_history import RateHistory
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
@@ -34,6 +37,7 @@ from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRou
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.coin_market import CoinMarketRoutes
 from chimera_s1.adapters.simulator.rest.funding import FundingRoutes
+from chimera_s1.adapters.simulator.rest.income import IncomeRoutes
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
@@ -74,7 +78,7 @@ class Simulator:
         self._clock = ScaledClock(clock.now_ms)
         self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
         self._market = Market(_symbol_specs(config), config.seed, self._clock.now_ms())
-        self._rates = RateHistory(self._market, self._clock)
+        self._rates, self._positions = RateHistory(self._market, self._clock), Positions()
         self._subscribed = anyio.Event()
         self._limits = RateLimits(self._clock, config.limits)
         self._not_simulated = NotSimulated()
@@ -181,6 +185,7 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
+            funding=FundingControl(self._market, self._rates, self._positions, self._clock),
             limits=self._limits,
             listings=self._listings,
             s10=s10,
@@ -199,11 +204,13 @@ class Simulator:
 
     def _perp_routes(self, account: Account) -> list[Route]:
         authenticator, market, clock = self._authenticator(account), self._market, self._clock
+        fees = FundingIncome(market, self._rates, self._positions, clock)
         return [
             *PerpMarketRoutes(market, clock, self._limits).routes(),
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
             *FundingRoutes(market, self._rates).routes(),
+            *IncomeRoutes(account, fees, authenticator, clock).routes(),
             *CoinMarketRoutes(market, clock, self._limits).routes(),
         ]
 

@@ -158,12 +158,16 @@ class Account:
             if each.status is not MovementStatus.WAITING and each.executed_ms <= shown_ms
         ]
 
+    @property
+    def income_lag_ms(self) -> int:
+        """Age at which a change appears in the futures income."""
+        lag_ms = self.behaviour.income_lag_ms
+        return self.behaviour.history_lag_ms if lag_ms is None else lag_ms
+
     def income(self) -> list[Income]:
-        """What the futures income shows by now, oldest first."""
+        """The transfers that the futures income shows by now, oldest first."""
         self._run_due()
-        behaviour = self.behaviour
-        lag_ms = behaviour.income_lag_ms
-        shown_ms = self._clock.now_ms() - (behaviour.history_lag_ms if lag_ms is None else lag_ms)
+        shown_ms = self._clock.now_ms() - self.income_lag_ms
         return [each for each in self._income if each.at_ms <= shown_ms]
 
     def _run_due(self) -> int:

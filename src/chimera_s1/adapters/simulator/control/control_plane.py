@@ -9,6 +9,7 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
+from chimera_s1.adapters.simulator.control.funding_control import FundingControl
 from chimera_s1.adapters.simulator.control.limit_control import LimitControl
 from chimera_s1.adapters.simulator.control.listing_control import (
     ListingControl,
@@ -59,6 +60,7 @@ class ControlPlane:
         player: ScenarioPlayer,
         *,
         account: AccountControl,
+        funding: FundingControl,
         limits: RateLimits,
         listings: Listings,
         s10: S10Control | None,
@@ -70,6 +72,7 @@ class ControlPlane:
         self._faults = faults
         self._player = player
         self._account = account
+        self._funding = funding
         self._limits = LimitControl(limits)
         self._listings = ListingControl(self._hubs, listings)
         self._s10 = s10
@@ -78,6 +81,7 @@ class ControlPlane:
     def application(self) -> web.Application:
         application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
+        application.add_routes(self._funding.routes())
         application.add_routes(self._limits.routes())
         application.add_routes(self._listings.routes())
         if self._s10 is not None:

@@ -9,6 +9,7 @@ from chimera_s1.adapters.simulator.faults.kinds import (
     CLOCK_FAULTS,
     CONNECTION_FAULTS,
     FRAME_FAULTS,
+    FUNDING_FAULTS,
     HANDSHAKE_FAULTS,
     LINK_FAULTS,
     LISTING_FAULTS,
@@ -26,6 +27,7 @@ from chimera_s1.adapters.simulator.faults.targets import (
 from chimera_s1.domain.errors import InvalidValueError
 
 BODIES = ("html", "empty", "truncated")
+FUNDING_VARIANTS = ("unordered", "duplicated", "short", "mangled", "empty")
 LISTING_VARIANTS = ("truncated", "empty", "half", "settling", "mangled", "huge")
 UNAVAILABLE_VARIANTS = ("unknown", "service", "internal", "throttled")
 MALFORMED_VARIANTS = (
@@ -38,8 +40,8 @@ class FaultAction(Struct, frozen=True):
 
     Attributes:
         number: The number after the colon, for kinds that take one; else 0.
-        variant: The word after the colon, for `body`, `listing`, `unavailable` and `malformed`;
-            else empty.
+        variant: The word after the colon, for `body`, `listing`, `funding`, `unavailable` and
+            `malformed`; else empty.
     """
 
     kind: FaultKind
@@ -85,6 +87,7 @@ _NUMBERS = {
 _VARIANTS = {
     FaultKind.BODY: BODIES,
     FaultKind.LISTING: LISTING_VARIANTS,
+    FaultKind.FUNDING: FUNDING_VARIANTS,
     FaultKind.UNAVAILABLE: UNAVAILABLE_VARIANTS,
     FaultKind.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_VARIANTS,
     FaultKind.MALFORMED: MALFORMED_VARIANTS,
@@ -129,8 +132,7 @@ def _parse_kind(word: str, do: str, target: Target) -> FaultKind:
 def _allowed_kinds(target: Target) -> tuple[frozenset[FaultKind], str]:
     match target:
         case RequestTarget() | VenueRequestsTarget():
-            listing = isinstance(target, RequestTarget) and target.is_listing
-            return (REQUEST_FAULTS | LISTING_FAULTS if listing else REQUEST_FAULTS), "a request"
+            return REQUEST_FAULTS | _faults_of_rows(target), "a request"
         case StreamTarget(stream=""):
             venue_faults = FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS | HANDSHAKE_FAULTS
             return venue_faults, "a venue's streams"
@@ -144,6 +146,15 @@ def _allowed_kinds(target: Target) -> tuple[frozenset[FaultKind], str]:
             return frozenset({FaultKind.STORM}), "the market"
         case _:
             assert_never(target)
+
+
+def _faults_of_rows(target: RequestTarget | VenueRequestsTarget) -> frozenset[FaultKind]:
+    if isinstance(target, RequestTarget):
+        if target.is_listing:
+            return LISTING_FAULTS
+        if target.is_funding:
+            return FUNDING_FAULTS
+    return frozenset()
 
 
 def _form(kind: FaultKind) -> str:

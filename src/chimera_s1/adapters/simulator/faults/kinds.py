@@ -13,6 +13,7 @@ class FaultKind(StrEnum):
     CODE = "code"
     BODY = "body"
     LISTING = "listing"
+    FUNDING = "funding"
     UNAVAILABLE = "unavailable"
     RATE_LIMIT = "rate-limit"
     BAN = "ban"
@@ -69,6 +70,9 @@ up before it is executed; under the others it is not executed.
 
 LISTING_FAULTS = frozenset({FaultKind.LISTING})
 """Change what an executed `exchangeInfo` request lists."""
+
+FUNDING_FAULTS = frozenset({FaultKind.FUNDING})
+"""Change what an executed `fundingRate` or `income` request has."""
 
 FRAME_FAULTS = frozenset(
     {

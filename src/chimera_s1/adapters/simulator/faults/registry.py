@@ -7,6 +7,7 @@ from msgspec import Struct
 from chimera_s1.adapters.simulator.faults.actions import FaultAction, parse_action
 from chimera_s1.adapters.simulator.faults.kinds import (
     FRAME_FAULTS,
+    FUNDING_FAULTS,
     HANDSHAKE_FAULTS,
     LASTING_FAULTS,
     LISTING_FAULTS,
@@ -134,7 +135,7 @@ class FaultRegistry:
         targets: tuple[Target, ...] = (RequestTarget(method, path),)
         if venue is not None:
             targets = (*targets, VenueRequestsTarget(venue))
-        live = self.live_faults(REQUEST_FAULTS | LISTING_FAULTS)
+        live = self.live_faults(REQUEST_FAULTS | LISTING_FAULTS | FUNDING_FAULTS)
         matching = (f for f in live if f.target in targets)
         return next((self.fire(fault) for fault in matching), None)
 

@@ -19,6 +19,10 @@ class RequestTarget(Struct, frozen=True):
     def is_listing(self) -> bool:
         return self.path.endswith("/exchangeInfo")
 
+    @property
+    def is_funding(self) -> bool:
+        return self.path in {"/fapi/v1/fundingRate", "/fapi/v1/income"}
+
 
 class VenueRequestsTarget(Struct, frozen=True):
     """`rest:spot`: every request to this venue."""

@@ -110,6 +110,11 @@ class RateHistory:
             if row.time_ms <= now_ms < self._visible_ms(row) and _key(row) not in self.withheld
         ]
 
+    def lag_of(self, name: str) -> int:
+        """How long after its settlement the row *name* is published."""
+        shortest, longest = self.lag_ms
+        return shortest + crc32(name.encode()) % (longest - shortest + 1)
+
     def settled_at(self, due_ms: int, markets: Sequence[SymbolMarket]) -> list[Settlement]:
         """What belongs to that full hour, by time; published or not, as it was at first."""
         rows: list[Settlement] = []
@@ -144,9 +149,7 @@ class RateHistory:
         return structs.replace(row, rate=rate, mark_price=mark_price)
 
     def _visible_ms(self, row: Settlement) -> int:
-        shortest, longest = self.lag_ms
-        mixed = crc32(f"{row.due_ms}{row.symbol}{row.rate_type}".encode())
-        return row.time_ms + shortest + mixed % (longest - shortest + 1)
+        return row.time_ms + self.lag_of(f"{row.due_ms}{row.symbol}{row.rate_type}")
 
     def _markets(self, market: SymbolMarket | None) -> list[SymbolMarket]:
         if market is not None:

@@ -97,6 +97,13 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         """*steps* in the venue's quantity format."""
         return format_fixed(steps * self.step, self.quantity_decimals)
 
+    def value(self, ticks: int, steps: int) -> str:
+        """Price times quantity, in the quote asset, rounded down to eight decimals."""
+        decimals = self.price_decimals + self.quantity_decimals
+        surplus = max(0, decimals - SPOT_DECIMALS)
+        units = ticks * steps * self.tick * self.step // 10**surplus
+        return format_fixed(units, decimals - surplus)
+
     def levels(self, levels: Iterable[Level]) -> list[tuple[str, str]]:
         """Price and quantity of each level, in the venue's formats."""
         return [(self.price(ticks), self.quantity(steps)) for ticks, steps in levels]
@@ -129,6 +136,7 @@ _MAJORS = (
     Coin("SHIB", 0.00002514, 8, 0, 8, 0),
     Coin("UNI", 9.812, 3, 2, 3, 0),
 )
+_USDC = Coin("USDC", 0.9998, 4, 0, 4, 0)
 _BY_SYMBOL = {f"{coin.base}USDT": coin for coin in _MAJORS}
 _PERP_MIN_NOTIONAL = {"BTC": "100", "ETH": "20", "LTC": "20", "LINK": "20"}
 _PERP_MAX_STEPS = {"BTC": (1_000_000, 120_000), "ETH": (10_000_000, 2_000_000)}
@@ -165,6 +173,8 @@ def _names(count: int) -> tuple[str, ...]:
 
 
 def _synthetic(symbol: str) -> Coin:
+    if symbol == f"{_USDC.base}USDT":
+        return _USDC
     base = symbol.removesuffix("USDT") or symbol
     spread = sum(symbol.encode())
     return Coin(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)

@@ -14,10 +14,12 @@ from chimera_s1.adapters.simulator.market.symbols import (
     TRADIFI_PERPETUAL,
     Coin,
     SymbolSpec,
+    build_symbol,
     build_symbols,
     perp_symbol,
     spot_symbol,
 )
+from chimera_s1.domain.identifiers import Venue
 
 PERPS, SPOT_SYMBOLS = 930, 3000
 UNKNOWN_STATUS, UNKNOWN_UNDERLYING, UNKNOWN_CONTRACT = "AUCTION", "BOND", "PERPETUAL_LEVERAGED"
@@ -158,6 +160,7 @@ def _quoted_in(spec: SymbolSpec, quote: str) -> SymbolSpec:
 
 def _spot() -> Iterator[SymbolSpec]:
     """The rare kinds first, then all quotes, and then symbols under BREAK without end."""
+    yield build_symbol(Venue.SPOT, "USDCUSDT", "USDT")
     yield from (spot_symbol(_coin(name, n)) for n, name in enumerate(_CHINESE))
     for n, status in enumerate(_SPOT_ODD_STATUSES):
         yield structs.replace(spot_symbol(_coin(f"ODD{n}", n)), status=status)

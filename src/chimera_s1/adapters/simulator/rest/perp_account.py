@@ -1,4 +1,4 @@
-"""Signed endpoints of the futures host (`/fapi`): account, balance and income."""
+"""Signed endpoints of the futures host (`/fapi`): account and balance."""
 
 from decimal import Decimal
 
@@ -7,20 +7,15 @@ from aiohttp import web
 from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movements import (
     ASSET,
-    Income,
     WalletName,
     format_amount_fixed,
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
-from chimera_s1.adapters.simulator.rest.parameters import DAY_MS, integer, time_window
 from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
 from chimera_s1.domain.identifiers import Venue
 
-_OLDEST_MS = 92 * DAY_MS
-_LIMIT_DEFAULT, _LIMIT_MAX = 100, 1000
-_TRANSFER = "TRANSFER"
 _ZERO = format_amount_fixed(Decimal(0))
 _FLAT = {
     "initialMargin": _ZERO,
@@ -42,7 +37,7 @@ _TRADING_STATE = {
 
 
 class PerpAccountRoutes:
-    """The account has no positions: the simulator matches no orders."""
+    """The account shows no positions: the simulator matches no orders."""
 
     def __init__(
         self, market: Market, account: Account, authenticator: Authenticator, clock: ScaledClock
@@ -54,23 +49,11 @@ class PerpAccountRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("GET", "/fapi/v1/income", self._income, fixed_weight(30)),
             Route("GET", "/fapi/v2/balance", self._balance, fixed_weight(5)),
             Route("GET", "/fapi/v3/balance", self._balance, fixed_weight(5)),
             Route("GET", "/fapi/v2/account", self._account_v2, fixed_weight(5)),
             Route("GET", "/fapi/v3/account", self._account_v3, fixed_weight(5)),
         ]
-
-    async def _income(self, request: web.Request) -> object:
-        parameters = await self._authenticator.authenticate_reader(request)
-        now = self._clock.now_ms()
-        since, until = time_window(parameters, now)
-        limit = integer(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
-        if parameters.get("incomeType", _TRANSFER) != _TRANSFER or "symbol" in parameters:
-            return []
-        oldest = max(since, now - _OLDEST_MS)
-        found = [each for each in self._account.income() if oldest <= each.at_ms <= until]
-        return [_income_row(each) for each in found[:limit]]
 
     async def _balance(self, request: web.Request) -> object:
         await self._authenticator.authenticate_reader(request)
@@ -147,17 +130,4 @@ def _flat_position(symbol: str) -> dict[str, object]:
         "positionSide": "BOTH",
         "positionAmt": "0",
         "updateTime": 0,
-    }
-
-
-def _income_row(income: Income) -> dict[str, object]:
-    return {
-        "symbol": "",
-        "incomeType": _TRANSFER,
-        "income": format_amount_fixed(income.amount),
-        "asset": ASSET,
-        "info": _TRANSFER,
-        "time": income.at_ms,
-        "tranId": income.tran_id,
-        "tradeId": "",
     }

@@ -11,6 +11,7 @@ from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
 from chimera_s1.adapters.simulator.rest.listing_faults import spoil_listing
 from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply, limit_response
+from chimera_s1.adapters.simulator.rest.row_faults import spoil_rows
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -90,7 +91,7 @@ async def _spoil_response(
             return _code(action.number)
         case FaultKind.EXECUTE_THEN_UNAVAILABLE:
             return _unavailable(action.variant, request)
-        case FaultKind.BODY | FaultKind.LISTING:
+        case FaultKind.BODY | FaultKind.LISTING | FaultKind.FUNDING:
             return await _broken_body(action, request, response)
         case _:
             return _drop(request, response)
@@ -135,8 +136,8 @@ def _status(status: int) -> web.Response:
 async def _broken_body(
     action: FaultAction, request: web.Request, response: web.StreamResponse
 ) -> web.StreamResponse:
-    if action.kind is FaultKind.LISTING:
-        return _other_listing(action.variant, request, response)
+    if action.kind in {FaultKind.LISTING, FaultKind.FUNDING}:
+        return _other_rows(action, request, response)
     if action.variant == "html":
         return web.Response(text=_HTML.format("200"), content_type="text/html")
     if action.variant == "empty":
@@ -144,13 +145,17 @@ async def _broken_body(
     return await _truncated(request, response)
 
 
-def _other_listing(
-    variant: str, request: web.Request, response: web.StreamResponse
+def _other_rows(
+    action: FaultAction, request: web.Request, response: web.StreamResponse
 ) -> web.StreamResponse:
     if not isinstance(response, web.Response) or response.status != HTTPStatus.OK:
         return response
     body = response.body if isinstance(response.body, bytes) else b""
-    response.body = spoil_listing(variant, body, spot=request.path.startswith("/api/"))
+    if action.kind is FaultKind.FUNDING:
+        response.body = spoil_rows(action.variant, body)
+    else:
+        spot = request.path.startswith("/api/")
+        response.body = spoil_listing(action.variant, body, spot=spot)
     return response
 
 

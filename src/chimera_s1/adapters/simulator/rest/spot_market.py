@@ -7,13 +7,17 @@ from aiohttp import web
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.limits.rules import Bucket
+from chimera_s1.adapters.simulator.market.candles import MINUTE_MS, Candle, candle
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.parameters import (
+    TIME_MAX_MS,
     depth_limit,
     find_symbol,
+    integer,
     one_of,
+    required,
     required_symbol,
     symbol_list,
 )
@@ -39,6 +43,7 @@ _DEPTH_WEIGHT_MAX = 250
 _DAY_WEIGHTS = ((20, 2), (100, 40))
 _DAY_WEIGHT_ALL = 80
 _AVERAGE_MINUTES = 5
+_KLINES_DEFAULT, _KLINES_MAX = 500, 1000
 _DEFAULT_PERMISSIONS = ("SPOT", "MARGIN", "LEVERAGED")
 _COMMON_PERMISSIONS = frozenset({"SPOT", "MARGIN"})
 _DAY_ROWS = {"FULL": spot_day_row, "MINI": mini_day_row}
@@ -59,6 +64,7 @@ class SpotMarketRoutes:
             Route("GET", "/api/v3/ticker/bookTicker", self._book_ticker, weight_by_symbol(2, 4)),
             Route("GET", "/api/v3/ticker/price", self._price, weight_by_symbol(2, 4)),
             Route("GET", "/api/v3/ticker/24hr", self._day, _day_weight),
+            Route("GET", "/api/v3/klines", self._klines, fixed_weight(2)),
             Route("GET", "/api/v3/avgPrice", self._average_price, fixed_weight(2)),
         ]
 
@@ -105,6 +111,21 @@ class SpotMarketRoutes:
         market = required_symbol(request, self._market, Venue.SPOT)
         now_ms = self._clock.now_ms()
         return {"mins": _AVERAGE_MINUTES, "price": average_price(market), "closeTime": now_ms}
+
+    async def _klines(self, request: web.Request) -> object:
+        """Candles of one minute; other intervals are not simulated."""
+        market = required_symbol(request, self._market, Venue.SPOT)
+        if required(request.query, "interval", r"[0-9]{1,2}[smhdwM]") != "1m":
+            raise BinanceError(-1120, "Invalid interval.")
+        limit = integer(request.query, "limit", _KLINES_DEFAULT, lowest=1, highest=_KLINES_MAX)
+        onboard_ms, now_ms = market.spec.onboard_ms, self._clock.now_ms()
+        end_ms = min(integer(request.query, "endTime", now_ms, highest=TIME_MAX_MS), now_ms)
+        last_ms = end_ms // MINUTE_MS * MINUTE_MS
+        latest_ms = last_ms - (limit - 1) * MINUTE_MS
+        start_ms = integer(request.query, "startTime", max(latest_ms, 0), highest=TIME_MAX_MS)
+        first_ms = -(-max(start_ms, onboard_ms) // MINUTE_MS) * MINUTE_MS
+        opens = range(first_ms, last_ms + 1, MINUTE_MS)[:limit]
+        return [_kline(candle(market.spec, open_ms)) for open_ms in opens]
 
     def _one_or_all(self, request: web.Request, describe: Callable[[SymbolMarket], Row]) -> object:
         """An object for `symbol`, else an array."""
@@ -159,3 +180,10 @@ def _day_weight(request: web.Request) -> int:
         return _DAY_WEIGHT_ALL
     count = request.query["symbols"].count(",") + 1
     return next((weight for most, weight in _DAY_WEIGHTS if count <= most), _DAY_WEIGHT_ALL)
+
+
+def _kline(each: Candle) -> list[object]:
+    prices, close_ms = [each.open, each.high, each.low, each.close], each.open_ms + MINUTE_MS - 1
+    traded = [each.volume, close_ms, each.quote_volume, each.trades]
+    bought = [each.volume, each.quote_volume, "0"]
+    return [each.open_ms, *prices, *traded, *bought]

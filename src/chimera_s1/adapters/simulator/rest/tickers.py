@@ -1,12 +1,11 @@
 """Rows of the price tickers of both venues."""
 
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
-from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, format_fixed
+from chimera_s1.adapters.simulator.market.symbols import format_fixed
 from chimera_s1.adapters.simulator.rest.parameters import DAY_MS
 
 Row = dict[str, object]
 
-_VALUE_DECIMALS_MAX = 8
 _PERCENT_DECIMALS = 3
 
 
@@ -39,7 +38,7 @@ def mini_day_row(market: SymbolMarket, now_ms: int) -> Row:
         "lowPrice": spec.price(day.low),
         "lastPrice": spec.price(ticks),
         "volume": spec.quantity(day.steps),
-        "quoteVolume": _value(spec, day.value),
+        "quoteVolume": spec.value(day.value, 1),
         "openTime": now_ms - DAY_MS,
         "closeTime": now_ms,
         "firstId": market.tape.last_id - day.count + 1,
@@ -78,11 +77,3 @@ def spot_day_row(market: SymbolMarket, now_ms: int) -> Row:
 
 def _signed(value: int, magnitude: str) -> str:
     return f"-{magnitude}" if value < 0 else magnitude
-
-
-def _value(spec: SymbolSpec, ticks_times_steps: int) -> str:
-    """In the quote asset, rounded down to eight decimals."""
-    decimals = spec.price_decimals + spec.quantity_decimals
-    surplus = max(0, decimals - _VALUE_DECIMALS_MAX)
-    units = ticks_times_steps * spec.tick * spec.step // 10**surplus
-    return format_fixed(units, decimals - surplus)
