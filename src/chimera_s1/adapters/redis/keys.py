@@ -3,7 +3,7 @@
 from typing import Final
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 
 OPERATIONS_STREAM: Final = "ops:events"
 ROUND_TRIP_STREAM: Final = "metrics:events:s1.ws_rtt"
@@ -34,6 +34,11 @@ def ledger_head_key(account: str, installation: str) -> str:
 def quote_stream(instrument: InstrumentId) -> str:
     """`mkt:events:spot:BTCUSDT`."""
     return f"{_QUOTE_PREFIX}{instrument.venue.value}:{instrument.symbol}"
+
+
+def funding_stream(symbol: Symbol) -> str:
+    """`mkt:events:funding:BTCUSDT`; funding is no venue, so it is no quote stream."""
+    return f"{_QUOTE_PREFIX}funding:{symbol}"
 
 
 def status_stream(venue: Venue) -> str:

@@ -28,12 +28,26 @@ class FundingEvent(Struct, frozen=True, kw_only=True, gc=False):
     event_id: str
 
 
+class UnwrittenEvents(Struct, frozen=True):
+    """*cause* is that of one of *events*, in the words of the stream store."""
+
+    events: tuple[FundingEvent, ...] = ()
+    cause: str = ""
+
+
 class FundingEvents(Protocol):
     async def publish(self, events: Sequence[FundingEvent]) -> None:
         """Append each to its stream, in order for each symbol. A call that failed may be repeated;
         entries may then be there twice.
 
         Raises:
+            PublisherRefusedError: A stream refuses its entry; all others are written.
             PublisherUnavailableError, ConfigurationError: Some may be written.
+        """
+        ...
+
+    async def try_publish(self, events: Sequence[FundingEvent]) -> UnwrittenEvents:
+        """As `publish`, and says what may be repeated alone: a stream that cannot be written does
+        not keep the others from being written. Never raises.
         """
         ...

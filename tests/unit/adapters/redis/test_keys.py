@@ -17,6 +17,7 @@ def test_stream_and_key_names_are_those_that_consumers_read() -> None:
     assert keys.quote_stream(InstrumentId(Venue.PERP, Symbol("BTCUSDT"))) == (
         "mkt:events:perp:BTCUSDT"
     )
+    assert keys.funding_stream(Symbol("BTCUSDT")) == "mkt:events:funding:BTCUSDT"
     assert keys.OPERATIONS_STREAM == "ops:events"
     assert keys.ROUND_TRIP_STREAM == "metrics:events:s1.ws_rtt"
     assert keys.ROUND_TRIP_HASH == "metrics:s1:ws_rtt"
