@@ -19,6 +19,7 @@ from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
 from chimera_s1.app.capabilities.instruments.wiring import open_instruments
+from chimera_s1.app.capabilities.market.current_publication import CurrentPublication
 from chimera_s1.app.capabilities.market.wiring import open_market
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.metrics import (
@@ -204,9 +205,18 @@ class Container(containers.DeclarativeContainer):
     opening_operations = providers.Factory(open_operations, foundation)
     catalog = providers.Singleton(InstrumentCatalog)
     hours = providers.Singleton(TradingHours, catalog)
+    publication = providers.Singleton(CurrentPublication)
     openings = providers.List(
         providers.Factory(open_instruments, settings, foundation, operations, catalog, hours),
-        providers.Factory(open_market, settings, foundation, operations, catalog, hours),
+        providers.Factory(
+            open_market,
+            settings,
+            foundation,
+            operations,
+            catalog,
+            hours,
+            publication=publication,
+        ),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),
     )

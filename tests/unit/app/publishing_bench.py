@@ -7,9 +7,9 @@ from itertools import count
 import anyio
 from anyio import wait_all_tasks_blocked as settle
 
-from chimera_s1.app.capabilities.market.publication_gate import PublicationGate
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.operations.publication_gate import PublicationGate
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs

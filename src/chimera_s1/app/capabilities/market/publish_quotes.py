@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 
 from chimera_s1.app.capabilities.market.node_lane import NodeLane
 from chimera_s1.app.capabilities.market.pending_quotes import PendingQuotes, PublishingCounters
-from chimera_s1.app.capabilities.market.publication_gate import AlwaysOpen, PublicationGate
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.operations.publication_gate import AlwaysOpen, PublicationGate
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs, window_end

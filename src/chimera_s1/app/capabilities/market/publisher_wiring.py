@@ -14,6 +14,7 @@ from chimera_s1.adapters.redis.publisher.official_quote_publisher import Officia
 from chimera_s1.adapters.redis.publisher_lease import RedisPublisherLease
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.current_publication import CurrentPublication
 from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
 from chimera_s1.app.capabilities.market.mark_downtime import MarkDowntime
 from chimera_s1.app.capabilities.market.mark_kill_switch import MarkKillSwitch, kill_switch_cause
@@ -99,10 +100,17 @@ def make_publisher(
 
 
 def make_lease(
-    settings: MarketSettings, base: Foundation, client: ClusterClient, operations: Operations
+    settings: MarketSettings,
+    base: Foundation,
+    client: ClusterClient,
+    operations: Operations,
+    *,
+    publication: CurrentPublication,
 ) -> HoldPublisherLease:
-    lease = RedisPublisherLease(client, settings.publisher_lease_name)
-    return HoldPublisherLease(lease, base.instance, base.clock, operations.outbox.record)
+    port = RedisPublisherLease(client, settings.publisher_lease_name)
+    lease = HoldPublisherLease(port, base.instance, base.clock, operations.outbox.record)
+    publication.follow(lease)
+    return lease
 
 
 def make_admission(

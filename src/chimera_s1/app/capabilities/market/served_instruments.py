@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.current_publication import CurrentPublication
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
@@ -29,6 +30,7 @@ class ServedInstruments:
         board: QuoteBoard,
         watches: Iterable[WatchLiveness],
         *,
+        publication: CurrentPublication,
         record: Callable[[str, EventDetail], None],
     ) -> None:
         self._admission = admission
@@ -36,12 +38,14 @@ class ServedInstruments:
         self._current = current
         self._board = board
         self._watches = {watch.venue: watch for watch in watches}
+        self._publication = publication
         self._record = record
 
     def add(self, instruments: Sequence[InstrumentId]) -> None:
         self._admission.expect(instruments)
         self._current.select(instruments)
         self._board.readmit(instruments)
+        self._publication.add(instruments)
 
     def remove(self, venue: Venue, removed: Sequence[tuple[InstrumentId, str]]) -> None:
         by_cause: dict[str, dict[InstrumentId, None]] = {}
@@ -50,6 +54,7 @@ class ServedInstruments:
         for cause, instruments in by_cause.items():
             self._admission.forget(instruments)
             self._publish.forget(instruments)
+            self._publication.remove(instruments)
             for instrument in instruments:
                 self._current.end(instrument, cause)
             self._board.withdraw(instruments, cause)

@@ -11,6 +11,7 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.current_publication import CurrentPublication
 from chimera_s1.app.capabilities.market.current_status import CurrentStatus
 from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
@@ -30,7 +31,6 @@ from chimera_s1.app.capabilities.market.metrics import (
     throughput_source,
 )
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
-from chimera_s1.app.capabilities.market.publication_gate import PublicationGate
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.publish_status import PublishStatus
 from chimera_s1.app.capabilities.market.publisher_wiring import (
@@ -49,6 +49,7 @@ from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.undelivered_status import keep_status
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.market.web.part import market_part
+from chimera_s1.app.capabilities.operations.publication_gate import PublicationGate
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.foundation import Foundation, served_endpoints
@@ -69,16 +70,18 @@ async def open_market(
     operations: Operations,
     instruments: InstrumentReader,
     sessions: TradingSessions,
+    *,
+    publication: CurrentPublication,
 ) -> AsyncIterator[Capability]:
-    """Publish quotes from the exchange's streams to the Redis Streams, with their liveness."""
-    clock = base.clock
+    """Publish quotes to the Redis Streams, with their liveness, and fill *publication*."""
+    clock, record = base.clock, operations.outbox.record
     async with (
         base.connect_redis() as quotes_client,
         base.connect_redis() as status_client,  # a slow batch must not delay it
         base.connect_redis() as lease_client,  # nor a renewal
         make_publisher(settings, quotes_client, clock) as publisher,
     ):
-        lease = make_lease(settings, base, lease_client, operations)
+        lease = make_lease(settings, base, lease_client, operations, publication=publication)
         status = make_status(settings, status_client, lease, clock)
         board = QuoteBoard()
         lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)
@@ -107,7 +110,7 @@ async def open_market(
             watchers=[*(each.observe for each in watches), *marks.of_received],
         )
         follower = ServedInstruments(
-            admission, publish, current, board, watches, record=operations.outbox.record
+            admission, publish, current, board, watches, publication=publication, record=record
         )
         selection = make_selection(settings, operations, instruments, feeds, follower)
         throughput = MeasureThroughput(feeds, operations.log, clock)

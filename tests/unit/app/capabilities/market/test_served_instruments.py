@@ -1,8 +1,9 @@
 """A removed instrument: its readers learn why, and nothing of it is kept."""
 
 from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.current_publication import CurrentPublication
 from chimera_s1.app.capabilities.market.current_status import ENDED_MAX, CurrentStatus
-from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
+from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS, HoldPublisherLease
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import WITHDRAWN_MAX, QuoteBoard
 from chimera_s1.app.capabilities.market.served_instruments import ServedInstruments
@@ -39,6 +40,8 @@ class Parts:
             seed_feeds=lambda *_: None,
             on_begin=lambda *_: None,
         )
+        self.lease = lease
+        self.publication = CurrentPublication()
         self.board = QuoteBoard()
         self.publish = PublishQuotes(
             (),
@@ -56,6 +59,7 @@ class Parts:
             self.current,
             self.board,
             [self.rig.watch],
+            publication=self.publication,
             record=lambda *event: self.events.append(event),
         )
 
@@ -96,6 +100,29 @@ def test_an_instrument_that_comes_back_is_served_as_a_new_one() -> None:
     assert status is not None
     assert status.state is None
     assert parts.board.why_withdrawn(BTC[0]) is None, "its first quote may take minutes"
+
+
+def test_other_capabilities_see_what_is_served() -> None:
+    parts = Parts()
+    parts.served.add([BTC[0], ETH[0]])
+    parts.served.remove(Venue.PERP, [(BTC[0], UNLISTED)])
+
+    assert parts.publication.served(Venue.PERP) == {"ETHUSDT"}
+    assert parts.publication.served(Venue.SPOT) == set()
+
+
+async def test_other_capabilities_see_each_term_of_publishing() -> None:
+    """After a pause that was longer than the lease another instance may have published."""
+    parts = Parts()
+    terms = [parts.publication.term]
+    parts.publication.follow(parts.lease)
+    for pause_ms in (0, LEASE_MS + 1):
+        await parts.rig.clock.advance(pause_ms)
+        terms.append(parts.publication.term)
+        await parts.lease.check()
+        terms.append(parts.publication.term)
+
+    assert terms == [0, 0, 1, 0, 2]
 
 
 def test_only_a_bounded_number_of_reasons_is_kept() -> None:

@@ -1,7 +1,7 @@
 """Stop or slow publication while the kill switch is on.
 
-Quotes are received and shown as ever. Those that would be written wait, the newest of each stream,
-and are written when the gate opens: streams then hold the present top of every book, calm ones too.
+Market data is received and shown as ever. What would be written waits, the newest of each stream,
+and is written when the gate opens: streams then hold the present state, calm ones too.
 """
 
 from collections.abc import Callable
