@@ -8,9 +8,8 @@ import pytest
 from anyio import to_thread
 
 from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
-from chimera_s1.adapters.arango.instrument_registry import ArangoInstrumentRegistry
+from chimera_s1.adapters.arango.instrument_registry import CHANGES_LOG, ArangoInstrumentRegistry
 from chimera_s1.adapters.arango.layout import CURSORS, REGISTRY, REGISTRY_CHANGES
-from chimera_s1.adapters.arango.registry_log import BATCH_MAX
 from chimera_s1.adapters.arango.retrying_requests import ArangoTimeouts
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.identifiers import Venue
@@ -24,7 +23,7 @@ ROWS_PATH = f"/_api/document/{REGISTRY}"
 CHANGES_PATH = f"/_api/document/{REGISTRY_CHANGES}"
 PAGE = (Path(__file__).parents[2] / "docs" / "instrument-registry.md").read_text(encoding="utf-8")
 OUTAGE_TIMEOUTS = ArangoTimeouts(total_s=2.5, read_s=2.5)
-MANY = [change(f"S{number:03d}") for number in range(2 * BATCH_MAX + 1)]
+MANY = [change(f"S{number:03d}") for number in range(2 * CHANGES_LOG.batch_max + 1)]
 
 
 @pytest.fixture

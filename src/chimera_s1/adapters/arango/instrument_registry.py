@@ -1,34 +1,24 @@
-"""The instrument registry in ArangoDB: the log of changes, and a document for each row.
-
-The change comes first. A cursor says up to which batch the rows are written, so after a crash
-between the two the next writer of any instance writes them.
-"""
+"""The instrument registry in ArangoDB: the log of changes, and a document for each row."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final, assert_never
+from typing import Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from chimera_s1.adapters.arango import queries
 from chimera_s1.adapters.arango.coordinator import Request
-from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
 from chimera_s1.adapters.arango.database import ArangoDatabase
+from chimera_s1.adapters.arango.dense_log import DenseLog
 from chimera_s1.adapters.arango.errors import RequestRejectedError, UnexpectedDocumentError
-from chimera_s1.adapters.arango.layout import REGISTRY, REGISTRY_HELD, instrument_key
-from chimera_s1.adapters.arango.registry_log import (
-    BATCH_MAX,
-    Batch,
-    BatchAppended,
-    BatchRefused,
-    NumberTaken,
-    append_batch,
-    document_id,
-    end_of_batch,
-    read_batches,
-    read_changes,
+from chimera_s1.adapters.arango.layout import (
+    REGISTRY,
+    REGISTRY_CHANGES,
+    REGISTRY_HELD,
+    instrument_key,
 )
+from chimera_s1.adapters.arango.logged_rows import LoggedRows
 from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -36,6 +26,8 @@ from chimera_s1.domain.instruments.held_rows import HeldRows
 from chimera_s1.domain.instruments.instrument import RegistryChange, RegistryRow
 from chimera_s1.domain.instruments.registry_document import (
     Document,
+    change_document,
+    change_from_document,
     row_document,
     row_from_document,
 )
@@ -45,6 +37,14 @@ from chimera_s1.domain.ports.instrument_registry import (
     RefusedChange,
 )
 
+CHANGES_LOG: Final = DenseLog(
+    REGISTRY_CHANGES,
+    batch_max=100,
+    batches_per_read=10,
+    encode=change_document,
+    decode=change_from_document,
+    time_of=lambda change: change.row.updated_at,
+)
 ROWS_PER_REQUEST: Final = 500
 _CURSOR = "instrument_registry"
 _KEEP_NEWER = {
@@ -60,26 +60,19 @@ class _Held(Struct, frozen=True):
     held: tuple[HeldRows, ...] = ()
 
 
-class _Tally(Struct):
-    """What one call of `apply` has done so far."""
-
-    written: list[RegistryChange] = field(default_factory=list)
-    refused: dict[InstrumentId, RefusedChange] = field(default_factory=dict)
-
-    def refuse(self, change: RegistryChange, reason: str) -> None:
-        self.refused[change.row.instrument] = RefusedChange(change, reason)
-
-
 class ArangoInstrumentRegistry:
     """Implements `domain.ports.instrument_registry.InstrumentRegistry`."""
 
     def __init__(self, database: ArangoDatabase) -> None:
         self._database = database
-        self._cursors = ArangoCursorStore(database)
-        # Changes in the log whose rows were refused: without a row they would be logged each time.
-        self._without_row: dict[InstrumentId, RegistryChange] = {}
-        # The newest batch that is known to be stored.
-        self._seen = 0
+        self._logged = LoggedRows(
+            database,
+            CHANGES_LOG,
+            _CURSOR,
+            key_of=lambda change: change.row.instrument,
+            select_newer=_newer_changes,
+            put_rows=self._put_rows,
+        )
 
     async def rows(self, venue: Venue | None = None) -> tuple[RegistryRow, ...]:
         venues = sorted(Venue) if venue is None else [venue]
@@ -94,34 +87,9 @@ class ArangoInstrumentRegistry:
         return await self._database.run_projection(partial(_find_row, instrument))
 
     async def apply(self, changes: Sequence[RegistryChange]) -> AppliedChanges:
-        tally = _Tally()
-        newest = await self._write_missing_rows(tally, await self._cursors.read(_CURSOR))
-        await self._retry_refused_rows(tally)
-        pending = [changes[n : n + BATCH_MAX] for n in range(0, len(changes), BATCH_MAX)][::-1]
-        while pending:
-            some = pending.pop()
-            newer = await self._database.run_projection(
-                partial(_newer_changes, some, self._without_row, self._seen)
-            )
-            if not newer:
-                continue
-            batch = Batch(newest + 1, newer)
-            match await self._database.run_projection(partial(append_batch, batch)):
-                case BatchAppended():
-                    tally.written += newer
-                    newest = await self._write_rows([batch], tally)
-                case NumberTaken():
-                    self._seen = batch.number
-                    newest = await self._write_missing_rows(tally, newest)
-                    pending.append(some)
-                case BatchRefused(reason=reason) if len(newer) == 1:
-                    tally.refuse(newer[0], reason)
-                case BatchRefused():
-                    half = len(newer) // 2
-                    pending += [newer[half:], newer[:half]]
-                case unreachable:
-                    assert_never(unreachable)
-        return AppliedChanges(tuple(tally.written), tuple(tally.refused.values()))
+        applied = await self._logged.apply(changes)
+        refused = [RefusedChange(*each) for each in applied.refused.values()]
+        return AppliedChanges(tuple(applied.logged), tuple(refused))
 
     async def mark_checked(self, instruments: Iterable[InstrumentId], checked_at: int) -> None:
         marks = [{"_key": instrument_key(each), "checked_at": checked_at} for each in instruments]
@@ -132,11 +100,12 @@ class ArangoInstrumentRegistry:
     async def changes(
         self, *, after: int = 0, since: int = 0, limit: int = 1_000
     ) -> tuple[RecordedChange, ...]:
-        return await self._database.run_projection(partial(read_changes, after, since, limit))
+        work = partial(CHANGES_LOG.read, after, limit, since=since)
+        found = await self._database.run_projection(work)
+        return tuple(RecordedChange(*each) for each in found)
 
     async def last_position(self) -> int:
-        number = await self._cursors.read(_CURSOR)
-        return end_of_batch(number) if number else 0
+        return await self._logged.last_position()
 
     async def held(self, venue: Venue) -> tuple[HeldRows, ...]:
         return await self._database.run_projection(partial(_find_held, venue))
@@ -148,49 +117,25 @@ class ArangoInstrumentRegistry:
         )
         await self._database.run_projection(lambda requests: requests.send(write))
 
-    async def _write_missing_rows(self, tally: _Tally, after: int) -> int:
-        """Write the rows of the batches beyond *after*; returns the newest batch's number."""
-        while batches := await self._database.run_projection(
-            partial(read_batches, after, seen=self._seen)
-        ):
-            after = await self._write_rows(batches, tally)
-        return after
-
-    async def _write_rows(self, batches: Sequence[Batch], tally: _Tally) -> int:
-        newest = {change.row.instrument: change for batch in batches for change in batch.changes}
-        await self._put_rows(list(newest.values()), tally)
-        number = batches[-1].number
-        self._seen = max(self._seen, number)
-        await self._cursors.advance(_CURSOR, number)
-        return number
-
-    async def _retry_refused_rows(self, tally: _Tally) -> None:
-        await self._put_rows(list(self._without_row.values()), tally)
-
-    async def _put_rows(self, changes: Sequence[RegistryChange], tally: _Tally) -> None:
+    async def _put_rows(self, changes: Sequence[RegistryChange]) -> list[str]:
+        reasons: list[str] = []
         for start in range(0, len(changes), ROWS_PER_REQUEST):
-            some = changes[start : start + ROWS_PER_REQUEST]
-            errors = await self._database.run_projection(
-                partial(_put_rows, [change.row for change in some])
-            )
-            for change, error in zip(some, errors, strict=True):
-                if error is None:
-                    self._without_row.pop(change.row.instrument, None)
-                else:
-                    self._without_row[change.row.instrument] = change
-                    tally.refuse(change, error.description)
+            some = [change.row for change in changes[start : start + ROWS_PER_REQUEST]]
+            errors = await self._database.run_projection(partial(_put_rows, some))
+            reasons += ["" if error is None else error.description for error in errors]
+        return reasons
 
 
 def _newer_changes(
     changes: Sequence[RegistryChange],
-    without_row: dict[InstrumentId, RegistryChange],
-    seen: int,
+    without_row: Sequence[RegistryChange],
+    must_have_seen: str,
     requests: RetryingRequests,
 ) -> tuple[RegistryChange, ...]:
-    """Those of a version above the stored one, which is that of batch *seen* or later."""
+    """Those of a version above the stored one."""
     keys = [instrument_key(change.row.instrument) for change in changes]
-    stored = requests.find_documents(REGISTRY, keys, document_id(seen))
-    versions = {each.row.instrument: each.row.version for each in without_row.values()}
+    stored = requests.find_documents(REGISTRY, keys, must_have_seen)
+    versions = {each.row.instrument: each.row.version for each in without_row}
     newer: list[RegistryChange] = []
     for change, document in zip(changes, stored, strict=True):
         instrument, version = change.row.instrument, change.row.version

@@ -1,0 +1,170 @@
+"""A log of changes that several writers extend: one document for each batch of changes.
+
+The key is the batch's number, without gaps. A writer takes the number that follows the last batch
+it has read; of two writers of one number, one succeeds. So batches appear in their order, a
+follower misses none, and a version is checked against everything written before it.
+"""
+
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.arango import queries
+from chimera_s1.adapters.arango.coordinator import Request
+from chimera_s1.adapters.arango.errors import (
+    ArangoRequestError,
+    FailureClass,
+    NotSentError,
+    RequestRejectedError,
+    UnexpectedDocumentError,
+    classify_failure,
+)
+from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.ledger.commit import Document
+
+T = TypeVar("T")
+
+POSITIONS_PER_BATCH: Final = 1_000
+_INSERT = {"overwriteMode": "conflict", "silent": "0"}
+UNACCEPTABLE: Final = frozenset({400, 413})
+"""Statuses that are about what is written, and not about the server or the user."""
+
+
+class Batch(Struct, Generic[T], frozen=True):
+    number: int
+    changes: tuple[T, ...]
+
+    def positioned(self) -> list[tuple[int, T]]:
+        """Each change with its position in the log."""
+        return list(enumerate(self.changes, start=self.number * POSITIONS_PER_BATCH))
+
+
+class BatchAppended(Struct, frozen=True):
+    """It is stored under its number."""
+
+
+class NumberTaken(Struct, frozen=True):
+    """Another writer's batch has the number."""
+
+
+class BatchRefused(Struct, frozen=True):
+    """The server does not accept the document."""
+
+    reason: str
+
+
+AppendOutcome: TypeAlias = BatchAppended | NumberTaken | BatchRefused
+
+
+class _StoredBatch(Struct, frozen=True):
+    batch_id: str
+
+
+class DenseLog(Struct, Generic[T], frozen=True):
+    """Attributes:
+    batch_max: Changes in a document, which stays below about 1 MB.
+    decode: Raises `InvalidValueError` for a damaged change.
+    time_of: Epoch ms of a change.
+    """
+
+    collection: str
+    batch_max: int
+    batches_per_read: int
+    encode: Callable[[T], Document]
+    decode: Callable[[Document], T]
+    time_of: Callable[[T], int]
+
+    def append(self, batch: Batch[T], requests: RetryingRequests) -> AppendOutcome:
+        """Write *batch*, whose number follows that of the last batch read."""
+        key = _key(batch.number)
+        document = {
+            "_key": key,
+            "batch_id": token_hex(8),
+            "newest_at": max(map(self.time_of, batch.changes)),
+            "changes": list(map(self.encode, batch.changes)),
+        }
+        insert = Request("post", f"/_api/document/{self.collection}", _INSERT, document)
+        while True:
+            try:
+                requests.send_once(insert)
+            except ArangoRequestError as error:
+                if isinstance(error, RequestRejectedError) and error.status in UNACCEPTABLE:
+                    return BatchRefused(error.description)
+                if classify_failure(error) is FailureClass.PERMANENT:
+                    raise
+                # The insert may have been applied: the same bytes again, unless they are there.
+                stored = None
+                if not isinstance(error, NotSentError):
+                    stored = requests.find_document(self.collection, key, _StoredBatch)
+                if stored is not None:
+                    ours = stored.batch_id == document["batch_id"]
+                    return BatchAppended() if ours else NumberTaken()
+                requests.back_off(error)
+            else:
+                return BatchAppended()
+
+    def read_batches(
+        self, after: int, requests: RetryingRequests, *, since: int = 0, seen: int = 0
+    ) -> list[Batch[T]]:
+        """Batches beyond number *after* that may have a change not before the time *since*; at most
+        *batches_per_read*.
+
+        *seen* is the number of a batch that is stored: a coordinator that lacks it is not asked.
+        """
+        limit = self.batches_per_read
+        binds: dict[str, str | int] = {
+            "@changes": self.collection,
+            "after": _key(after),
+            "since": since,
+            "limit": limit,
+        }
+        found = requests.query(
+            queries.CHANGE_BATCHES, binds, Document, limit, self.document_id(seen)
+        )
+        return [self._batch(document) for document in found]
+
+    def read(
+        self, after: int, limit: int, requests: RetryingRequests, *, since: int = 0
+    ) -> Sequence[tuple[int, T]]:
+        """Changes beyond position *after* and not before the time *since*, in order; at most
+        *limit*, each with its position.
+        """
+        found: list[tuple[int, T]] = []
+        last = max(after // POSITIONS_PER_BATCH - 1, 0)
+        while len(found) < limit:
+            batches = self.read_batches(last, requests, since=since)
+            found += [
+                (position, change)
+                for batch in batches
+                for position, change in batch.positioned()
+                if position > after and self.time_of(change) >= since
+            ]
+            if len(batches) < self.batches_per_read:
+                break
+            last = batches[-1].number
+        return found[:limit]
+
+    def document_id(self, number: int) -> str:
+        """Of a batch, for reads that must have seen it; empty for none."""
+        return f"{self.collection}/{_key(number)}" if number else ""
+
+    def _batch(self, document: Document) -> Batch[T]:
+        try:
+            changes = msgspec.convert(document.get("changes"), list[Document])
+            return Batch(int(str(document["_key"])), tuple(map(self.decode, changes)))
+        except (msgspec.ValidationError, InvalidValueError) as error:
+            what = f"has a damaged document {self.collection}/{document['_key']} ({error})"
+            raise UnexpectedDocumentError(what, cure="restore it") from error
+
+
+def end_of_batch(number: int) -> int:
+    """No change of the batch has a later position, and none of the next an earlier one."""
+    return (number + 1) * POSITIONS_PER_BATCH - 1
+
+
+def _key(number: int) -> str:
+    return f"{number:016d}"
