@@ -21,12 +21,13 @@ from chimera_s1.domain.errors import (
     ExchangeRefusedError,
     ExchangeUnavailableError,
 )
+from chimera_s1.domain.funding.income import IncomeRow
 from chimera_s1.domain.funding.record import IncomePart
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, Settlement, SettlementKey
 from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.operations.request_bucket import LimitSource
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.funding_source import IncomeRow
+from chimera_s1.domain.ports.funding_source import Candle, NoPrice
 from tests.contract.raw_http_server import (
     RawHttpServer,
     ReceivedRequest,
@@ -344,7 +345,7 @@ async def test_the_price_of_an_asset_is_the_close_of_its_minute() -> None:
     async with source([CANDLE]) as each:
         price = await each.port.usdt_price("BNB", TIME)
 
-    assert price == (Decimal("612.5"), CANDLE[0])
+    assert price == Candle(Decimal("612.5"), TIME - TIME % 60_000)
     assert each.request.target == (
         b"/api/v3/klines?symbol=BNBUSDT&interval=1m&startTime=1772607960000"
         b"&endTime=1772608019999&limit=1"
@@ -355,11 +356,11 @@ async def test_the_price_of_an_asset_is_the_close_of_its_minute() -> None:
 async def test_an_asset_without_a_market_has_no_price() -> None:
     """BNFCR is Binance's credit in Europe; a market may also have no candle of that minute."""
     async with source({"code": -1121, "msg": "Invalid symbol."}, status=400) as each:
-        assert await each.port.usdt_price("BNFCR", TIME) is None
-        assert await each.port.usdt_price("A/B", TIME) is None
+        assert await each.port.usdt_price("BNFCR", TIME) is NoPrice.NO_MARKET
+        assert await each.port.usdt_price("A/B", TIME) is NoPrice.NO_MARKET
         assert len(each.server.requests) == 1
     async with source([]) as each:
-        assert await each.port.usdt_price("BNB", TIME) is None
+        assert await each.port.usdt_price("BNB", TIME) is NoPrice.NO_CANDLE
 
 
 async def test_another_refusal_is_no_missing_market() -> None:

@@ -1,11 +1,12 @@
 """Port: what the exchange publishes about funding settlements."""
 
 from decimal import Decimal
-from typing import Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from chimera_s1.domain.funding.record import IncomePart
+from chimera_s1.domain.funding.income import IncomeRow
 from chimera_s1.domain.funding.settlement import Settlement
 from chimera_s1.domain.identifiers import Symbol
 
@@ -26,18 +27,6 @@ class RatePage(Struct, frozen=True):
     unusable_of: frozenset[Symbol] | None = None
 
 
-class IncomeRow(Struct, frozen=True, gc=False):
-    """Attributes:
-    rate_type: Of the settlement: Regular for FUNDING_FEE, Special for SPECIAL_FUNDING_FEE.
-    time: Epoch ms; some ms away from the settlement's.
-    """
-
-    symbol: Symbol
-    rate_type: str
-    time: int
-    part: IncomePart
-
-
 class IncomePage(Struct, frozen=True):
     """As `RatePage`; all rows of one income type.
 
@@ -50,6 +39,23 @@ class IncomePage(Struct, frozen=True):
     unusable: tuple[str, ...]
     is_full: bool
     unusable_of: frozenset[Symbol] | None = None
+
+
+class Candle(NamedTuple):
+    """Of one minute; *opened* is its first ms, epoch."""
+
+    close: Decimal
+    opened: int
+
+
+class NoPrice(StrEnum):
+    """Why an asset has no price in USDT."""
+
+    NO_MARKET = "no_market"  # BNFCR, Binance's credit in Europe, for example
+    NO_CANDLE = "no_candle"  # of that minute
+
+
+AssetPrice: TypeAlias = Candle | NoPrice
 
 
 class FundingSource(Protocol):
@@ -73,8 +79,8 @@ class FundingSource(Protocol):
         """
         ...
 
-    async def usdt_price(self, asset: str, time: int) -> tuple[Decimal, int] | None:
-        """Close and open time of the spot 1-minute candle that contains *time*; None where no
-        market of *asset* in USDT has one.
+    async def usdt_price(self, asset: str, time: int) -> AssetPrice:
+        """The spot 1-minute candle of *asset* in USDT that contains *time*; while that minute
+        lasts, its close still changes.
         """
         ...

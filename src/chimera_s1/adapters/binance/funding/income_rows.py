@@ -8,10 +8,10 @@ from msgspec import Meta, Raw, Struct
 from chimera_s1.adapters.binance.coin_margined import is_coin_margined
 from chimera_s1.adapters.binance.exact_numbers import signed
 from chimera_s1.adapters.binance.funding.row_fields import EpochMs, parse_name
+from chimera_s1.domain.funding.income import IncomeRow
 from chimera_s1.domain.funding.record import IncomePart
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL
 from chimera_s1.domain.identifiers import parse_symbol
-from chimera_s1.domain.ports.funding_source import IncomeRow
 
 INCOME_TYPES = {REGULAR: "FUNDING_FEE", SPECIAL: "SPECIAL_FUNDING_FEE"}
 """By rate type."""

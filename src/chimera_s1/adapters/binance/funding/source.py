@@ -1,7 +1,6 @@
 """What Binance publishes about funding settlements."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -25,7 +24,7 @@ from chimera_s1.domain.errors import (
 from chimera_s1.domain.identifiers import Symbol, Venue, parse_symbol
 from chimera_s1.domain.operations.request_bucket import Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
-from chimera_s1.domain.ports.funding_source import IncomePage, RatePage
+from chimera_s1.domain.ports.funding_source import AssetPrice, IncomePage, NoPrice, RatePage
 
 ROWS_PER_TURN = 100
 """Rows that are decoded before the event loop goes on: less than 1 ms."""
@@ -109,7 +108,7 @@ class BinanceFundingSource:
             found.unusable_of,
         )
 
-    async def usdt_price(self, asset: str, time: int) -> tuple[Decimal, int] | None:
+    async def usdt_price(self, asset: str, time: int) -> AssetPrice:
         """Weight 2 on spot."""
         path = spot_candle.PATH
         try:
@@ -117,15 +116,15 @@ class BinanceFundingSource:
             parameters = spot_candle.candle_parameters(market, time)
             rows = await self._client.get(Venue.SPOT, path, parameters, list[Raw], call=_CANDLE)
         except (InvalidValueError, UnknownSymbolError):
-            return None
+            return NoPrice.NO_MARKET
         if not rows:
-            return None
-        (price,) = self._rows.read(f"GET {path}", rows[:1], spot_candle.decode_close)
-        if price[1] != spot_candle.minute_of(time):
+            return NoPrice.NO_CANDLE
+        (candle,) = self._rows.read(f"GET {path}", rows[:1], spot_candle.decode_candle)
+        if candle.opened != spot_candle.minute_of(time):
             raise ExchangeUnavailableError(
-                f"GET {path}: {market} at {time}: the candle is of {price[1]}"
+                f"GET {path}: {market} at {time}: the candle is of {candle.opened}"
             )
-        return price
+        return candle
 
     async def _decode(
         self, path: str, rows: list[Raw], decode: Callable[[Raw], _T | None]

@@ -1,7 +1,5 @@
 """The price of an asset in USDT: `GET /api/v3/klines`, weight 2, no key."""
 
-from decimal import Decimal
-
 import msgspec
 from msgspec import Raw, Struct
 
@@ -10,12 +8,13 @@ from chimera_s1.adapters.binance.funding.row_fields import EpochMs
 from chimera_s1.adapters.binance.http.signing import Parameters
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.ports.funding_source import Candle
 
 PATH = "/api/v3/klines"
 MINUTE_MS = 60_000
 
 
-class _Candle(Struct, array_like=True):
+class _CandleRow(Struct, array_like=True):
     opened: EpochMs
     open: Raw
     high: Raw
@@ -40,14 +39,12 @@ def candle_parameters(symbol: Symbol, time: int) -> Parameters:
     )
 
 
-def decode_close(row: Raw) -> tuple[Decimal, int]:
-    """Close and open time.
-
-    Raises:
-        msgspec.DecodeError, InvalidValueError: The row cannot be used.
+def decode_candle(row: Raw) -> Candle:
+    """Raises:
+    msgspec.DecodeError, InvalidValueError: The row cannot be used.
     """
-    candle = msgspec.json.decode(row, type=_Candle)
+    candle = msgspec.json.decode(row, type=_CandleRow)
     price = signed("close", candle.close)
     if price <= 0:
         raise InvalidValueError(f"close {candle.close} is not above 0")
-    return price, candle.opened
+    return Candle(price, candle.opened)
