@@ -1,0 +1,168 @@
+"""Complete the stored funding history with what the account paid and received."""
+
+from collections.abc import Callable
+from typing import Final
+
+from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
+from chimera_s1.app.capabilities.funding.asset_prices import AssetPrices
+from chimera_s1.app.capabilities.funding.read_income import IncomeWindow, read_window
+from chimera_s1.app.capabilities.funding.write_amounts import WriteAmounts
+from chimera_s1.app.utc_time import format_utc
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.funding.coverage import AmountCoverage
+from chimera_s1.domain.funding.match_income import REACH_MS, match_income
+from chimera_s1.domain.funding.record import FundingDispute
+from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
+from chimera_s1.domain.ports.funding_source import FundingSource
+from chimera_s1.domain.ports.funding_store import FundingStore, RefusedRecord
+
+HISTORY_MS: Final = 89 * DAY_MS
+"""The exchange shows three months of income; the shortest three have 89 days."""
+
+WINDOW_MS: Final = 7 * DAY_MS - 2 * REACH_MS - 1_000
+"""With the reach on both sides, within the 7 days of one request."""
+
+TAIL_MS: Final = HOUR_MS
+"""Younger income may still be missing."""
+
+UNMATCHED_MS: Final = DAY_MS
+"""How long an income row may wait for the rate of its settlement."""
+
+SLICE: Final = 1_000
+
+
+class CompleteAmounts:
+    """Amounts follow the rates: a row of income belongs to a settlement that is stored. A record
+    has the amount of one account, whose key was the first to read it.
+
+    Args:
+        exchange_ms: The exchange's time, epoch ms; 0 while it is not known.
+        on_dispute: Takes each dispute once.
+        on_refused: Takes a record that the store refuses for good.
+
+    Attributes:
+        last: Of the last run that has ended; None before.
+    """
+
+    def __init__(
+        self,
+        source: FundingSource,
+        store: FundingStore,
+        *,
+        exchange_ms: Callable[[], int],
+        on_dispute: Callable[[FundingDispute], None],
+        on_refused: Callable[[RefusedRecord], None],
+    ) -> None:
+        self.last: AmountsRead | None = None
+        self._source = source
+        self._store = store
+        self._exchange_ms = exchange_ms
+        self._on_dispute = on_dispute
+        self._on_refused = on_refused
+
+    async def complete(self, start: int, end: int) -> AmountsRead:
+        """Read *start* to *end*, both included, as far back as the exchange shows income.
+
+        What the exchange does not say is a `problem` of the result: rates do without it.
+
+        Raises:
+            StoreUnavailableError: A part may be written; the next call writes the rest.
+        """
+        read = AmountsRead()
+        try:
+            read.account = await self._source.account()
+            if read.account is not None:
+                await self._complete(read, start, end)
+        except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+            read.obstacles.append(f"amounts cannot be read: {error}")
+        self.last = read
+        return read
+
+    async def _complete(self, read: AmountsRead, start: int, end: int) -> None:
+        now_ms = self._exchange_ms()
+        if not now_ms:
+            raise ExchangeUnavailableError("the exchange's time is not known yet")
+        prices = AssetPrices(self._source, now_ms)
+        writer = WriteAmounts(
+            self._store,
+            prices,
+            read,
+            now_ms=now_ms,
+            on_dispute=self._on_dispute,
+            on_refused=self._on_refused,
+        )
+        start, end = max(start, now_ms - HISTORY_MS), min(end, now_ms)
+        try:
+            await self._complete_windows(read, writer, start, end, now_ms)
+        finally:
+            read.requests += prices.requests
+            read.without_price = prices.without_market
+            read.obstacles += [prices.problem] if prices.problem else []
+
+    async def _complete_windows(
+        self, read: AmountsRead, writer: WriteAmounts, start: int, end: int, now_ms: int
+    ) -> None:
+        proven_to, at = start - 1, start
+        while at <= end:
+            window_end = min(end, at + WINDOW_MS - 1)
+            window = await read_window(self._source, read, at, window_end, now_ms)
+            through = await self._complete_window(read, writer, window, now_ms)
+            if proven_to == at - 1 and through >= at:
+                proven_to = through
+                await self._prove(read, start, through)
+            at = window.end + 1
+
+    async def _prove(self, read: AmountsRead, start: int, through: int) -> None:
+        await self._store.extend_amount_coverage(
+            AmountCoverage(
+                account=read.account or "", verified_from=start, verified_through=through
+            )
+        )
+        read.verified_through = through
+
+    async def _complete_window(
+        self, read: AmountsRead, writer: WriteAmounts, window: IncomeWindow, now_ms: int
+    ) -> int:
+        """Until when the amounts are proven, if those before the window are."""
+        keys, with_amount = await self._stored(window)
+        matched = match_income(window.rows, keys)
+        found = {
+            key: matched.parts.get(key, ())
+            for key in {*matched.parts, *with_amount}
+            if window.start <= key.funding_time <= window.end
+            and key.symbol not in (window.unusable_of or ())
+        }
+        final_until = 0 if window.unusable_of is None else now_ms - TAIL_MS
+        bounds = [window.end, now_ms - TAIL_MS]
+        if (missing := await writer.write(found, final_until)) is not None:
+            bounds.append(missing - 1)
+        if window.has_unusable:
+            bounds.append(window.start - 1)
+        for row in matched.unmatched:
+            if not window.start <= row.time <= window.end:
+                continue  # another window has it
+            if row.time > now_ms - UNMATCHED_MS:
+                bounds.append(row.time - REACH_MS - 1)
+            else:
+                read.unmatched.append(f"{row.symbol} {row.rate_type} {format_utc(row.time)}")
+        return min(bounds)
+
+    async def _stored(
+        self, window: IncomeWindow
+    ) -> tuple[list[SettlementKey], list[SettlementKey]]:
+        """The settlements that a row may belong to, and those that have an amount."""
+        contracts = {(row.symbol, row.rate_type) for row in window.rows}
+        keys: list[SettlementKey] = []
+        with_amount: list[SettlementKey] = []
+        start, end = window.start - 2 * REACH_MS, window.end + 2 * REACH_MS
+        after: SettlementKey | None = None
+        while True:
+            records = await self._store.between(start, end, after=after, limit=SLICE)
+            keys += [
+                each.key for each in records if (each.key.symbol, each.key.rate_type) in contracts
+            ]
+            with_amount += [each.key for each in records if each.amount is not None]
+            if len(records) < SLICE:
+                return keys, with_amount
+            after = records[-1].key
