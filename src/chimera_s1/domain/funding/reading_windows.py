@@ -1,22 +1,19 @@
-"""Which windows of the history are read, so that what they prove joins what is proven already.
+"""Which windows of the history are read.
 
-A proven span that is not joined by a newer one is replaced by it. So a read of the newest part
-begins where the proof ends, and one of older parts ends where it begins.
+One proven span of a contract is stored, and a newer one that does not join it replaces it. So the
+newest part is read from where the proof ends, and older parts from where it begins, backwards.
 """
 
 from collections.abc import Iterable, Iterator
 from statistics import median_high, median_low
-from typing import NamedTuple
+from typing import Final
 
 from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.operations.schedule import DAY_MS
 
-
-class Window(NamedTuple):
-    """Both times included, epoch ms."""
-
-    start: int
-    end: int
+PART_DAYS: Final = 3
+"""Of older history at once: after an interruption, at most one such part is read again."""
 
 
 def proven_window(coverage: Iterable[RateCoverage]) -> Window | None:
@@ -30,22 +27,18 @@ def proven_window(coverage: Iterable[RateCoverage]) -> Window | None:
     return Window(start, median_low(each.verified_through for each in spans))
 
 
-def newest_windows(proven: Window | None, oldest: int, now: int) -> Iterator[Window]:
-    """From the end of what is proven to *now*, a day each, the oldest first. None of them is before
-    *oldest*.
-    """
-    start = oldest if proven is None else max(oldest, proven.end + 1)
-    while start <= now:
-        end = min(now, start + DAY_MS - 1)
-        yield Window(start, end)
-        start = end + 1
+def newest_window(proven: Window | None, oldest: int, now: int) -> Window | None:
+    """From the end of what is proven to *now*, but not before *oldest*."""
+    if proven is None or proven.end >= now:
+        return None
+    return Window(max(oldest, proven.end + 1), now)
 
 
 def older_windows(proven: Window | None, oldest: int, now: int) -> Iterator[Window]:
-    """From what is proven back to *oldest*, a day each, the newest first."""
+    """From the start of what is proven back to *oldest*, in parts."""
     end = now if proven is None else min(now, proven.start - 1)
     while end >= oldest:
-        start = max(oldest, end - DAY_MS + 1)
+        start = max(oldest, end - PART_DAYS * DAY_MS + 1)
         yield Window(start, end)
         end = start - 1
 

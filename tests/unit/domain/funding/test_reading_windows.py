@@ -6,9 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import (
-    Window,
-    newest_windows,
+    newest_window,
     older_windows,
     proven_window,
     slice_of_day,
@@ -39,22 +39,19 @@ def test_every_window_joins_what_is_proven_when_its_turn_comes(
     one: int, other: int, oldest: int
 ) -> None:
     start, end = sorted((one, other))
-    assume(oldest <= end)
+    assume(oldest <= end < NOW)
     proven = Window(start, end)
-    for each in newest_windows(proven, oldest, NOW):
-        assert each.start == proven.end + 1
-        assert each.start <= each.end <= NOW
-        proven = Window(proven.start, each.end)
-    assert proven.end == NOW
+    newest = newest_window(proven, oldest, NOW)
+    assert newest == Window(end + 1, NOW)
     for each in older_windows(proven, oldest, NOW):
         assert each.end == proven.start - 1
         assert oldest <= each.start <= each.end
         proven = Window(each.start, proven.end)
-    assert proven.start <= oldest
+    assert proven.start <= oldest or start <= oldest
 
 
 @given(TIMES)
-def test_at_first_the_days_are_read_from_the_newest(oldest: int) -> None:
+def test_at_first_the_newest_part_is_read_first(oldest: int) -> None:
     windows = list(older_windows(None, oldest, NOW))
     assert (windows[0].end, windows[-1].start) == (NOW, oldest)
     assert all(newer.start == older.end + 1 for newer, older in pairwise(windows))
@@ -62,8 +59,12 @@ def test_at_first_the_days_are_read_from_the_newest(oldest: int) -> None:
 
 def test_what_is_older_than_the_history_is_not_read_to_join() -> None:
     """A longer outage than the history: the old span is replaced."""
-    [*windows] = newest_windows(Window(0, 1_000), NOW - DAY_MS, NOW)
-    assert windows[0].start == NOW - DAY_MS
+    assert newest_window(Window(0, 1_000), NOW - DAY_MS, NOW) == Window(NOW - DAY_MS, NOW)
+
+
+def test_without_a_proof_there_is_only_older_history() -> None:
+    assert newest_window(None, NOW - DAY_MS, NOW) is None
+    assert newest_window(Window(NOW - DAY_MS, NOW), NOW - DAY_MS, NOW) is None
 
 
 @given(st.integers(8, 3_650), st.integers(0, 20), st.floats(0, 1))
