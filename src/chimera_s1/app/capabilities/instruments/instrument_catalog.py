@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.instruments.instrument import RegistryRow
-from chimera_s1.domain.market.instrument_selection import Listing, contract_kind
+from chimera_s1.domain.market.instrument_selection import ContractKind, Listing, contract_kind
+from chimera_s1.domain.ports.contract_reader import PerpetualContract
 
 _TRADING = "TRADING"
+_PERPETUAL = {ContractKind.PERPETUAL, ContractKind.TRADFI}
 
 
 class InstrumentCatalog:
-    """Implements `domain.ports.instrument_reader.InstrumentReader`; the sync fills it."""
+    """Implements `InstrumentReader` and `ContractReader` of `domain.ports`; the sync fills it."""
 
     def __init__(self) -> None:
         self._rows: dict[Venue, dict[InstrumentId, RegistryRow]] = {}
@@ -31,6 +33,14 @@ class InstrumentCatalog:
 
     def problem(self, venue: Venue) -> str:
         return self._problems.get(venue, "")
+
+    def perpetual_contracts(self) -> tuple[PerpetualContract, ...]:
+        rows = self.rows_of(Venue.PERP)
+        return tuple(
+            _perpetual(row)
+            for row in rows
+            if contract_kind(row.content.spec.contract_type) in _PERPETUAL
+        )
 
     def rows(self) -> tuple[RegistryRow, ...]:
         """All rows, by venue and symbol."""
@@ -67,4 +77,15 @@ def listing_of(row: RegistryRow) -> Listing:
         spec.status == _TRADING,
         spec.contract_type,
         contract_kind(spec.contract_type),
+    )
+
+
+def _perpetual(row: RegistryRow) -> PerpetualContract:
+    spec = row.content.spec
+    return PerpetualContract(
+        symbol=spec.instrument.symbol,
+        trades=row.content.listed and spec.status == _TRADING,
+        onboard_date=spec.onboard_date,
+        delivery_date=spec.delivery_date,
+        funding_interval_h=row.content.funding_interval_h,
     )
