@@ -1,11 +1,8 @@
 """The contract of `FundingArchive`, over a folder and over HTTP; then what each does besides."""
 
 import os
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,7 +23,7 @@ from chimera_s1.domain.errors import (
 from chimera_s1.domain.funding.month import Month
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.ports.funding_archive import FundingArchive
-from tests.archive_files import FILE, GOOD, checksum_of, zipped
+from tests.archive_files import FILE, GOOD, checksum_of, file_server, zipped
 from tests.contract.forward_proxy import forward_proxy
 from tests.contract.raw_http_server import ScriptedReply, http_reply, raw_http_server
 
@@ -36,30 +33,6 @@ AMBIENT = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 Opening = Callable[[Path], AbstractAsyncContextManager[FundingArchive]]
 
 
-class SilentFileRequests(SimpleHTTPRequestHandler):
-    """Serves files, and logs nothing."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on standard error."""
-
-
-@asynccontextmanager
-async def file_server(folder: Path) -> AsyncIterator[str]:
-    """The URL of *folder*."""
-    handler = partial(SilentFileRequests, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @asynccontextmanager
 async def from_folder(folder: Path) -> AsyncIterator[FundingArchive]:
     yield LocalArchive(folder)
@@ -67,8 +40,9 @@ async def from_folder(folder: Path) -> AsyncIterator[FundingArchive]:
 
 @asynccontextmanager
 async def over_http(folder: Path) -> AsyncIterator[FundingArchive]:
-    async with file_server(folder) as url, ArchiveDownload(url, DIRECT) as archive:
-        yield archive
+    with file_server(folder) as url:
+        async with ArchiveDownload(url, DIRECT) as archive:
+            yield archive
 
 
 @pytest.fixture(params=[from_folder, over_http], ids=["folder", "http"])
@@ -247,13 +221,18 @@ async def test_downloads_pass_the_configured_proxy_and_no_other(
     put(tmp_path)
     for name in AMBIENT:
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    async with file_server(tmp_path) as url, forward_proxy("user:password") as proxy:
+    with file_server(tmp_path) as url:
         async with ArchiveDownload(url, DIRECT) as archive:
             assert await archive.read(FILE.symbol, FILE.month) is not None
-        assert not proxy.requests
+        await check_proxy(url)
+
+
+async def check_proxy(url: str) -> None:
+    async with forward_proxy("user:password") as proxy:
         async with ArchiveDownload(url, Egress(proxy.url)) as archive:
             with pytest.raises(ExchangeUnavailableError, match=r"S1_EGRESS_PROXY.*replied 407"):
                 await archive.read(FILE.symbol, FILE.month)
         known = proxy.url.replace("http://", "http://user:password@")
         async with ArchiveDownload(url, Egress(known)) as archive:
             assert await archive.read(FILE.symbol, FILE.month) is not None
+        assert len(proxy.requests) > 1

@@ -92,8 +92,7 @@ def endpoints_for(settings: CoreSettings, venues: tuple[Venue, ...]) -> Mapping[
         Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
         Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
     }
-    proxy = settings.egress_proxy.get_secret_value() if settings.egress_proxy else ""
-    egress = Egress(proxy, settings.egress_allow)
+    egress = egress_for(settings)
     endpoints = {
         venue: Endpoints(
             overrides[venue][0] or hosts[venue].rest_url,
@@ -119,6 +118,12 @@ def exchange_key(
         return Credentials(Secret(read_key()), Secret(read_secret()))
 
     return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
+
+
+def egress_for(settings: CoreSettings) -> Egress:
+    """How connections to the exchange and its archive leave this machine."""
+    proxy = settings.egress_proxy.get_secret_value() if settings.egress_proxy else ""
+    return Egress(proxy, settings.egress_allow)
 
 
 def _check_allowed(endpoints: Endpoints) -> None:

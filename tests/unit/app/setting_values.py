@@ -21,6 +21,7 @@ WRONG = {
     "S1_BINANCE_SPOT_WS_URL": "https://x",
     "S1_BINANCE_PERP_REST_URL": "https://x/api",
     "S1_BINANCE_PERP_WS_URL": "wss://x:99999",
+    "S1_BINANCE_ARCHIVE_URL": "ftp://x",
     "S1_EGRESS_PROXY": "socks5://10.0.0.9:1080",
     "S1_EGRESS_ALLOW": "https://api.binance.com",
     "S1_REQUEST_LIMITS": "futures.fundign=250",
@@ -73,6 +74,7 @@ WRONG = {
 GIVEN = {
     "S1_BINANCE_ENV": "simulator",
     **SIMULATOR_URLS,
+    "S1_BINANCE_ARCHIVE_URL": "http://127.0.0.1:9105",
     "S1_VENUES": "perp, spot",
     "S1_EGRESS_PROXY": f"http://user:{SECRET}@10.0.0.9:3128",
     "S1_EGRESS_ALLOW": "127.0.0.1, API.binance.com",

@@ -76,6 +76,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
 def test_every_setting_can_be_given() -> None:
     settings = load_settings(GIVEN)
     assert settings.binance_perp_ws_url == "ws://127.0.0.1:9104"
+    assert settings.binance_archive_url == "http://127.0.0.1:9105"
     assert settings.venues == (Venue.PERP, Venue.SPOT)
     assert InstrumentId.parse("spot/BTCUSDT") in chosen(settings).named
     assert InstrumentId.parse("spot/ETHUSDT") not in chosen(settings).named
@@ -216,6 +217,15 @@ def test_a_real_venue_is_not_reached_without_tls(environment: str, name: str) ->
     assert f"{name}={url!r}: S1_BINANCE_ENV={environment} needs https:// and wss://" in text
     assert "S1_BINANCE_ENV=live needs https://" in problems({name: url})
     assert load_settings({name: url.replace("http", "https").replace("ws:", "wss:")}).real_venue
+
+
+def test_the_archive_of_a_real_venue_needs_tls() -> None:
+    mirror = "S1_BINANCE_ARCHIVE_URL"
+
+    assert "the archive of a real venue needs https://" in problems({mirror: "http://127.0.0.1"})
+    assert load_settings({}).binance_archive_url == "https://data.binance.vision"
+    given = load_settings({mirror: "https://mirror.example/binance/"})
+    assert given.binance_archive_url == "https://mirror.example/binance"
 
 
 KEY = {"S1_BINANCE_KEY": "k", "S1_BINANCE_SECRET": "s"}

@@ -11,6 +11,7 @@ from chimera_s1.adapters.system.secret_file import SecretFile
 from chimera_s1.app.settings.fields import number_setting, text_setting
 from chimera_s1.app.settings.types import (
     PORT_MAX,
+    ArchiveUrl,
     BinanceEnvironment,
     Coordinators,
     HostName,
@@ -60,6 +61,12 @@ class CoreSettings(BaseSettings):
     )
     binance_perp_ws_url: SocketUrl = text_setting(
         "Binance", None, "base URL of the USD-M futures streams", "wss://fstream.binance.com"
+    )
+    binance_archive_url: ArchiveUrl = text_setting(
+        "Binance",
+        "https://data.binance.vision",
+        "base URL of the public archive, for chimera-s1 funding verify",
+        "https://data.binance.vision",
     )
     binance_key: SecretStr | None = text_setting(
         "Binance",
@@ -240,6 +247,17 @@ class CoreSettings(BaseSettings):
         simulated = environment is BinanceEnvironment.SIMULATOR
         if url is None and simulated and venue in info.data.get("venues", ()):
             raise InvalidValueError("S1_BINANCE_ENV=simulator needs it")
+        return url
+
+    @field_validator("binance_archive_url")
+    @classmethod
+    def _archive_is_authentic(cls, url: str, info: ValidationInfo) -> str:
+        """A witness that anybody on the way can change proves nothing."""
+        simulated = info.data.get("binance_env") is BinanceEnvironment.SIMULATOR
+        if not simulated and url.startswith("http://"):
+            raise InvalidValueError(
+                "the archive of a real venue needs https://; S1_BINANCE_ENV=simulator takes http://"
+            )
         return url
 
     @field_validator("binance_secret")

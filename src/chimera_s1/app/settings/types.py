@@ -205,6 +205,7 @@ RestUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, (
 ServiceUrl = Annotated[
     str | None, _text_parser(lambda text: parse_service_url(text, ("https", "http")))
 ]
+ArchiveUrl = Annotated[str, _text_parser(lambda text: parse_service_url(text, ("https", "http")))]
 SocketUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("wss", "ws")))]
 Amount = Annotated[Decimal, _text_parser(parse_usdt)]
 Directions = Annotated[

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.month import Month
 from chimera_s1.domain.funding.settlement import REGULAR
 from chimera_s1.domain.identifiers import Symbol
@@ -81,15 +82,18 @@ class ArchiveFinding(Struct, frozen=True):
 class ArchiveComparison(Struct, frozen=True, kw_only=True):
     """Attributes:
     equal: Settlements with the same rate and interval in both.
+    not_covered: Settlements of the archive that are not stored, outside what the store is to have;
+        not a difference.
     special_only_stored: Records of other types than Regular that the archive does not have; not a
         difference.
     """
 
     symbol: Symbol
     month: Month
-    equal: int
-    special_only_stored: int
-    findings: tuple[ArchiveFinding, ...]
+    equal: int = 0
+    not_covered: int = 0
+    special_only_stored: int = 0
+    findings: tuple[ArchiveFinding, ...] = ()
 
 
 _Pairs: TypeAlias = dict[int, int]
@@ -97,24 +101,22 @@ _Pairs: TypeAlias = dict[int, int]
 
 
 def compare_with_archive(
-    archive: ArchiveMonth, stored: Sequence[StoredRate], stored_from: int = 0
+    archive: ArchiveMonth, stored: Sequence[StoredRate], coverage: RateCoverage
 ) -> ArchiveComparison:
     """Args:
     stored: Ascending by time; the records of the month, and those around its ends within
         `TIME_TOLERANCE_MS`.
-    stored_from: Where the kept history begins, epoch ms; what lies before is not missed.
+    coverage: What the store is to have; other settlements are not missed.
     """
     rows = archive.rows
     pairs = _pair(rows, stored)
     unpaired = _unpaired(archive.month, stored, pairs)
+    only_archived = [row for at, row in enumerate(rows) if at not in pairs]
+    missing = [row for row in only_archived if _is_covered(row, coverage)]
     differing = list(_differing(rows, stored, pairs))
     findings = [
         *differing,
-        *(
-            _not_stored(row)
-            for at, row in enumerate(rows)
-            if at not in pairs and row.calc_time >= stored_from
-        ),
+        *map(_not_stored, missing),
         *(_not_in_archive(each) for each in unpaired if each.rate_type == REGULAR),
         *_in_neither(_regular(rows, stored, pairs), unpaired),
     ]
@@ -122,6 +124,7 @@ def compare_with_archive(
         symbol=archive.symbol,
         month=archive.month,
         equal=len(pairs) - len(differing),
+        not_covered=len(only_archived) - len(missing),
         special_only_stored=sum(each.rate_type != REGULAR for each in unpaired),
         findings=tuple(sorted(findings, key=lambda finding: finding.time)),
     )
@@ -156,6 +159,10 @@ def _near(time: int, times: Sequence[int]) -> Iterator[int]:
 
 def _distance(row: ArchiveRow, stored: StoredRate) -> tuple[bool, int]:
     return stored.rate_type != REGULAR, abs(stored.funding_time - row.calc_time)
+
+
+def _is_covered(row: ArchiveRow, coverage: RateCoverage) -> bool:
+    return coverage.verified_from <= row.calc_time <= coverage.verified_through
 
 
 def _unpaired(month: Month, stored: Sequence[StoredRate], pairs: _Pairs) -> list[StoredRate]:

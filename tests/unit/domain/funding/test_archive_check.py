@@ -18,6 +18,7 @@ from chimera_s1.domain.funding.archive_check import (
     StoredRate,
     compare_with_archive,
 )
+from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.month import Month
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL
 from chimera_s1.domain.identifiers import Symbol
@@ -77,6 +78,14 @@ def stored(settled: list[Settled]) -> list[StoredRate]:
     ]
 
 
+def compare(
+    archive: ArchiveMonth, records: list[StoredRate], since: int = MONTH.start
+) -> ArchiveComparison:
+    """All of the month since then is to be stored."""
+    coverage = RateCoverage(symbol=SYMBOL, verified_from=since, verified_through=MONTH.end)
+    return compare_with_archive(archive, records, coverage)
+
+
 def kinds(comparison: ArchiveComparison) -> list[tuple[int, FindingKind]]:
     return [(finding.time // HOUR_MS, finding.kind) for finding in comparison.findings]
 
@@ -96,7 +105,7 @@ def rows_of(records: list[StoredRate]) -> ArchiveMonth:
 
 @given(months())
 def test_each_difference_is_named_and_nothing_else(settled: list[Settled]) -> None:
-    found = compare_with_archive(archived(settled), stored(settled))
+    found = compare(archived(settled), stored(settled))
 
     named = {
         Fate.RATE_DIFFERS: FindingKind.RATE_DIFFERS,
@@ -115,7 +124,7 @@ def test_a_settlement_that_both_lack_shows_as_a_pause(count: int, data: st.DataO
     missing = data.draw(st.sets(st.integers(1, count - 2), min_size=1, max_size=5))
     records = eight_hourly(count, without=missing)
 
-    found = compare_with_archive(rows_of(records), records)
+    found = compare(rows_of(records), records)
 
     before = [at for at in range(count - 1) if at not in missing and at + 1 in missing]
     assert [(finding.kind, finding.time) for finding in found.findings] == [
@@ -127,7 +136,7 @@ def test_a_pause_of_one_witness_is_filled_by_the_other() -> None:
     records = eight_hourly(6, without={2})
     archive = rows_of(eight_hourly(6, without={3}))
 
-    assert kinds(compare_with_archive(archive, records)) == [
+    assert kinds(compare(archive, records)) == [
         ((MONTH.start + 16 * HOUR_MS) // HOUR_MS, FindingKind.NOT_STORED),
         ((MONTH.start + 24 * HOUR_MS) // HOUR_MS, FindingKind.NOT_IN_ARCHIVE),
     ]
@@ -138,7 +147,7 @@ def test_a_special_settlement_at_the_same_time_is_no_difference() -> None:
     special = StoredRate(records[1].funding_time, SPECIAL, Decimal("-0.002"), None)
     both = [records[0], records[1], special, records[2]]
 
-    found = compare_with_archive(rows_of(records), both)
+    found = compare(rows_of(records), both)
 
     assert (found.equal, found.special_only_stored, found.findings) == (3, 1, ())
 
@@ -148,8 +157,8 @@ def test_a_special_settlement_that_the_archive_has_is_compared() -> None:
     special = StoredRate(records[1].funding_time, SPECIAL, Decimal("-0.002"), None)
     archive = rows_of([records[0], special, records[1], records[2]])
 
-    equal = compare_with_archive(archive, [records[0], records[1], special, records[2]])
-    without = compare_with_archive(archive, records)
+    equal = compare(archive, [records[0], records[1], special, records[2]])
+    without = compare(archive, records)
 
     assert (equal.equal, equal.special_only_stored, equal.findings) == (4, 0, ())
     assert [finding.kind for finding in without.findings] == [FindingKind.NOT_STORED]
@@ -161,11 +170,11 @@ def test_another_interval_is_named_except_where_it_changes() -> None:
     changed = [*records[:3], replace(records[3], interval_h=4)]
     too_long = [*records[:3], replace(records[3], interval_h=12)]
 
-    assert compare_with_archive(rows_of(changed), records).findings == ()
-    assert [each.kind for each in compare_with_archive(rows_of(changed), too_long).findings] == [
+    assert compare(rows_of(changed), records).findings == ()
+    assert [each.kind for each in compare(rows_of(changed), too_long).findings] == [
         FindingKind.INTERVAL_DIFFERS
     ]
-    assert compare_with_archive(rows_of(records), changed).findings == (
+    assert compare(rows_of(records), changed).findings == (
         ArchiveFinding(
             FindingKind.INTERVAL_DIFFERS, records[3].funding_time, REGULAR, "4 h", "8 h"
         ),
@@ -175,15 +184,15 @@ def test_another_interval_is_named_except_where_it_changes() -> None:
 def test_an_unknown_interval_is_no_difference() -> None:
     records = [replace(each, interval_h=None) for each in eight_hourly(3)]
 
-    assert compare_with_archive(rows_of(records), records).findings == ()
+    assert compare(rows_of(records), records).findings == ()
 
 
 def test_what_lies_before_the_kept_history_is_not_missed() -> None:
     records = eight_hourly(6)
 
-    found = compare_with_archive(rows_of(records), records[3:], records[3].funding_time)
+    found = compare(rows_of(records), records[3:], records[3].funding_time)
 
-    assert (found.equal, found.findings) == (3, ())
+    assert (found.equal, found.not_covered, found.findings) == (3, 3, ())
 
 
 def test_neighbours_of_the_month_are_not_missed() -> None:
@@ -191,7 +200,7 @@ def test_neighbours_of_the_month_are_not_missed() -> None:
     first, last = regular(MONTH.start - 3), regular(MONTH.end + 3)
     archive = ArchiveMonth(SYMBOL, MONTH, (ArchiveRow(MONTH.start, 8, first.rate),))
 
-    assert compare_with_archive(archive, [first, last]).findings == ()
+    assert compare(archive, [first, last]).findings == ()
 
 
 def test_months_follow_one_another() -> None:

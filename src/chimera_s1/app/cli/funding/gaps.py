@@ -68,16 +68,31 @@ async def print_gaps(settings: Settings, url: str | None, symbol: str | None, as
         InvalidValueError: There is no such contract.
         ServiceCallError: The service does not answer, or cannot read its store.
     """
-    service = find_service(url, os.environ, settings, scope=Scope.READ)
-    query = "" if symbol is None else f"?{urlencode({'symbol': symbol})}"
-    found = await call_service(service, "GET", f"/xchg/funding/gaps{query}", Gaps)
+    found = await _read_gaps(settings, url, symbol)
     if as_json:
         print_json(found)
     else:
-        print_gap_rows(found.gaps)
-        _print_disputes(found)
-        print_line(_sentence(found))
+        _print(found)
     return exit_code(found)
+
+
+async def print_verified(settings: Settings, url: str | None, symbol: str | None) -> int:
+    """As `print_gaps`; disputed records count as different, too."""
+    found = await _read_gaps(settings, url, symbol)
+    _print(found)
+    return SOME if found.disputed else exit_code(found)
+
+
+async def _read_gaps(settings: Settings, url: str | None, symbol: str | None) -> Gaps:
+    service = find_service(url, os.environ, settings, scope=Scope.READ)
+    query = "" if symbol is None else f"?{urlencode({'symbol': symbol})}"
+    return await call_service(service, "GET", f"/xchg/funding/gaps{query}", Gaps)
+
+
+def _print(found: Gaps) -> None:
+    print_gap_rows(found.gaps)
+    _print_disputes(found)
+    print_line(_sentence(found))
 
 
 def exit_code(found: Gaps) -> int:

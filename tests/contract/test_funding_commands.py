@@ -1,0 +1,307 @@
+"""`chimera-s1 funding verify` and `funding show` against the HTTP API, as an operator runs them."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from anyio import to_thread
+from msgspec import structs
+
+from chimera_s1.adapters.binance.archive.names import ArchiveFileId
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.cli import application as cli
+from chimera_s1.domain.funding.archive_check import HOUR_MS
+from chimera_s1.domain.funding.record import FundingRecord
+from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, SettlementKey
+from chimera_s1.domain.identifiers import Symbol, Venue
+from tests.archive_files import FILE, file_server, good_lines, write_file
+from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
+from tests.fakes.token_store import MemoryTokenStore
+from tests.sample_instruments import registry_row
+
+ETH = ArchiveFileId(Symbol("ETHUSDT"), FILE.month)
+START, END = FILE.month.start, FILE.month.end
+SETTLEMENTS = 93
+NAMES = ("BTCUSDT", "ETHUSDT", "DATED_261225")
+
+Run = Callable[..., Awaitable[tuple[int, list[str]]]]
+
+
+def record(
+    time: int, symbol: str = "BTCUSDT", rate: str = "0.0001", kind: str = REGULAR
+) -> FundingRecord:
+    return FundingRecord(
+        key=SettlementKey(time, Symbol(symbol), kind),
+        rate=Decimal(rate),
+        mark_price=None,
+        interval_h=8 if kind == REGULAR else None,
+        content_hash="ab" * 32,
+        first_seen_at=time,
+    )
+
+
+@pytest.fixture
+def parts() -> WebParts:
+    """All of October of two contracts; a third has no funding."""
+    made = WebParts(tokens=MemoryTokenStore([READER]))
+    made.catalog.put(Venue.PERP, [registry_row(f"perp/{name}") for name in NAMES])
+    made.funding.records = [
+        record(START + at * 8 * HOUR_MS, symbol)
+        for symbol in NAMES[:2]
+        for at in range(SETTLEMENTS)
+    ]
+    made.funding.verify(NAMES[:2], START - HOUR_MS, END)
+    return made
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """The same in the archive."""
+    folder = tmp_path / "archive"
+    for file in (FILE, ETH):
+        write_file(folder, file, good_lines())
+    return folder
+
+
+@pytest.fixture
+def run(
+    parts: WebParts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Exit code and lines on standard output of `chimera-s1 funding`."""
+    monkeypatch.setenv("S1_TOKEN", READER_TOKEN)
+    monkeypatch.setenv("S1_STATE_DIR", str(tmp_path))
+
+    def command(*arguments: str) -> tuple[int, list[str]]:
+        try:
+            code = cli.run_command(["funding", *arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return code, [*said.out.splitlines(), *said.err.splitlines()]
+
+    async def run(*arguments: object) -> tuple[int, list[str]]:
+        async with serving(parts) as server:
+            texts = [*map(str, arguments), "--url", server.url]
+            # In a thread: the command has a loop of its own.
+            return await to_thread.run_sync(lambda: command(*texts))
+
+    return run
+
+
+def remove(parts: WebParts, at: int) -> FundingRecord:
+    """The settlement *at* of BTCUSDT is not stored."""
+    return parts.funding.records.pop(at)
+
+
+def verified(count: int = 2 * SETTLEMENTS, files: int = 2) -> str:
+    return f"no differences: {files} files, {count} settlements equal"
+
+
+async def test_equal_histories_exit_0(run: Run, archive: Path) -> None:
+    assert await run("verify", "--archive", archive) == (0, [verified()])
+    assert await run("verify", "--archive", archive / FILE.path) == (0, [verified(93, 1)])
+    assert await run("verify", "--archive", archive, "--symbol", "ethusdt") == (
+        0,
+        [verified(93, 1)],
+    )
+
+
+async def test_each_difference_is_a_line_and_exit_1(
+    parts: WebParts, run: Run, archive: Path
+) -> None:
+    records = parts.funding.records
+    records[3] = structs.replace(records[3], rate=Decimal("0.00025"))
+    records.append(record(START + 7 * HOUR_MS, rate="-0.01"))
+    records.append(record(START + 7 * HOUR_MS, rate="0.02", kind=SPECIAL))
+    remove(parts, 1)
+
+    code, lines = await run("verify", "--archive", archive)
+
+    assert code == 1
+    assert lines == [
+        "BTCUSDT 2026-10-01 07:00:00 not in the archive: stored is -0.01",
+        "BTCUSDT 2026-10-01 08:00:00 not stored: the archive has 0.0001",
+        "BTCUSDT 2026-10-02 00:00:00 rate: 0.00025 stored, 0.0001 in the archive",
+        "1 Special settlements are stored, not in the archive",
+        "3 differences: 2 files, 184 settlements equal",
+    ]
+
+
+async def test_what_both_lack_and_another_interval_are_named(
+    parts: WebParts, run: Run, archive: Path
+) -> None:
+    remove(parts, 50)
+    lines = good_lines()
+    del lines[50]
+    lines[9] = lines[9].replace(",8,", ",4,")
+    write_file(archive, FILE, lines)
+    records = parts.funding.records
+    records[20] = structs.replace(records[20], interval_h=4)
+
+    code, said = await run("verify", "--archive", archive, "--symbol", "BTCUSDT")
+
+    assert (code, said[:-1]) == (
+        1,
+        [
+            "BTCUSDT 2026-10-07 16:00:00 interval: 4 h stored, 8 h in the archive",
+            "BTCUSDT 2026-10-17 08:00:00 next one in neither: 16 h, interval 8 h",
+        ],
+    )
+
+
+async def test_what_the_service_does_not_keep_is_said_and_not_missed(
+    parts: WebParts, run: Run, archive: Path
+) -> None:
+    parts.funding.verified.clear()
+    parts.funding.verify(NAMES[:2], START + 80 * HOUR_MS, END)
+    del parts.funding.records[:10]
+
+    assert await run("verify", "--archive", archive / FILE.path) == (
+        0,
+        [
+            "10 settlements of the archive are outside the verified history; not compared",
+            "no differences: 1 files, 83 settlements equal",
+        ],
+    )
+
+
+async def test_a_damaged_file_is_named_and_the_others_are_compared(run: Run, archive: Path) -> None:
+    path = archive / FILE.path
+    path.write_bytes(path.read_bytes()[:-1])
+
+    code, lines = await run("verify", "--archive", archive)
+
+    assert code == 2
+    assert lines[0].startswith(
+        "not checked: BTCUSDT 2026-10: BTCUSDT-fundingRate-2026-10.zip: its SHA-256 is "
+    )
+    assert lines[1:] == [f"{verified(93, 1)}, 1 not checked"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing", "does not exist; name a file, a folder, a URL or binance"),
+        ("", "has no funding files of the archive; they are named SYMBOL-fundingRate-YYYY-MM.zip"),
+        ("ftp://x", "not a URL that starts with https or http:// and a host"),
+    ],
+)
+async def test_a_place_without_an_archive_exits_2(
+    run: Run, tmp_path: Path, name: str, words: str
+) -> None:
+    code, lines = await run("verify", "--archive", name if ":" in name else tmp_path / name)
+
+    assert code == 2
+    assert words in " ".join(lines)
+
+
+async def test_wrong_arguments_exit_2(run: Run, archive: Path) -> None:
+    month = await run("verify", "--archive", archive, "--month", "2026-13")
+    alone = await run("verify", "--month", "2026-10")
+    other = await run("verify", "--archive", archive, "--month", "2026-09")
+
+    assert [code for code, _ in (month, alone, other)] == [2, 2, 2]
+    assert "'2026-13' is not a month; write YYYY-MM" in month[1][0]
+    assert "--month needs --archive" in alone[1][0]
+    assert "no file of the archive is of that contract and month" in other[1][0]
+
+
+async def test_an_unknown_contract_is_not_checked(run: Run, archive: Path) -> None:
+    name = ArchiveFileId(Symbol("GONEUSDT"), FILE.month)
+    write_file(archive, name, good_lines())
+
+    code, lines = await run("verify", "--archive", archive, "--symbol", "GONEUSDT")
+
+    assert code == 2
+    assert lines[0].startswith("not checked: GONEUSDT 2026-10: http")
+
+
+async def test_a_url_is_read_for_all_contracts(run: Run, archive: Path) -> None:
+    """A contract without funding has no file there, and no records."""
+    with file_server(archive) as url:
+        found = await run("verify", "--archive", url, "--month", "2026-10")
+
+    assert found == (0, ["no differences: 3 files, 186 settlements equal"])
+
+
+async def test_binance_is_the_archive_of_the_setting(
+    run: Run, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S1_BINANCE_ENV", "simulator")
+    monkeypatch.setenv("S1_VENUES", "spot")
+    for name in ("REST", "WS"):
+        scheme = "http" if name == "REST" else "ws"
+        monkeypatch.setenv(f"S1_BINANCE_SPOT_{name}_URL", f"{scheme}://127.0.0.1:9")
+    with file_server(archive) as url:
+        monkeypatch.setenv("S1_BINANCE_ARCHIVE_URL", url)
+        allowed = await run("verify", "--archive", "binance", "--month", "2026-10")
+        monkeypatch.setenv("S1_EGRESS_ALLOW", "data.binance.vision")
+        code, lines = await run("verify", "--archive", "binance", "--month", "2026-10")
+
+    assert allowed == (0, ["no differences: 3 files, 186 settlements equal"])
+    assert code == 2
+    assert "127.0.0.1 is not in S1_EGRESS_ALLOW" in lines[0]
+
+
+async def test_a_month_that_is_not_published_yet_is_not_checked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with file_server(tmp_path / "empty") as url:
+        code, lines = await run(
+            "verify", "--archive", url, "--month", "2026-10", "--symbol", "BTCUSDT"
+        )
+
+    assert code == 2
+    assert lines[0].startswith("not checked: BTCUSDT 2026-10: not in the archive, which has")
+
+
+async def test_the_service_away_exits_2(run: Run, parts: WebParts, archive: Path) -> None:
+    parts.funding.away = True
+
+    code, lines = await run("verify", "--archive", archive)
+
+    assert code == 2
+    assert lines[0].startswith("error: http://127.0.0.1:")
+
+
+async def test_show_prints_exact_cells_outside_a_terminal(run: Run, parts: WebParts) -> None:
+    now = SystemClock().now_ms() // HOUR_MS * HOUR_MS
+    parts.funding.records = [
+        record(now - 50 * HOUR_MS),
+        structs.replace(record(now - 8 * HOUR_MS, rate="-0.00012345"), rate_est=Decimal("0.1")),
+        record(now, rate="0.5", kind=SPECIAL),
+    ]
+
+    code, lines = await run("show", "btcusdt", "--days", "1")
+
+    assert code == 0
+    assert [line.split("\t")[1:] for line in lines] == [
+        ["BTCUSDT", "Regular", "-0.00012345", "0.1", "8", "", ""],
+        ["BTCUSDT", "Special", "0.5", "", "", "", ""],
+    ]
+
+
+async def test_show_of_nothing_and_of_an_unknown_contract(run: Run) -> None:
+    assert await run("show", "DATED_261225") == (
+        0,
+        ["DATED_261225 has no settlement of the last 7 days; see chimera-s1 funding gaps"],
+    )
+    code, lines = await run("show", "BTCUSTD")
+    assert code == 2
+    assert "did you mean BTCUSDT?" in lines[0]
+
+
+async def test_pages_are_read_to_the_last(run: Run, parts: WebParts, archive: Path) -> None:
+    """A month may have more settlements than a page."""
+    extra = [record(START + at * 60_001, "ETHUSDT", kind=SPECIAL) for at in range(2_000)]
+    parts.funding.records += extra
+
+    code, lines = await run("verify", "--archive", archive / ETH.path)
+
+    assert (code, lines) == (
+        0,
+        ["2000 Special settlements are stored, not in the archive", verified(93, 1)],
+    )
