@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.record import (
     Conversion,
     FundingAmount,
@@ -15,6 +16,7 @@ from chimera_s1.domain.funding.record import (
     IncomePart,
 )
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, SettlementKey
+from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol, Venue
 from tests.contract.test_jobs_api import OPERATOR, OPERATOR_TOKEN
 from tests.contract.web_parts import READER, READER_TOKEN, WebParts
@@ -45,13 +47,58 @@ def record(
     )
 
 
+def usdt(amount: str) -> FundingAmount:
+    exact = Decimal(amount)
+    parts = (IncomePart(1, "USDT", exact),)
+    return FundingAmount(account="live:1", parts=parts, amount_usdt=exact)
+
+
+def dispute(hour: int, symbol: str = "BTCUSDT") -> FundingDispute:
+    return FundingDispute(
+        key=record(hour, symbol).key,
+        field="rate",
+        stored="0.0001",
+        found="0.0002",
+        content_hash="cd" * 32,
+        found_at=START + 90 * HOUR_MS,
+    )
+
+
+def shown_dispute(hour: int) -> dict[str, object]:
+    return {
+        "symbol": "BTCUSDT",
+        "funding_time": START + hour * HOUR_MS + 3,
+        "rate_type": "Regular",
+        "field": "rate",
+        "stored": "0.0001",
+        "found": "0.0002",
+        "found_at": START + 90 * HOUR_MS,
+    }
+
+
 @pytest.fixture
 def parts() -> WebParts:
     made = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
     made.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT"), registry_row("perp/币安人生USDT")])
-    made.funding.records = [record(hour) for hour in (0, 8, 16)]
-    made.funding.verify(["BTCUSDT"], START - HOUR_MS, START + 20 * HOUR_MS)
+    store(made, *(record(hour) for hour in (0, 8, 16)))
     return made
+
+
+def store(parts: WebParts, *records: FundingRecord) -> None:
+    parts.funding.records.update((each.key, each) for each in records)
+
+
+async def verify(parts: WebParts, *symbols: str) -> None:
+    await parts.funding.extend_coverage(
+        [
+            RateCoverage(
+                symbol=Symbol(each),
+                verified_from=START - HOUR_MS,
+                verified_through=START + 20 * HOUR_MS,
+            )
+            for each in symbols
+        ]
+    )
 
 
 @pytest.fixture
@@ -76,7 +123,9 @@ async def test_a_record_reads_like_its_row(parts: WebParts, client: httpx2.Async
         conversions=(Conversion("BNB", Decimal("862.10"), START),),
         amount_usdt=Decimal("-0.7621"),
     )
-    parts.funding.records = [record(0, amount=paid)]
+    parts.funding.records.clear()
+    store(parts, record(0, amount=paid))
+    await verify(parts, "BTCUSDT")
 
     reply = await client.get("/xchg/funding/btcusdt", params=WINDOW)
 
@@ -119,8 +168,7 @@ async def test_pages_cover_all_records_once_the_oldest_first(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
     """Also two of one time; a last page that is full has no cursor."""
-    parts.funding.records.append(record(8, rate_type=SPECIAL))
-    parts.funding.records.append(record(8, symbol="ETHUSDT"))
+    store(parts, record(8, rate_type=SPECIAL), record(8, symbol="ETHUSDT"))
     query: dict[str, str] = {**WINDOW, "limit": "2"}
 
     first = (await client.get("/xchg/funding/BTCUSDT", params=query)).json()
@@ -155,7 +203,7 @@ async def test_window_is_the_last_7_days_by_default(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
     day = 24
-    parts.funding.records = [record(-1), record(day), record(8 * day), record(9 * day)]
+    store(parts, record(-1), record(day), record(8 * day), record(9 * day))
     await parts.clock.advance(START + 8 * day * HOUR_MS + 3 - parts.clock.now_ms())
 
     body = (await client.get("/xchg/funding/BTCUSDT")).json()
@@ -167,33 +215,13 @@ async def test_a_disputed_record_is_marked_with_what_was_found(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
     """A dispute outside the window, or of another contract, is left out."""
-    disputes = [
-        FundingDispute(
-            key=record(hour, symbol).key,
-            field="rate",
-            stored="0.0001",
-            found="0.0002",
-            content_hash="cd" * 32,
-            found_at=START + 90 * HOUR_MS,
-        )
-        for hour, symbol in ((8, "BTCUSDT"), (48, "BTCUSDT"), (8, "ETHUSDT"))
-    ]
-    parts.funding.found = disputes
+    disputes = [dispute(8), dispute(48), dispute(8, "ETHUSDT")]
+    await parts.funding.dispute(disputes)
 
     body = (await client.get("/xchg/funding/BTCUSDT", params=WINDOW)).json()
 
     assert [each["disputed"] for each in body["records"]] == [False, True, False]
-    assert body["disputes"] == [
-        {
-            "symbol": "BTCUSDT",
-            "funding_time": START + 8 * HOUR_MS + 3,
-            "rate_type": "Regular",
-            "field": "rate",
-            "stored": "0.0001",
-            "found": "0.0002",
-            "found_at": START + 90 * HOUR_MS,
-        }
-    ]
+    assert body["disputes"] == [shown_dispute(8)]
 
 
 async def test_a_listed_contract_without_history_is_empty_and_not_verified(
@@ -207,7 +235,7 @@ async def test_a_listed_contract_without_history_is_empty_and_not_verified(
 async def test_a_delisted_contract_with_old_records_is_known(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
-    parts.funding.records = [record(0, symbol="LUNAUSDT")]
+    store(parts, record(0, symbol="LUNAUSDT"))
 
     assert (await client.get("/xchg/funding/LUNAUSDT")).json()["records"] == []
 
@@ -268,7 +296,7 @@ async def test_a_listing_that_is_not_known_is_said_with_an_unknown_contract(
 async def test_an_unavailable_store_is_503_in_its_own_words(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
-    parts.funding.away = True
+    parts.funding.unavailable = "sqlite: database is locked"
 
     reply = await client.get("/xchg/funding/BTCUSDT")
 
@@ -277,12 +305,154 @@ async def test_an_unavailable_store_is_503_in_its_own_words(
     assert int(reply.headers["retry-after"]) > 0
 
 
-@pytest.mark.parametrize("name", ["BACKFILL"])
+async def test_gaps_are_listed_with_counts_and_what_is_verified(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    """A hole in what was read, a contract that was not read, and a dispute."""
+    await parts.clock.advance(START + 25 * HOUR_MS - parts.clock.now_ms())
+    store(parts, *(record(hour, "ETHUSDT") for hour in (-24, -16, -8, 0, 16, 24)))
+    listed = ContractFacts(expects_from=START - 24 * HOUR_MS, interval_h=8)
+    parts.contracts |= {Symbol(name): listed for name in ("BTCUSDT", "ETHUSDT")}
+    through = START + 24 * HOUR_MS + 60_000
+    await parts.funding.extend_coverage(
+        [
+            RateCoverage(
+                symbol=Symbol("ETHUSDT"),
+                verified_from=START - 24 * HOUR_MS,
+                verified_through=through,
+            )
+        ]
+    )
+    await parts.funding.dispute([dispute(0)])
+
+    body = (await client.get("/xchg/funding/gaps")).json()
+    first = (await client.get("/xchg/funding/gaps", params={"limit": "1"})).json()
+    one = (await client.get("/xchg/funding/gaps", params={"symbol": "ethusdt"})).json()
+
+    hole = {
+        "symbol": "ETHUSDT",
+        "kind": "not_published",
+        "start": START + 8 * HOUR_MS,
+        "end": START + 8 * HOUR_MS,
+    }
+    not_read = {
+        "symbol": "BTCUSDT",
+        "kind": "not_verified",
+        "start": START - 24 * HOUR_MS,
+        "end": START + 24 * HOUR_MS,
+    }
+    assert body == {
+        "searched_from": START + (25 - 90 * 24) * HOUR_MS,
+        "verified_through": through,
+        "contracts": 1,
+        "not_verified": 1,
+        "not_published": 1,
+        "disputed": 1,
+        "gaps": [not_read, hole],
+        "disputes": [shown_dispute(0)],
+    }
+    assert (first["gaps"], first["not_published"]) == ([not_read], 1)
+    assert (one["gaps"], one["not_verified"], one["disputes"]) == ([hole], 0, [])
+
+
+async def test_gaps_are_not_known_before_anything_is_verified(client: httpx2.AsyncClient) -> None:
+    body = (await client.get("/xchg/funding/gaps")).json()
+
+    assert (body["contracts"], body["verified_through"], body["gaps"]) == (0, None, [])
+
+
+async def test_days_are_summed_by_contract(parts: WebParts, client: httpx2.AsyncClient) -> None:
+    """Exactly, on whole UTC days; a contract without a known amount counts in the total only."""
+    store(
+        parts,
+        record(0, amount=usdt("0.1")),
+        record(8, amount=usdt("0.2")),
+        record(16, amount=usdt("-1.23456789")),
+        record(24),
+        record(8, "ETHUSDT", amount=usdt("-2")),
+        record(32, "ETHUSDT", amount=usdt("5")),
+    )
+    query = {"start": "2026-11-06T10:00", "end": "2026-11-07T01:00"}
+
+    body = (await client.get("/xchg/funding/summary", params=query)).json()
+
+    assert (body["start"], body["end"]) == (START, START + 48 * HOUR_MS - 1)
+    assert body["days"][0] == {
+        "day": "2026-11-06",
+        "symbol": "BTCUSDT",
+        "settlements": 3,
+        "without_amount": 0,
+        "received_usdt": 0.3,
+        "received_usdt_text": "0.3",
+        "paid_usdt": -1.23456789,
+        "paid_usdt_text": "-1.23456789",
+        "net_usdt": -0.93456789,
+        "net_usdt_text": "-0.93456789",
+    }
+    assert [(each["day"], each["symbol"]) for each in body["days"]] == [
+        ("2026-11-06", "BTCUSDT"),
+        ("2026-11-06", "ETHUSDT"),
+        ("2026-11-07", "ETHUSDT"),
+    ]
+    total = body["total"]
+    assert (total["settlements"], total["without_amount"]) == (6, 1)
+    assert total["net_usdt_text"] == "2.06543211"
+
+
+async def test_pages_of_days_cover_all_rows_once(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    for hour in (0, 24):
+        store(
+            parts,
+            record(hour, amount=usdt("1")),
+            record(hour, "ETHUSDT", amount=usdt("1")),
+        )
+    query: dict[str, str] = {**WINDOW, "limit": "2"}
+
+    first = (await client.get("/xchg/funding/summary", params=query)).json()
+    query["cursor"] = first["next_cursor"]
+    second = (await client.get("/xchg/funding/summary", params=query)).json()
+
+    rows = [(each["day"][-2:], each["symbol"]) for each in [*first["days"], *second["days"]]]
+    assert rows == [("06", "BTCUSDT"), ("06", "ETHUSDT"), ("07", "BTCUSDT"), ("07", "ETHUSDT")]
+    assert "next_cursor" not in second
+    assert first["total"] == second["total"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        ("gaps?symbol=BTCUSD", 404, "did you mean BTCUSDT?"),
+        ("gaps?limit=1001", 400, "limit: send a whole number from 1 to 1000"),
+        ("gaps?symbl=BTCUSDT", 400, "did you mean symbol?"),
+        ("gaps?symbol=", 400, "symbol: '' is not a symbol"),
+        ("summary?symbol=BTCUSD", 404, "did you mean BTCUSDT?"),
+        ("summary?cursor=MSBCVENVU0RUIFJlZ3VsYXI", 400, "cursor: send next_cursor of the"),
+        ("summary?start=2026-11-07&end=2026-11-06", 400, "is after end"),
+        (
+            "summary?start=2026-01-01&end=2026-11-06",
+            400,
+            "send start and end at most 92 days apart, or a symbol: then 366",
+        ),
+        ("summary?start=2024-01-01&end=2026-11-06&symbol=BTCUSDT", 400, "at most 366 days apart"),
+    ],
+)
+async def test_bad_input_of_gaps_and_summary(
+    client: httpx2.AsyncClient, path: str, status: int, sentence: str
+) -> None:
+    reply = await client.get(f"/xchg/funding/{path}")
+
+    assert reply.status_code == status
+    assert sentence in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["GAPS", "SUMMARY", "BACKFILL"])
 async def test_a_route_in_lower_case_is_no_symbol(
     parts: WebParts, client: httpx2.AsyncClient, name: str
 ) -> None:
     """A contract of that name is asked for in upper case."""
-    parts.funding.records = [record(0, symbol=name)]
+    store(parts, record(0, symbol=name))
 
     contract = await client.get(f"/xchg/funding/{name}", params=WINDOW)
     route = await client.get(f"/xchg/funding/{name.lower()}")

@@ -55,6 +55,8 @@ WITH_PARAMETERS = (
     "/xchg/dead-letters",
     "/xchg/dead-letters/{letter_id}",
     "/xchg/funding/{symbol}",
+    "/xchg/funding/gaps",
+    "/xchg/funding/summary",
 )
 
 

@@ -19,7 +19,7 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import SYMBOL_PATTERN, Venue, parse_symbol
 from chimera_s1.domain.market.liveness import Liveness
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
-from tests.contract.web_parts import NOW_MS, Treasury, WebParts, description, serving
+from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_instruments import registry_row
 from tests.sample_quotes import entry, quote
@@ -117,7 +117,6 @@ async def test_curl_lines_of_all_operations_work() -> None:
     parts.board.post([quote()])
     parts.venues[Venue.SPOT].put(entry("BTCUSDT", Liveness.LIVE))
     parts.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT")])
-    parts.funding.verify(["BTCUSDT"], 0, NOW_MS)
     replies: dict[str, int] = {}
     in_order = sorted(OPERATIONS, key=lambda row: row[1] != TRANSFER)
     with anyio.fail_after(60):

@@ -21,6 +21,7 @@ from litestar import Litestar
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.read_funding import ReadFunding
 from chimera_s1.app.capabilities.funding.web.part import funding_part
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
@@ -67,7 +68,8 @@ from chimera_s1.app.web.server import (
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.funding.settlement_times import ContractFacts
+from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.publisher_report import PublisherReport
 from chimera_s1.domain.operations.clock_skew import ClockOffset
@@ -83,7 +85,7 @@ from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
 from tests.fakes.backfill import RequestedBackfill
 from tests.fakes.dead_letters import MemoryDeadLetters
-from tests.fakes.funding_history import FundingHistory
+from tests.fakes.funding_store import FakeFundingStore
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
 from tests.fakes.kill_switch import MemoryKillSwitch
@@ -222,7 +224,8 @@ class WebParts:
         self.catalog = InstrumentCatalog()
         self.listed = MemoryInstrumentSource([BTC_PERP, BTC_SPOT])
         self.syncs = self._syncs()
-        self.funding, self.backfills = FundingHistory(), RequestedBackfill()
+        self.funding, self.backfills = FakeFundingStore(), RequestedBackfill()
+        self.contracts: dict[Symbol, ContractFacts] = {}
         self.halt_store = FaultyEventStore(HALT_LEDGER)
         self.halt, self.mode = _build_mode(self.halt_store, self.clock)
         self.app: Litestar = create_web_app(
@@ -254,7 +257,14 @@ class WebParts:
         return RunSyncs(sync, self.catalog, tuple(Venue))
 
     def _funding_part(self) -> WebPart:
-        read = ReadFunding(untyped(self.funding), self.catalog, self.clock)
+        gaps = FindGaps(
+            self.funding,
+            contracts=lambda: self.contracts,
+            exchange_ms=self.clock.now_ms,
+            history_days=90,
+            clock=self.clock,
+        )
+        read = ReadFunding(self.funding, self.catalog, gaps, self.clock.now_ms)
         return funding_part(read, self.backfills)
 
     def _jobs(self) -> RunJobs:

@@ -14,7 +14,12 @@ from chimera_s1.app.web.access.control_access import (
 )
 from chimera_s1.app.web.access.public_budget import PublicRateError
 from chimera_s1.app.web.json_object import ContentCodingError, MediaTypeError, RequestInvalidError
-from chimera_s1.domain.errors import ChimeraError, InvalidValueError, StoreUnavailableError
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ExchangeUnavailableError,
+    InvalidValueError,
+    StoreUnavailableError,
+)
 
 
 class Advice(StrEnum):
@@ -110,6 +115,9 @@ ACCESS_DISABLED = ProblemKind(
 STORE_UNAVAILABLE = ProblemKind(
     StoreUnavailableError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer"
 )
+EXCHANGE_UNAVAILABLE = ProblemKind(
+    ExchangeUnavailableError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The exchange does not answer"
+)
 STOPPING = ProblemKind(
     "service.stopping", HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"
 )
@@ -127,6 +135,7 @@ KIND_BY_ERROR: KindByError = {
     PublicRateError: PUBLIC_RATE,
     AccessDisabledError: ACCESS_DISABLED,
     StoreUnavailableError: STORE_UNAVAILABLE,
+    ExchangeUnavailableError: EXCHANGE_UNAVAILABLE,
 }
 
 _WITHOUT_ERROR = (

@@ -1,27 +1,35 @@
 """Read the stored funding history: the records of a contract, and what it paid and received."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal, localcontext
+from typing import Final, Self
 
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.funding.find_gaps import FindGaps, GapsFound
 from chimera_s1.app.near_name import near_name
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
 from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.daily_sums import DailyFunding
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.operations.schedule import DAY_MS
-from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.funding_store import FundingStore
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 
 PAGE_MAX = 1_000
 DISPUTES_MAX = 1_000
 WINDOW_DAYS_MAX = 366
+ALL_CONTRACTS_DAYS_MAX = 92
 DEFAULT_DAYS = 7
-FOREVER = 10**13
+
+_FOREVER: Final = 10**13
 """After every settlement, epoch ms."""
+
+_PRECISION: Final = 60
+"""Digits; enough that sums are exact."""
 
 
 class ContractUnknownError(ChimeraError):
@@ -55,13 +63,61 @@ class RecordPage(Struct, frozen=True):
     disputes: tuple[FundingDispute, ...]
 
 
-class ReadFunding:
-    """Reads the store."""
+class FundingSums(Struct, frozen=True, kw_only=True):
+    """Of several days or contracts, as in `DailyFunding`."""
 
-    def __init__(self, store: FundingStore, instruments: InstrumentReader, clock: Clock) -> None:
+    settlements: int
+    without_amount: int
+    received: Decimal
+    paid: Decimal
+    net: Decimal
+
+    @classmethod
+    def of(cls, rows: Sequence[DailyFunding]) -> Self:
+        with localcontext(prec=_PRECISION):
+            received = sum((each.received for each in rows), Decimal(0))
+            paid = sum((each.paid for each in rows), Decimal(0))
+            return cls(
+                settlements=sum(each.settlements for each in rows),
+                without_amount=sum(each.without_amount for each in rows),
+                received=received,
+                paid=paid,
+                net=received + paid,
+            )
+
+
+class DailyPage(Struct, frozen=True):
+    """Attributes:
+    window: Whole UTC days.
+    rows: By day and contract; without those of which no amount is known.
+    following: Day and contract of the last row; None on the last page.
+    total: Of all pages, with the settlements whose amount is not known.
+    """
+
+    window: TimeWindow
+    rows: tuple[DailyFunding, ...]
+    following: tuple[int, Symbol] | None
+    total: FundingSums
+
+
+class ReadFunding:
+    """Reads the store.
+
+    Args:
+        now_ms: The exchange's time, epoch ms, where it is known.
+    """
+
+    def __init__(
+        self,
+        store: FundingStore,
+        instruments: InstrumentReader,
+        find_gaps: FindGaps,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._store = store
         self._instruments = instruments
-        self._clock = clock
+        self._find_gaps = find_gaps
+        self._now_ms = now_ms
 
     def window(self, start: int | None, end: int | None) -> TimeWindow:
         """The times that a caller means; by default the last days before *end*, which is now.
@@ -69,7 +125,7 @@ class ReadFunding:
         Raises:
             InvalidValueError: It is reversed or too large.
         """
-        last = self._clock.now_ms() if end is None else end
+        last = self._now_ms() if end is None else end
         first = last - DEFAULT_DAYS * DAY_MS if start is None else start
         if first > last:
             raise InvalidValueError(
@@ -106,10 +162,58 @@ class ReadFunding:
             tuple(each for each in disputes if window.contains(each.key.funding_time)),
         )
 
+    async def daily(
+        self,
+        symbol: Symbol | None,
+        window: TimeWindow,
+        *,
+        limit: int,
+        after: tuple[int, Symbol] | None = None,
+    ) -> DailyPage:
+        """What the days of *window* paid and received: at most *limit* rows beyond *after*.
+
+        Raises:
+            ContractUnknownError: There is no such contract.
+            InvalidValueError: The window is too large for all contracts.
+            StoreUnavailableError: The store cannot be read.
+        """
+        if symbol is None and window.end - window.start > ALL_CONTRACTS_DAYS_MAX * DAY_MS:
+            raise InvalidValueError(
+                f"start to end is more than {ALL_CONTRACTS_DAYS_MAX} days; send start and end at "
+                f"most {ALL_CONTRACTS_DAYS_MAX} days apart, or a symbol: then {WINDOW_DAYS_MAX}"
+            )
+        days = TimeWindow(
+            window.start // DAY_MS * DAY_MS, window.end // DAY_MS * DAY_MS + DAY_MS - 1
+        )
+        found = await self._store.daily_sums(days.start, days.end, symbol)
+        if symbol is not None and not found:
+            await self._check_known(symbol, await self._store.coverage())
+        left = tuple(
+            each
+            for each in found
+            if each.without_amount < each.settlements
+            and (after is None or (each.day, each.symbol) > after)
+        )
+        rows = left[:limit]
+        following = (rows[-1].day, rows[-1].symbol) if len(left) > limit else None
+        return DailyPage(days, rows, following, FundingSums.of(found))
+
+    async def gaps(self, symbol: Symbol | None) -> GapsFound:
+        """What is missing of *symbol*, or of all contracts.
+
+        Raises:
+            ContractUnknownError: There is no such contract.
+            ExchangeUnavailableError: The exchange's time is not known.
+            StoreUnavailableError: The store cannot be read.
+        """
+        if symbol is not None:
+            await self._check_known(symbol, await self._store.coverage())
+        return await self._find_gaps.find(symbol)
+
     async def _check_known(self, symbol: Symbol, verified: Collection[Symbol]) -> None:
         listings = self._instruments.listings(Venue.PERP)
         known = {*verified, *(each.instrument.symbol for each in listings or ())}
-        if symbol in known or await self._store.between(0, FOREVER, symbol=symbol, limit=1):
+        if symbol in known or await self._store.between(0, _FOREVER, symbol=symbol, limit=1):
             return
         near = near_name(symbol, known)
         hint = f"did you mean {near}?" if near else "GET /xchg/instruments?venue=perp lists them"

@@ -50,9 +50,9 @@ class DisputeRow(Struct, frozen=True):
 class Gaps(Struct, frozen=True):
     """The reply; *gaps* and *disputes* are the first of as many as the counts say."""
 
-    contracts: int
-    verified_from: int | None
+    searched_from: int
     verified_through: int | None
+    contracts: int
     not_verified: int
     not_published: int
     disputed: int
@@ -72,14 +72,14 @@ async def print_gaps(settings: Settings, url: str | None, symbol: str | None, as
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        _print(found, symbol)
     return exit_code(found)
 
 
 async def print_verified(settings: Settings, url: str | None, symbol: str | None) -> int:
     """As `print_gaps`; disputed records count as different, too."""
     found = await _read_gaps(settings, url, symbol)
-    _print(found)
+    _print(found, symbol)
     return SOME if found.disputed else exit_code(found)
 
 
@@ -89,16 +89,17 @@ async def _read_gaps(settings: Settings, url: str | None, symbol: str | None) ->
     return await call_service(service, "GET", f"/xchg/funding/gaps{query}", Gaps)
 
 
-def _print(found: Gaps) -> None:
-    print_gap_rows(found.gaps)
+def _print(found: Gaps, symbol: str | None) -> None:
+    if exit_code(found) == SOME:
+        print_gap_rows(found.gaps)
     _print_disputes(found)
-    print_line(_sentence(found))
+    print_line(_sentence(found, symbol))
 
 
 def exit_code(found: Gaps) -> int:
-    if found.not_verified or found.not_published:
-        return SOME
-    return NOT_KNOWN if found.verified_through is None else NONE
+    if found.verified_through is None:
+        return NOT_KNOWN
+    return SOME if found.gaps else NONE
 
 
 def print_gap_rows(gaps: Sequence[GapRow]) -> None:
@@ -140,20 +141,24 @@ def _print_disputes(found: Gaps) -> None:
         )
 
 
-def _sentence(found: Gaps) -> str:
-    if found.not_verified or found.not_published:
+def _sentence(found: Gaps, symbol: str | None) -> str:
+    if found.verified_through is None:
+        return (
+            f"not known: nothing of {symbol or 'the funding history'} is verified yet; "
+            "chimera-s1 jobs list shows when it is read"
+        )
+    if found.gaps:
         count = found.not_verified + found.not_published
+        shown = "" if count == len(found.gaps) else f"; the first {len(found.gaps)} are shown"
         return (
             f"{count} gaps: {found.not_verified} not verified, {found.not_published} not "
-            f"published by the exchange; {len(found.gaps)} are shown"
+            f"published by the exchange{shown}"
         )
-    if found.verified_from is None or found.verified_through is None:
-        return (
-            "not known: no funding history is verified yet; chimera-s1 jobs list shows the job "
-            "funding.complete"
-        )
-    span = f"{_second(found.verified_from)} to {_second(found.verified_through)} UTC"
-    return f"no gaps: every published settlement of {found.contracts} contracts, {span}, is stored"
+    what = f"{found.contracts} contracts" if symbol is None else symbol.upper()
+    return (
+        f"no gaps: every published settlement of {what} is stored, verified from "
+        f"{_second(found.searched_from)} through {_second(found.verified_through)} UTC"
+    )
 
 
 def _second(epoch_ms: int) -> str:

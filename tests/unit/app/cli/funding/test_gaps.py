@@ -14,16 +14,16 @@ from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code
 HOUR_MS = 3_600_000
 START = 1_793_923_200_000
 WELL = Gaps(
-    contracts=50,
-    verified_from=START,
+    searched_from=START,
     verified_through=START + 24 * HOUR_MS,
+    contracts=50,
     not_verified=0,
     not_published=0,
     disputed=0,
     gaps=(),
     disputes=(),
 )
-NOTHING_VERIFIED = structs.replace(WELL, contracts=0, verified_from=None, verified_through=None)
+NOTHING_VERIFIED = structs.replace(WELL, contracts=0, verified_through=None)
 LONGEST = "1000000" + "币安人生" * 3 + "USDT"
 GAP = GapRow(LONGEST, "not_published", START, START + HOUR_MS)
 
@@ -32,11 +32,10 @@ GAP = GapRow(LONGEST, "not_published", START, START + HOUR_MS)
     ("found", "code"),
     [
         (WELL, 0),
-        (structs.replace(WELL, not_verified=1), 1),
-        (structs.replace(WELL, not_published=1), 1),
+        (structs.replace(WELL, not_published=1, gaps=(GAP,)), 1),
         (structs.replace(WELL, disputed=1), 0),
         (NOTHING_VERIFIED, 2),
-        (structs.replace(NOTHING_VERIFIED, not_verified=1), 1),
+        (structs.replace(NOTHING_VERIFIED, not_published=1, gaps=(GAP,)), 2),
     ],
 )
 def test_exit_code_says_none_some_or_not_known(found: Gaps, code: int) -> None:

@@ -12,6 +12,7 @@ from chimera_s1.app.capabilities.funding.web.problems import NO_BACKFILL, NoBack
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
     CONTENT_CODING,
+    EXCHANGE_UNAVAILABLE,
     MEDIA_TYPE,
     REQUEST_INVALID,
     STORE_UNAVAILABLE,
@@ -26,7 +27,11 @@ class Backfills(Protocol):
     """The backfill of all instances that share the store. Both may raise StoreUnavailableError."""
 
     async def request_backfill(self, days: int) -> BackfillProgress:
-        """Read the last *days*; one that is not done yet and covers them goes on instead."""
+        """Read the last *days*; one that is not done yet and covers them goes on instead.
+
+        Raises:
+            ExchangeUnavailableError: The exchange's time is not known.
+        """
         ...
 
     async def backfill_progress(self) -> BackfillProgress | None:
@@ -114,7 +119,7 @@ class BackfillController(Controller):
         responses={
             400: problem_spec(REQUEST_INVALID),
             415: problem_spec(MEDIA_TYPE, CONTENT_CODING),
-            503: problem_spec(STORE_UNAVAILABLE, ACCESS_DISABLED),
+            503: problem_spec(STORE_UNAVAILABLE, EXCHANGE_UNAVAILABLE, ACCESS_DISABLED),
         },
         status_code=202,
     )

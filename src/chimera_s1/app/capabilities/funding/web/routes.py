@@ -14,13 +14,20 @@ from chimera_s1.app.capabilities.funding.read_funding import (
     WINDOW_DAYS_MAX,
     ReadFunding,
 )
+from chimera_s1.app.capabilities.funding.web.gap_schemas import GapListView
 from chimera_s1.app.capabilities.funding.web.problems import CONTRACT_UNKNOWN
 from chimera_s1.app.capabilities.funding.web.schemas import RecordListView, record_cursor
+from chimera_s1.app.capabilities.funding.web.summary_schemas import SummaryView, day_cursor
 from chimera_s1.app.utc_time import parse_time
 from chimera_s1.app.web.json_object import RequestInvalidError
 from chimera_s1.app.web.page_cursor import CURSOR_PATTERN, decode_cursor
 from chimera_s1.app.web.parameters import parse_value
-from chimera_s1.app.web.problem_kinds import REQUEST_INVALID, STORE_UNAVAILABLE, VALUE_INVALID
+from chimera_s1.app.web.problem_kinds import (
+    EXCHANGE_UNAVAILABLE,
+    REQUEST_INVALID,
+    STORE_UNAVAILABLE,
+    VALUE_INVALID,
+)
 from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.funding.settlement import SettlementKey
@@ -28,6 +35,8 @@ from chimera_s1.domain.identifiers import SYMBOL_PATTERN, Symbol, parse_symbol
 
 _MARK = re.compile(r"([0-9]{1,13}) (\S{1,64}) (.{1,64})")
 _CURSOR_EXAMPLE = record_cursor(SettlementKey(1795910400000, Symbol("BTCUSDT"), "Regular"))
+_DAY_MARK = re.compile(r"day ([0-9]{1,13}) (\S{1,64})")
+_DAY_CURSOR_EXAMPLE = day_cursor(1795824000000, Symbol("BTCUSDT"))
 _TIME = (
     r"^([0-9]{13}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)$"
@@ -52,6 +61,18 @@ _End: TypeAlias = Annotated[
         "after `start`"
     ),
 ]
+_Symbol: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Only this contract; lower case is read as upper case.",
+        examples=[Example(value="BTCUSDT")],
+        schema_extra={"pattern": f"^{SYMBOL_PATTERN}$"},
+    ),
+]
+_Limit: TypeAlias = Annotated[
+    int,
+    QueryParameter(description="Rows per page.", ge=1, le=PAGE_MAX, examples=[Example(value=100)]),
+]
 
 
 class FundingController(Controller):
@@ -62,6 +83,71 @@ class FundingController(Controller):
     path = "/xchg/funding"
     opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
     tags = ("funding",)
+
+    @get(
+        "/gaps",
+        operation_id="list_funding_gaps",
+        summary="What is missing of the funding history, and what is disputed",
+        responses={
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
+            404: problem_spec(CONTRACT_UNKNOWN),
+            503: problem_spec(STORE_UNAVAILABLE, EXCHANGE_UNAVAILABLE),
+        },
+    )
+    async def list_funding_gaps(
+        self,
+        *,
+        read_funding: NamedDependency[ReadFunding],
+        symbol: _Symbol = None,
+        limit: Annotated[
+            int,
+            QueryParameter(
+                description="Gaps, and disputes, that are listed; the counts are of all.",
+                ge=1,
+                le=PAGE_MAX,
+                examples=[Example(value=100)],
+            ),
+        ] = PAGE_MAX,
+    ) -> GapListView:
+        """By contract and time, as far as `S1_FUNDING_DAYS` reaches. Of all contracts it is at most
+        a minute old.
+        """
+        return GapListView.of(await read_funding.gaps(_contract(symbol)), limit)
+
+    @get(
+        "/summary",
+        operation_id="summarize_funding",
+        summary="Funding paid and received, by UTC day and contract",
+        responses={
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
+            404: problem_spec(CONTRACT_UNKNOWN),
+            503: problem_spec(STORE_UNAVAILABLE),
+        },
+    )
+    async def summarize_funding(
+        self,
+        *,
+        read_funding: NamedDependency[ReadFunding],
+        start: _Start = None,
+        end: _End = None,
+        symbol: _Symbol = None,
+        limit: _Limit = 100,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(
+                description="`next_cursor` of the previous page, with the same `start` and `end`.",
+                schema_extra={"pattern": CURSOR_PATTERN, "examples": [_DAY_CURSOR_EXAMPLE]},
+            ),
+        ] = None,
+    ) -> SummaryView:
+        """The whole days from that of `start` to that of `end`; without `symbol` at most 92. A
+        contract of whose settlements no amount is known is left out of that day, but counted in
+        the total.
+        """
+        after = None if cursor is None else _read_day_mark(cursor)
+        window = read_funding.window(_read_time("start", start), _read_time("end", end))
+        page = await read_funding.daily(_contract(symbol), window, limit=limit, after=after)
+        return SummaryView.of(page)
 
     @get(
         "/{symbol:str}",
@@ -88,12 +174,7 @@ class FundingController(Controller):
         ],
         start: _Start = None,
         end: _End = None,
-        limit: Annotated[
-            int,
-            QueryParameter(
-                description="Records per page.", ge=1, le=PAGE_MAX, examples=[Example(value=100)]
-            ),
-        ] = 100,
+        limit: _Limit = 100,
         cursor: Annotated[
             str | None,
             QueryParameter(
@@ -105,7 +186,7 @@ class FundingController(Controller):
         """One page, with the disputes of the window. A client that has read everything continues
         later with the time of its last record as `start`.
         """
-        contract = parse_value("symbol", parse_symbol, symbol)
+        contract = _parsed(symbol)
         after = None if cursor is None else _read_mark(cursor, contract)
         first = _read_time("start", start)
         if after is not None and first is None:
@@ -113,6 +194,14 @@ class FundingController(Controller):
         window = read_funding.window(first, _read_time("end", end))
         page = await read_funding.records(contract, window, limit=limit, after=after)
         return RecordListView.of(contract, page)
+
+
+def _contract(text: str | None) -> Symbol | None:
+    return None if text is None else _parsed(text)
+
+
+def _parsed(text: str) -> Symbol:
+    return parse_value("symbol", parse_symbol, text)
 
 
 def _read_time(name: str, text: str | None) -> int | None:
@@ -124,3 +213,8 @@ def _read_mark(cursor: str, symbol: Symbol) -> SettlementKey:
     if found[2] != symbol:
         raise RequestInvalidError(f"cursor: it is of {found[2]}; omit it for {symbol}'s first page")
     return SettlementKey(int(found[1]), symbol, found[3])
+
+
+def _read_day_mark(cursor: str) -> tuple[int, Symbol]:
+    found = decode_cursor(cursor, _DAY_MARK)
+    return int(found[1]), Symbol(found[2])

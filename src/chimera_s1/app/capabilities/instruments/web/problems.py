@@ -5,7 +5,7 @@ from http import HTTPStatus
 from chimera_s1.app.capabilities.instruments.read_instruments import InstrumentUnknownError
 from chimera_s1.app.capabilities.instruments.sync_instruments import ListingRefusedError
 from chimera_s1.app.web.problem_kinds import KindByError, ProblemKind
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.errors import ExchangeRefusedError
 
 INSTRUMENT_UNKNOWN = ProblemKind(
     InstrumentUnknownError.code, HTTPStatus.NOT_FOUND, "The registry has no such instrument"
@@ -15,15 +15,11 @@ LISTING_REFUSED = ProblemKind(
     HTTPStatus.BAD_GATEWAY,
     "The venue's listing is empty or cannot be read",
 )
-EXCHANGE_UNAVAILABLE = ProblemKind(
-    ExchangeUnavailableError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The exchange does not answer"
-)
 EXCHANGE_REFUSED = ProblemKind(
     ExchangeRefusedError.code, HTTPStatus.BAD_GATEWAY, "The exchange refuses the request"
 )
 KIND_BY_ERROR: KindByError = {
     InstrumentUnknownError: INSTRUMENT_UNKNOWN,
     ListingRefusedError: LISTING_REFUSED,
-    ExchangeUnavailableError: EXCHANGE_UNAVAILABLE,
     ExchangeRefusedError: EXCHANGE_REFUSED,
 }
