@@ -48,7 +48,7 @@ MINUTE_MS = 60_000
 REACHES_MONEY = {"treasury"}
 """Capabilities whose classes are all rows below; `execution` will be one."""
 
-NO_MONEY = {"instruments", "ledger", "market", "operations", "trading_mode"}
+NO_MONEY = {"funding", "instruments", "ledger", "market", "operations", "trading_mode"}
 """They may not import a port through which money or orders leave."""
 
 MONEY_PORTS = {"treasury_gateway"}
@@ -59,11 +59,17 @@ PORTS_WITHOUT_MONEY = {
     "account_reader",
     "clock",
     "configuration_source",
+    "contract_reader",
     "cursor_store",
     "dead_letters",
+    "estimate_reader",
     "event_store",
     "exchange_information",
     "exchange_status",
+    "funding_archive",
+    "funding_events",
+    "funding_source",
+    "funding_store",
     "heartbeat",
     "held_symbols",
     "installation_store",
@@ -76,9 +82,11 @@ PORTS_WITHOUT_MONEY = {
     "kill_switch",
     "lease_store",
     "listing_news",
+    "mark_prices",
     "market_feed",
     "market_status",
     "operations_log",
+    "publication",
     "publisher_lease",
     "quote_publisher",
     "quote_reader",

@@ -20,7 +20,7 @@ from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.app.capabilities.operations.publication_gate import PublicationGate
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.funding.estimate import FundingEstimate
-from chimera_s1.domain.funding.estimates import PublishedEstimates, Settled
+from chimera_s1.domain.funding.estimates import PublishedEstimates
 from chimera_s1.domain.funding.estimates_report import EstimatesReport
 from chimera_s1.domain.funding.settlement import REGULAR
 from chimera_s1.domain.identifiers import Symbol, Venue
@@ -60,7 +60,8 @@ class PublishEstimates:
         publication: Whether, and of what, this instance publishes.
         gate: Decides when estimates may be written.
         window: 0 publishes every change at once.
-        on_settled: Called with settlements that have happened; must neither wait nor raise.
+        on_settled: Called with the contract and the time of each settlement that has happened; must
+            neither wait nor raise.
 
     Attributes:
         unknown: Contracts in the stream that the registry does not list.
@@ -77,7 +78,7 @@ class PublishEstimates:
         gate: PublicationGate,
         clock: Clock,
         window: WindowMs,
-        on_settled: Callable[[Sequence[Settled]], None],
+        on_settled: Callable[[Symbol, int], None],
     ) -> None:
         self._source = source
         self._events = events
@@ -121,8 +122,13 @@ class PublishEstimates:
             self._received[each.symbol] = each
         if not self._window:
             self._close_window()
-        if taken.settled:
-            self._on_settled(taken.settled)
+        for settled in taken.settled:
+            self._on_settled(*settled)
+
+    @property
+    def waiting(self) -> int:
+        """Contracts whose newest estimate is not written yet."""
+        return len(self._waiting)
 
     def report(self) -> EstimatesReport:
         source = self._source.report()
@@ -132,7 +138,7 @@ class PublishEstimates:
             contracts=self._latest.contracts,
             published=self.counts.published,
             publishing=self._publication.term > 0,
-            waiting=len(self._waiting),
+            waiting=self.waiting,
             withheld=not self._gate.is_open,
             cause=self._cause,
             unreadable=source.counts.unreadable,

@@ -70,7 +70,7 @@ class Rig:
             gate=PublicationGate(self.switch, self.clock, slow_ms),
             clock=self.clock,
             window=self.window,
-            on_settled=self.settled.extend,
+            on_settled=lambda *each: self.settled.append(Settled(*each)),
         )
 
     @asynccontextmanager
