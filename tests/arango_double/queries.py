@@ -94,6 +94,59 @@ LETTER_COUNT = """
     RETURN LENGTH(@@letters)
 """
 
+FUNDING_PAGE = """
+    FOR f IN @@records
+      FILTER f.place > @after AND f.place < @before
+      SORT f.place
+      LIMIT @limit
+      RETURN f
+"""
+
+FUNDING_PAGE_OF_SYMBOL = """
+    FOR f IN @@records
+      FILTER f.symbol == @symbol AND f.place > @after AND f.place < @before
+      SORT f.place
+      LIMIT @limit
+      RETURN f
+"""
+
+FUNDING_BY_DAY = """
+    FOR f IN @@records
+      FILTER f.place > @after AND f.place < @before
+      COLLECT day = FLOOR(f.funding_time / @day_ms), symbol = f.symbol
+        INTO amounts = f.amount_usdt_text
+      RETURN { day, symbol, amounts }
+"""
+
+FUNDING_BY_DAY_OF_SYMBOL = """
+    FOR f IN @@records
+      FILTER f.symbol == @symbol AND f.place > @after AND f.place < @before
+      COLLECT day = FLOOR(f.funding_time / @day_ms), symbol = f.symbol
+        INTO amounts = f.amount_usdt_text
+      RETURN { day, symbol, amounts }
+"""
+
+FUNDING_DISPUTES = """
+    FOR d IN @@disputes
+      SORT d.place DESC
+      LIMIT @limit
+      RETURN d
+"""
+
+FUNDING_DISPUTES_OF_SYMBOL = """
+    FOR d IN @@disputes
+      FILTER d.symbol == @symbol
+      SORT d.place DESC
+      LIMIT @limit
+      RETURN d
+"""
+
+FUNDING_COVERAGE = """
+    FOR c IN @@coverage
+      FILTER c.kind == @kind
+      RETURN c
+"""
+
 _BIND_VARIABLE = re.compile(r"@(@?\w+)")
 
 
@@ -188,6 +241,42 @@ def _letter_count(run: _Run) -> list[Any]:
     return [len(list(run.documents("@letters")))]
 
 
+def _funding_page(run: _Run) -> list[Any]:
+    return _sorted(_in_window(run), "place")[: run.count("limit")]
+
+
+def _funding_by_day(run: _Run) -> list[Any]:
+    groups: dict[tuple[int, str], list[Any]] = {}
+    for each in _in_window(run):
+        day = each["funding_time"] // run.binds["day_ms"]
+        groups.setdefault((day, each["symbol"]), []).append(each.get("amount_usdt_text"))
+    return [
+        {"day": day, "symbol": symbol, "amounts": amounts}
+        for (day, symbol), amounts in groups.items()
+    ]
+
+
+def _in_window(run: _Run) -> list[Document]:
+    after, before = order_of(run.binds["after"]), order_of(run.binds["before"])
+    return [
+        f
+        for f in run.documents("@records")
+        if ("symbol" not in run.binds or run.equal(f, "symbol"))
+        and after < order_of(f.get("place")) < before
+    ]
+
+
+def _funding_disputes(run: _Run) -> list[Any]:
+    found = [
+        d for d in run.documents("@disputes") if "symbol" not in run.binds or run.equal(d, "symbol")
+    ]
+    return _sorted(found, "place", descending=True)[: run.count("limit")]
+
+
+def _funding_coverage(run: _Run) -> list[Any]:
+    return [c for c in run.documents("@coverage") if run.equal(c, "kind")]
+
+
 def _newest(run: _Run, transfers: Iterable[Document]) -> list[Any]:
     before = order_of(run.binds["before"])
     found = [t for t in transfers if order_of(t.get("place")) < before]
@@ -220,6 +309,13 @@ KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
     one_line(LETTERS): _letters,
     one_line(OLDEST_LETTERS): _oldest_letters,
     one_line(LETTER_COUNT): _letter_count,
+    one_line(FUNDING_PAGE): _funding_page,
+    one_line(FUNDING_PAGE_OF_SYMBOL): _funding_page,
+    one_line(FUNDING_BY_DAY): _funding_by_day,
+    one_line(FUNDING_BY_DAY_OF_SYMBOL): _funding_by_day,
+    one_line(FUNDING_DISPUTES): _funding_disputes,
+    one_line(FUNDING_DISPUTES_OF_SYMBOL): _funding_disputes,
+    one_line(FUNDING_COVERAGE): _funding_coverage,
 }
 
 

@@ -11,6 +11,7 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.funding_store import SqliteFundingStore
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.ports.funding_store import FundingStore
+from tests.contract.arango_funding_harness import ARANGO_FUNDING_HARNESSES
 from tests.contract.funding_harness import FundingHarness
 from tests.fakes.funding_store import FakeFundingStore
 
@@ -70,6 +71,7 @@ async def sqlite_funding_harness(directory: Path) -> AsyncIterator[FundingHarnes
 FUNDING_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[FundingHarness]]] = {
     "fake": fake_funding_harness,
     "sqlite": sqlite_funding_harness,
+    **ARANGO_FUNDING_HARNESSES,
 }
 """By adapter; each takes a directory of the test's own."""
 

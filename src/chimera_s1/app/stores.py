@@ -17,6 +17,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.dead_letters import DeadLetters
 from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.funding_store import FundingStore
 from chimera_s1.domain.ports.installation_store import InstallationStore
 from chimera_s1.domain.ports.instrument_registry import InstrumentRegistry
 from chimera_s1.domain.ports.job_runs import JobRuns
@@ -47,6 +48,7 @@ class Stores(LedgerStores, frozen=True):
 
     job_runs: JobRuns
     instruments: InstrumentRegistry
+    funding: FundingStore
     dead_letters: DeadLetters
     probe: StoreProbe
 
@@ -86,6 +88,7 @@ async def _sqlite_stores(
     from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.dead_letters import SqliteDeadLetters  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.funding_store import SqliteFundingStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.installation_store import (  # noqa: PLC0415
         SqliteInstallationStore,
     )
@@ -113,6 +116,7 @@ async def _sqlite_stores(
             SqliteInstallationStore(database),
             SqliteJobRuns(lenient),
             SqliteInstrumentRegistry(lenient),
+            SqliteFundingStore(lenient),
             SqliteDeadLetters(lenient, limit=settings.dead_letters_max),
             database,
         )
@@ -127,6 +131,7 @@ async def _arango_stores(
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
     from chimera_s1.adapters.arango.dead_letters import ArangoDeadLetters  # noqa: PLC0415
     from chimera_s1.adapters.arango.event_store import ArangoEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.arango.funding_store import ArangoFundingStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.installation_store import (  # noqa: PLC0415
         ArangoInstallationStore,
     )
@@ -155,6 +160,7 @@ async def _arango_stores(
             ArangoInstallationStore(arango),
             ArangoJobRuns(arango),
             ArangoInstrumentRegistry(arango),
+            ArangoFundingStore(arango),
             ArangoDeadLetters(arango, limit=settings.dead_letters_max),
             arango,
         )

@@ -80,3 +80,56 @@ OLDEST_LETTERS: Final = """
 LETTER_COUNT: Final = """
     RETURN LENGTH(@@letters)
 """
+
+FUNDING_PAGE: Final = """
+    FOR f IN @@records
+      FILTER f.place > @after AND f.place < @before
+      SORT f.place
+      LIMIT @limit
+      RETURN f
+"""
+
+FUNDING_PAGE_OF_SYMBOL: Final = """
+    FOR f IN @@records
+      FILTER f.symbol == @symbol AND f.place > @after AND f.place < @before
+      SORT f.place
+      LIMIT @limit
+      RETURN f
+"""
+
+FUNDING_BY_DAY: Final = """
+    FOR f IN @@records
+      FILTER f.place > @after AND f.place < @before
+      COLLECT day = FLOOR(f.funding_time / @day_ms), symbol = f.symbol
+        INTO amounts = f.amount_usdt_text
+      RETURN { day, symbol, amounts }
+"""
+
+FUNDING_BY_DAY_OF_SYMBOL: Final = """
+    FOR f IN @@records
+      FILTER f.symbol == @symbol AND f.place > @after AND f.place < @before
+      COLLECT day = FLOOR(f.funding_time / @day_ms), symbol = f.symbol
+        INTO amounts = f.amount_usdt_text
+      RETURN { day, symbol, amounts }
+"""
+
+FUNDING_DISPUTES: Final = """
+    FOR d IN @@disputes
+      SORT d.place DESC
+      LIMIT @limit
+      RETURN d
+"""
+
+FUNDING_DISPUTES_OF_SYMBOL: Final = """
+    FOR d IN @@disputes
+      FILTER d.symbol == @symbol
+      SORT d.place DESC
+      LIMIT @limit
+      RETURN d
+"""
+
+FUNDING_COVERAGE: Final = """
+    FOR c IN @@coverage
+      FILTER c.kind == @kind
+      RETURN c
+"""

@@ -45,7 +45,16 @@ def decode_documents(reply: CoordinatorReply, count: int) -> list[Document | Non
 
 
 def decode_refusals(reply: CoordinatorReply, count: int) -> list[RequestRejectedError | None]:
-    """For each of *count* documents that were written, why the store refused it for good, or None.
+    """For each of *count* documents that were written, why the store refused it for good, or None;
+    raises as `decode_results`.
+    """
+    results = decode_results(reply, count)
+    return [each if isinstance(each, RequestRejectedError) else None for each in results]
+
+
+def decode_results(reply: CoordinatorReply, count: int) -> list[Document | RequestRejectedError]:
+    """For each of *count* documents that were written its description, or why the store refused it
+    for good.
 
     Raises:
         ArangoRequestError: One may be accepted later, or the count differs.
@@ -53,11 +62,11 @@ def decode_refusals(reply: CoordinatorReply, count: int) -> list[RequestRejected
     elements = reply.decode(list[Document])
     if len(elements) != count:
         raise NoReplyError("replied for a different number of documents", reply.coordinator)
-    errors = [_element_error(each, reply.coordinator) for each in elements]
-    for error in errors:
-        if error is not None and classify_failure(error) not in _FOR_GOOD:
-            raise error
-    return errors
+    results = [_element_error(each, reply.coordinator) or each for each in elements]
+    for each in results:
+        if isinstance(each, RequestRejectedError) and classify_failure(each) not in _FOR_GOOD:
+            raise each
+    return results
 
 
 def _decode_element(element: Document, coordinator: str) -> Document | None:

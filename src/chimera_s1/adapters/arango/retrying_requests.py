@@ -23,6 +23,7 @@ from chimera_s1.adapters.arango.errors import (
 from chimera_s1.adapters.arango.reply_decoding import (
     decode_documents,
     decode_refusals,
+    decode_results,
     decode_row,
 )
 from chimera_s1.domain.errors import StoreUnavailableError
@@ -157,6 +158,10 @@ class RetryingRequests:
     def write_each(self, request: Request, count: int) -> list[RequestRejectedError | None]:
         """Like `write_documents`, but a document that the store refuses for good fails alone."""
         return self.retry(lambda: decode_refusals(self.send_once(request), count))
+
+    def write_results(self, request: Request, count: int) -> list[Document | RequestRejectedError]:
+        """As `write_each`, with the server's description of each document that is stored."""
+        return self.retry(lambda: decode_results(self.send_once(request), count))
 
     def try_write(self, request: Request) -> CoordinatorReply | None:
         """Send a conditional write. None after a conflict or an unknown outcome: read again."""
