@@ -24,7 +24,7 @@ from chimera_s1.domain.ports.funding_store import (
     WrittenRecords,
 )
 
-CHANGES_PER_TRANSACTION: Final = 200
+CHANGES_PER_TRANSACTION: Final = 500
 """So that an import does not keep the ledger from writing."""
 
 _RATES, _AMOUNTS = "rates", "amounts"
@@ -57,12 +57,13 @@ _PAGE_OF_SYMBOL: Final = (
     "AND (funding_time, symbol, rate_type) > (:after_time, :after_symbol, :after_type)" + _IN_ORDER
 )
 _BEFORE_ALL: Final = SettlementKey(-1, Symbol(""), "")
-_BY_DAY: Final = (
+_DAYS: Final = (
     f"SELECT funding_time / {DAY_MS} * {DAY_MS} AS day, symbol, "  # noqa: S608
-    "json_group_array(amount_usdt_text) FROM funding_records "
-    "WHERE funding_time BETWEEN :start AND :end AND (:symbol IS NULL OR symbol = :symbol) "
-    "GROUP BY day, symbol ORDER BY day, symbol"
+    "json_group_array(amount_usdt_text) FROM funding_records WHERE "
 )
+_BY_DAY: Final = " GROUP BY day, symbol ORDER BY day, symbol"
+_SUMS: Final = _DAYS + "funding_time BETWEEN ? AND ?" + _BY_DAY
+_SUMS_OF_SYMBOL: Final = _DAYS + "funding_time BETWEEN ? AND ? AND symbol = ?" + _BY_DAY
 _ANNOUNCE: Final = "INSERT INTO funding_announcements (document) VALUES (?)"
 _ANNOUNCED: Final = """
     SELECT position, document FROM funding_announcements WHERE position > ?
@@ -129,8 +130,9 @@ class SqliteFundingStore:
     async def daily_sums(
         self, start: int, end: int, symbol: Symbol | None = None
     ) -> tuple[DailyFunding, ...]:
-        window = {"start": start, "end": end, "symbol": symbol}
-        return await self._database.read(partial(_sum_days, window))
+        if symbol is None:
+            return await self._database.read(partial(_sum_days, _SUMS, (start, end)))
+        return await self._database.read(partial(_sum_days, _SUMS_OF_SYMBOL, (start, end, symbol)))
 
     async def write(self, changes: Sequence[FundingChange]) -> WrittenRecords:
         written: list[FundingChange] = []
@@ -198,11 +200,11 @@ def _select(
 
 
 def _sum_days(
-    window: Mapping[str, object], connection: sqlite3.Connection
+    statement: str, parameters: tuple[int | str, ...], connection: sqlite3.Connection
 ) -> tuple[DailyFunding, ...]:
     return tuple(
         sum_day(day, symbol, _exact_amounts(symbol, texts))
-        for day, symbol, texts in connection.execute(_BY_DAY, window)
+        for day, symbol, texts in connection.execute(statement, parameters)
     )
 
 
