@@ -10,7 +10,7 @@ from chimera_s1.domain.canonical import canonical_hash
 from chimera_s1.domain.funding.history_pages import HistoryBatch
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import Settlement, SettlementKey
-from chimera_s1.domain.funding.settlement_times import full_hour, is_regular
+from chimera_s1.domain.funding.settlement_times import HOUR_MS, full_hour, is_regular
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.money import exact_text
 
@@ -20,6 +20,11 @@ class HourOfContract(NamedTuple):
 
     symbol: Symbol
     hour: int
+
+    @property
+    def end(self) -> int:
+        """The last ms whose settlement belongs to it."""
+        return self.hour + HOUR_MS // 2 - 1
 
 
 class DerivedFacts(Struct, frozen=True, gc=False):
@@ -89,12 +94,27 @@ def contradictions(record: FundingRecord, row: Settlement, now_ms: int) -> Itera
         yield _dispute(record, row, "funding_time", now_ms)
 
 
+class UnfinishedHours(Struct, frozen=True):
+    """What earlier batches of a window have shown of hours that go on in the next one.
+
+    Attributes:
+        since: Start of the window, epoch ms.
+        keys: Published regular settlements.
+        unproven: As in `HistoryBatch`.
+    """
+
+    since: int
+    keys: frozenset[SettlementKey] = frozenset()
+    unproven: frozenset[Symbol] | None = frozenset()
+
+
 class HistoryComparison:
     """Compares a batch with the stored records around it, which come slice by slice.
 
     Args:
         batch: All published rows of its window.
-        derived: Of its rows; of a row left out, nothing is known.
+        earlier: Of the batch before.
+        derived: Of a row.
         final_until: A stored row up to this time that is not published any more is disputed. A
             later one may only not have reached the exchange's replica that answered.
         now_ms: For what is new.
@@ -103,6 +123,7 @@ class HistoryComparison:
     def __init__(
         self,
         batch: HistoryBatch,
+        earlier: UnfinishedHours,
         *,
         derived: Callable[[Settlement], DerivedFacts],
         final_until: int,
@@ -110,14 +131,23 @@ class HistoryComparison:
     ) -> None:
         self._batch = batch
         self._derived = derived
-        self._final_until = min(final_until, batch.end)
+        self._final_until = final_until
         self._now_ms = now_ms
         self._rows: dict[SettlementKey, list[Settlement]] = {}
         for row in batch.rows:
             self._rows.setdefault(row.key, []).append(row)
-        self._hours = {_hour(key) for key in self._rows if is_regular(key)}
+        self._unproven = _union(batch.unproven, earlier.unproven)
+        self._earlier = earlier
+        self._hours = {_hour(key) for key in (*earlier.keys, *self._rows) if is_regular(key)}
         self._taken: dict[HourOfContract, FundingRecord] = {}
         self._matched: set[SettlementKey] = set()
+
+    @property
+    def unfinished(self) -> UnfinishedHours:
+        """For the next batch of the window."""
+        keys = (key for key in (*self._earlier.keys, *self._rows) if is_regular(key))
+        left = frozenset(key for key in keys if _hour(key).end > self._batch.end)
+        return UnfinishedHours(self._earlier.since, left, self._batch.unproven)
 
     def take(
         self, stored: Iterable[FundingRecord]
@@ -157,15 +187,19 @@ class HistoryComparison:
         return records, disputes
 
     def _withdrawn(self, record: FundingRecord) -> Iterator[FundingDispute]:
-        """Unless the exchange now has it at another time of the same hour: see `conclude`."""
+        """Unless the exchange now has it at another time of its hour: see `conclude`."""
         time, symbol, _ = record.key
-        if not self._batch.start <= time <= self._final_until:
+        of_regular = is_regular(record.key)
+        hour = _hour(record.key)
+        # A regular one is judged when its whole hour has been read.
+        judged_at = hour.end if of_regular else time
+        is_read = self._earlier.since <= time and judged_at <= self._batch.end
+        if not is_read or judged_at < self._batch.start or time > self._final_until:
             return
-        if self._batch.unproven is None or symbol in self._batch.unproven:
+        if record.key in self._earlier.keys or (of_regular and hour in self._hours):
             return
-        if self._batch.asked is not None and symbol not in self._batch.asked:
-            return
-        if is_regular(record.key) and _hour(record.key) in self._hours:
+        asked = self._batch.asked
+        if self._unproven is None or symbol in self._unproven or (asked and symbol not in asked):
             return
         yield FundingDispute(
             key=record.key,
@@ -175,6 +209,12 @@ class HistoryComparison:
             content_hash=record.content_hash,
             found_at=self._now_ms,
         )
+
+
+def _union(
+    one: frozenset[Symbol] | None, other: frozenset[Symbol] | None
+) -> frozenset[Symbol] | None:
+    return None if one is None or other is None else one | other
 
 
 def _all_contradictions(

@@ -26,6 +26,7 @@ from chimera_s1.domain.funding.settlement_times import (
     INTERVAL_MAX_H,
     INTERVALS_H,
     OFF_GRID_MS,
+    OVERDUE_MS,
     ContractFacts,
     LastRegular,
     certain_after,
@@ -39,7 +40,6 @@ from chimera_s1.domain.identifiers import Symbol
 READ_WITHIN_MS: Final = HOUR_MS
 """After its time a settlement is read within this, or the history is not verified."""
 
-OVERDUE_MS: Final = 2 * HOUR_MS
 CONTEXT_MS: Final = 2 * INTERVAL_MAX_H * HOUR_MS
 """Records this long before the start make the first spacings known."""
 

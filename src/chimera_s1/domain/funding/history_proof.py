@@ -15,6 +15,7 @@ from chimera_s1.domain.funding.settlement_times import (
     HOUR_MS,
     INTERVAL_MAX_H,
     OFF_GRID_MS,
+    OVERDUE_MS,
     ContractFacts,
     LastRegular,
     first_expected,
@@ -65,7 +66,11 @@ class HistoryProof:
         contracts: By symbol; of a contract that is not in it no settlement is expected.
         symbols: The contracts whose history this proves, with or without rows; more are added as
             rows name them.
-        times: Knows the settlements before the window.
+        times: Knows the settlements from *known_from* to the window.
+
+    Attributes:
+        late: Contracts that a row has named after others were read one by one: they may have a
+            settlement at that time, so this window must be read for each of them.
     """
 
     def __init__(
@@ -75,16 +80,19 @@ class HistoryProof:
         exchange_ms: int,
         contracts: Mapping[Symbol, ContractFacts],
         symbols: Iterable[Symbol],
+        known_from: int,
         times: RegularTimes,
         tail_ms: int = PUBLICATION_TAIL_MS,
     ) -> None:
         self._bound = exchange_ms - tail_ms
         self._final = exchange_ms - FINAL_AFTER_MS
         self._contracts = contracts
+        self._known_from = known_from
         self._times = times
         self._start_of = dict.fromkeys(symbols, start)
         self._start_of_new = start
-        """Of a contract that no row has named yet."""
+        self._were_asked = False
+        self.late: set[Symbol] = set()
 
     @property
     def bound(self) -> int:
@@ -94,9 +102,14 @@ class HistoryProof:
     def take(self, batch: HistoryBatch, not_stored: Collection[Symbol]) -> list[RateCoverage]:
         """What is proven after *batch* was stored, except records of *not_stored*."""
         for row in batch.rows:
-            self._start_of.setdefault(row.key.symbol, self._start_of_new)
+            symbol = row.key.symbol
+            if symbol not in self._start_of:
+                self._start_of[symbol] = self._start_of_new
+                if self._were_asked:
+                    self.late.add(symbol)
         if batch.asked is not None:
             self._start_of_new = batch.end + 1
+            self._were_asked = True
         self._leave_out(batch, not_stored)
         return [*self._spans(batch.end)]
 
@@ -110,12 +123,19 @@ class HistoryProof:
 
     def _spans(self, end: int) -> Iterator[RateCoverage]:
         for symbol, start in self._start_of.items():
-            through = min(end, self._bound, self._trail(symbol, start, end))
+            through = min(end, self._bound, self._trail(symbol, end))
             if through >= start:
                 yield RateCoverage(symbol=symbol, verified_from=start, verified_through=through)
 
-    def _trail(self, symbol: Symbol, start: int, end: int) -> int:
+    def _trail(self, symbol: Symbol, end: int) -> int:
         """Just before the first settlement that is expected and not there."""
         facts = self._contracts.get(symbol)
-        hour = facts and first_expected(facts, self._times.last(symbol), start)
-        return end if not hour or hour <= self._final else hour - OFF_GRID_MS
+        if facts is None or _is_over(facts, self._bound):
+            return end
+        hour = first_expected(facts, self._times.last(symbol), self._known_from)
+        return end if hour is None or hour <= self._final else hour - OFF_GRID_MS
+
+
+def _is_over(facts: ContractFacts, bound: int) -> bool:
+    """All its settlements are published."""
+    return facts.expects_until is not None and facts.expects_until + OVERDUE_MS <= bound

@@ -10,6 +10,9 @@ HOUR_MS: Final = 3_600_000
 OFF_GRID_MS: Final = 60_000
 """A settlement is published with a time some ms off its full hour, never this much."""
 
+OVERDUE_MS: Final = 2 * HOUR_MS
+"""A settlement is published within this, or something is wrong."""
+
 INTERVALS_H: Final = (8, 4, 2, 1)
 INTERVAL_MAX_H: Final = 8
 """Every interval divides it: whatever interval is in force, these hours have a settlement."""

@@ -8,8 +8,13 @@ from typing import Final
 from msgspec import Struct, structs
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
-from chimera_s1.domain.funding.compare_history import DerivedFacts, HistoryComparison
+from chimera_s1.domain.funding.compare_history import (
+    DerivedFacts,
+    HistoryComparison,
+    UnfinishedHours,
+)
 from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.coverage_union import Span, extend_span, is_progress
 from chimera_s1.domain.funding.gaps import typical_through
 from chimera_s1.domain.funding.history_pages import HistoryBatch, HistoryPages, HistoryRead
 from chimera_s1.domain.funding.history_proof import (
@@ -19,7 +24,7 @@ from chimera_s1.domain.funding.history_proof import (
 )
 from chimera_s1.domain.funding.read_order import PART_MS, Window, read_order
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
-from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.settlement import Settlement, SettlementKey
 from chimera_s1.domain.funding.settlement_times import (
     HOUR_MS,
     INTERVAL_MAX_H,
@@ -129,74 +134,94 @@ class CompleteRates:
         if symbol is not None:
             coverage = {each: span for each, span in coverage.items() if each == symbol}
         contracts = self._contracts()
-        read = _Read(symbol, exchange_ms, contracts, {*contracts, *coverage}, progress)
+        read = _Read(exchange_ms, contracts, coverage, progress)
         for window in read_order(start, end, coverage, self._part_ms):
-            await self._complete(window, read, coverage)
+            late = await self._read_window(window, symbol, read, coverage)
+            for each in sorted(late):
+                await self._read_window(window, each, read, coverage)
         return read.result
 
-    async def _complete(
-        self, window: Window, read: "_Read", coverage: Mapping[Symbol, RateCoverage]
-    ) -> None:
+    async def _read_window(
+        self,
+        window: Window,
+        symbol: Symbol | None,
+        read: "_Read",
+        coverage: Mapping[Symbol, RateCoverage],
+    ) -> set[Symbol]:
+        """Contracts whose rows of this window may not all be read."""
         times = RegularTimes()
         start = window.start
         if _is_proven(Window(start - LEAD_MS, start - 1), coverage):
-            async for records in self._stored(start - LEAD_MS, start - 1, read.symbol):
+            async for records in self._stored(start - LEAD_MS, start - 1, symbol):
                 for record in records:
                     times.see(record.key)
         else:
-            start = max(0, start - LEAD_MS)
-        pages = HistoryPages(start, window.end, symbol=read.symbol, known=read.symbols)
+            start = max(0, start - LEAD_MS)  # read, too
+        pages = HistoryPages(start, window.end, symbol=symbol, known=read.symbols)
         proof = HistoryProof(
             start,
             exchange_ms=read.exchange_ms,
             contracts=read.contracts,
-            symbols=read.symbols if read.symbol is None else [read.symbol],
+            symbols=read.symbols if symbol is None else [symbol],
+            known_from=min(start, max(0, window.start - LEAD_MS)),
             times=times,
             tail_ms=self._tail_ms,
         )
+        unfinished = UnfinishedHours(start)
         while (request := pages.next_read) is not None:
-            page = await self._page(request, read)
+            page = await self._page(request, symbol)
             read.add(requests=1, rows=len(page.rows), unusable=len(page.unusable))
             unusable_of = page.unusable_of if page.unusable else frozenset()
             batch = pages.take(page.rows, is_full=page.is_full, unusable_of=unusable_of)
             if batch is not None:
-                await self._store_batch(batch, read, times, proof)
+                read.symbols.update(row.key.symbol for row in batch.rows)
+                comparison = HistoryComparison(
+                    batch,
+                    unfinished,
+                    derived=self._derived_facts(_intervals(batch, times)),
+                    final_until=proof.bound,
+                    now_ms=self._exchange_ms(),
+                )
+                not_stored = await self._store_batch(batch, symbol, comparison, read)
+                unfinished = comparison.unfinished
+                await self._extend_coverage(proof.take(batch, not_stored), read)
             read.report()
+        return proof.late
 
-    async def _page(self, request: HistoryRead, read: "_Read") -> RatePage:
+    async def _page(self, request: HistoryRead, symbol: Symbol | None) -> RatePage:
         try:
             return await self._source.rates(request.start, request.end, request.symbol)
         except ExchangeRefusedError as error:
-            if request.symbol is None or read.symbol is not None:
+            if request.symbol is None or symbol is not None:
                 raise
             # One of many contracts, read one by one: the others are proven without it.
             reason = f"{request.symbol}: {error}"
             return RatePage((), (reason,), is_full=False, unusable_of=frozenset({request.symbol}))
 
     async def _store_batch(
-        self, batch: HistoryBatch, read: "_Read", times: RegularTimes, proof: HistoryProof
-    ) -> None:
-        read.symbols.update(row.key.symbol for row in batch.rows)
-        intervals = _intervals(batch, times)
-        comparison = HistoryComparison(
-            batch,
-            derived=lambda row: self._derived(row.key, intervals),
-            final_until=proof.bound,
-            now_ms=self._exchange_ms(),
-        )
+        self,
+        batch: HistoryBatch,
+        symbol: Symbol | None,
+        comparison: HistoryComparison,
+        read: "_Read",
+    ) -> set[Symbol]:
+        """The contracts with a record that the store refuses for good."""
+        refused: set[Symbol] = set()
         # A settlement may have moved within its full hour.
         margin = HOUR_MS // 2
-        not_stored: set[Symbol] = set()
-        async for records in self._stored(batch.start - margin, batch.end + margin, read.symbol):
+        async for records in self._stored(batch.start - margin, batch.end + margin, symbol):
             versions, disputes = comparison.take(records)
-            not_stored |= await self._write(versions, disputes, read, records)
+            refused |= await self._write(versions, disputes, read, records)
         new, disputes = comparison.conclude()
-        not_stored |= await self._write(new, disputes, read, ())
-        proven = proof.take(batch, not_stored)
-        if proven:
-            await self._store.extend_coverage(proven)
-            through = typical_through({span.symbol: span for span in proven})
-            read.prove(through)
+        return refused | await self._write(new, disputes, read, ())
+
+    async def _extend_coverage(self, proven: Sequence[RateCoverage], read: "_Read") -> None:
+        progress = [
+            each for each in proven if is_progress(read.spans.get(each.symbol), _span(each))
+        ]
+        if progress:
+            await self._store.extend_coverage(progress)
+            read.prove(progress)
 
     async def _write(
         self,
@@ -233,10 +258,16 @@ class CompleteRates:
         is_news = before is None or before.rate_est != record.rate_est
         return FundingChange(record, announce=is_recent and is_news)
 
-    def _derived(self, key: SettlementKey, intervals: Mapping[SettlementKey, int]) -> DerivedFacts:
-        estimate = self._last_estimate(key.symbol, key.funding_time) if is_regular(key) else ""
-        rate_est = Decimal(estimate) if estimate else None
-        return DerivedFacts(interval_h=intervals.get(key), rate_est=rate_est)
+    def _derived_facts(
+        self, intervals: Mapping[SettlementKey, int]
+    ) -> Callable[[Settlement], DerivedFacts]:
+        def derived(row: Settlement) -> DerivedFacts:
+            symbol, time = row.key.symbol, row.key.funding_time
+            estimate = self._last_estimate(symbol, time) if is_regular(row.key) else ""
+            rate_est = Decimal(estimate) if estimate else None
+            return DerivedFacts(interval_h=intervals.get(row.key), rate_est=rate_est)
+
+        return derived
 
     async def _stored(
         self, start: int, end: int, symbol: Symbol | None
@@ -256,16 +287,15 @@ class _Read:
 
     def __init__(
         self,
-        symbol: Symbol | None,
         exchange_ms: int,
         contracts: Mapping[Symbol, ContractFacts],
-        symbols: set[Symbol],
+        coverage: Mapping[Symbol, RateCoverage],
         progress: Callable[[RatesRead], None],
     ) -> None:
-        self.symbol = symbol
         self.exchange_ms = exchange_ms
         self.contracts = contracts
-        self.symbols = symbols
+        self.symbols = {*contracts, *coverage}
+        self.spans = {symbol: _span(each) for symbol, each in coverage.items()}
         self.result = RatesRead()
         self._progress = progress
 
@@ -273,12 +303,19 @@ class _Read:
         changed = {name: getattr(self.result, name) + n for name, n in counts.items()}
         self.result = structs.replace(self.result, **changed)
 
-    def prove(self, through: int | None) -> None:
+    def prove(self, proven: Sequence[RateCoverage]) -> None:
+        for each in proven:
+            self.spans[each.symbol] = extend_span(self.spans.get(each.symbol), _span(each))
+        through = typical_through({each.symbol: each for each in proven})
         latest = max(through or 0, self.result.proven_through or 0)
         self.result = structs.replace(self.result, proven_through=latest)
 
     def report(self) -> None:
         self._progress(self.result)
+
+
+def _span(coverage: RateCoverage) -> Span:
+    return Span(coverage.verified_from, coverage.verified_through)
 
 
 def _intervals(batch: HistoryBatch, times: RegularTimes) -> dict[SettlementKey, int]:
