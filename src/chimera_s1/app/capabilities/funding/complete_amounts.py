@@ -5,7 +5,11 @@ from typing import Final
 
 from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.asset_prices import AssetPrices
-from chimera_s1.app.capabilities.funding.read_income import IncomeWindow, read_window
+from chimera_s1.app.capabilities.funding.read_income import (
+    FullInstantError,
+    IncomeWindow,
+    read_window,
+)
 from chimera_s1.app.capabilities.funding.write_amounts import WriteAmounts
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
@@ -106,7 +110,12 @@ class CompleteAmounts:
         proven_to, at = start - 1, start
         while at <= end:
             window_end = min(end, at + WINDOW_MS - 1)
-            window = await read_window(self._source, read, at, window_end, now_ms)
+            try:
+                window = await read_window(self._source, read, at, window_end, now_ms)
+            except FullInstantError as error:
+                read.obstacles.append(str(error))
+                at = error.time + REACH_MS + 1
+                continue
             through = await self._complete_window(read, writer, window, now_ms)
             if proven_to == at - 1 and through >= at:
                 proven_to = through

@@ -29,6 +29,16 @@ class IncomePagingError(ExchangeUnavailableError):
     code = "funding.income_paging"
 
 
+class FullInstantError(IncomePagingError):
+    """One ms has as many rows as a page, so there may be more, which cannot be asked for."""
+
+    code = "funding.full_instant"
+
+    def __init__(self, text: str, time: int) -> None:
+        super().__init__(text)
+        self.time = time
+
+
 class IncomeWindow(Struct, frozen=True):
     """All income of the settlements from *start* to *end*, both included.
 
@@ -50,6 +60,7 @@ class _Rows:
 
     def __init__(self, through: int) -> None:
         self.through = through
+        self.full_instant: int | None = None
         self.rows: list[IncomeRow] = []
         self.unusable: dict[str, None] = {}
         self.unusable_of: frozenset[Symbol] | None = frozenset()
@@ -78,9 +89,7 @@ async def read_window(
         if rows.through < through:
             end = rows.through - REACH_MS
             if end < start:
-                raise IncomePagingError(
-                    f"{rate_type} income from {start}: more than {PAGES_MAX} pages of an hour"
-                )
+                raise _no_progress(rows, rate_type, start)
         found.append(rows)
     unknown = any(rows.unusable_of is None for rows in found)
     return IncomeWindow(
@@ -107,8 +116,11 @@ async def _read_type(
         rows.add(page, start)
         if not page.is_full:
             break
-        if defect := _paging_defect(page, start):
+        if defect := _paging_defect(page):
             raise IncomePagingError(f"{rate_type} income from {start}: {defect}")
+        if page.rows[-1].time <= start:
+            rows.through, rows.full_instant = start - 1, start
+            break
         start = page.rows[-1].time
     else:
         rows.through = start - 1
@@ -116,12 +128,20 @@ async def _read_type(
     return rows
 
 
-def _paging_defect(page: IncomePage, start: int) -> str:
-    """Why there is no next page after a full *page*; empty if there is one."""
+def _no_progress(rows: _Rows, rate_type: str, start: int) -> IncomePagingError:
+    if rows.full_instant is not None:
+        time = rows.full_instant
+        text = f"{rate_type} income at {time}: a page is full of this one ms; the hour around it"
+        return FullInstantError(f"{text} has no amounts", time)
+    return IncomePagingError(
+        f"{rate_type} income from {start}: more than {PAGES_MAX} pages of an hour"
+    )
+
+
+def _paging_defect(page: IncomePage) -> str:
+    """Why nothing can be said after a full *page*; empty if it can."""
     if not page.rows:
         return "no row of a full page can be read"
     if any(earlier.time > later.time for earlier, later in pairwise(page.rows)):
         return "the rows of a full page are not in the order of time"
-    if page.rows[-1].time <= start:
-        return "a full page of one ms, so there may be more rows"
     return ""
