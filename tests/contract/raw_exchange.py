@@ -81,6 +81,7 @@ class RawExchange:
             spot_ws_url=self.url,
             perp_rest_url="",
             perp_ws_url=self.url,
+            archive_url="",
             control_url="",
         )
 

@@ -61,9 +61,9 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     """Options of one simulator.
 
     Attributes:
-        host: Address of the four exchange ports; the control plane is always on loopback.
-        spot_rest_port, spot_ws_port, perp_rest_port, perp_ws_port, control_port: 0 means any free
-            port.
+        host: Address of the exchange's five ports; the control plane is always on loopback.
+        spot_rest_port, spot_ws_port, perp_rest_port, perp_ws_port, archive_port, control_port: 0
+            means any free port.
         symbols: How many TRADING symbols quoted in USDT each venue has, or their names.
         whole_market: List as many and as mixed symbols as Binance, besides *symbols*.
         seed: The same seed gives the same prices.
@@ -81,6 +81,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     spot_ws_port: int = 0
     perp_rest_port: int = 0
     perp_ws_port: int = 0
+    archive_port: int = 0
     control_port: int = 0
     symbols: int | tuple[str, ...] = DEFAULT_SYMBOLS
     whole_market: bool = False
@@ -102,5 +103,6 @@ class SimulatorAddresses(Struct, frozen=True, kw_only=True):
     spot_ws_url: str
     perp_rest_url: str
     perp_ws_url: str
+    archive_url: str
     control_url: str
     s10_url: str = ""

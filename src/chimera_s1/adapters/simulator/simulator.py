@@ -1,4 +1,6 @@
-"""The Binance simulator: two stream ports, two REST ports and a control plane in one process."""
+"""The Binance simulator in one process: two stream ports, two REST ports, the public archive and a
+control plane.
+"""
 
 import logging
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from anyio.abc import TaskGroup, TaskStatus
 from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movement_journal import MovementJournal
 from chimera_s1.adapters.simulator.account.movements import Movement, WalletName
+from chimera_s1.adapters.simulator.archive.archive_server import archive_application
+from chimera_s1.adapters.simulator.archive.funding_files import FundingFiles
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import (
     LOOPBACK,
@@ -153,12 +157,14 @@ class Simulator:
         perp_rest = self._rest(Venue.PERP, self._perp_routes(account))
         s10, s10_url = await self._open_s10(stack)
         control = self._control_plane(account, s10)
+        archive = self._archive()
         return SimulatorAddresses(
             s10_url=s10_url,
             spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),
             spot_ws_url=await self._open_ws(stack, Venue.SPOT, config.spot_ws_port),
             perp_rest_url=await _open_http(stack, perp_rest, host, config.perp_rest_port),
             perp_ws_url=await self._open_ws(stack, Venue.PERP, config.perp_ws_port),
+            archive_url=await _open_http(stack, archive, host, config.archive_port),
             control_url=await _open_http(stack, control, LOOPBACK, config.control_port),
         )
 
@@ -176,6 +182,10 @@ class Simulator:
         application = s10_application(published, self._faults, self._clock)
         url = await _open_http(stack, application, self._config.host, config.port)
         return S10Control(published, announcer, self._clock), url
+
+    def _archive(self) -> web.Application:
+        files = FundingFiles(self._market, self._rates, self._clock)
+        return archive_application(files, self._faults, self._clock)
 
     def _control_plane(self, account: Account, s10: S10Control | None) -> web.Application:
         return ControlPlane(

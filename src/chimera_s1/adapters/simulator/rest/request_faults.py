@@ -5,10 +5,13 @@ from http import HTTPStatus
 
 import anyio
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.actions import FaultAction
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
+from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.rest.listing_faults import spoil_listing
 from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply, limit_response
 from chimera_s1.adapters.simulator.rest.row_faults import spoil_rows
@@ -54,6 +57,23 @@ _GATEWAY_MESSAGES = {
     "unknown": "Unknown error, please check your request or try again later.",
     "service": "Service Unavailable.",
 }
+
+
+def with_request_faults(faults: FaultRegistry, clock: ScaledClock) -> Middleware:
+    """For a port of no venue: a fault on a request, such as `GET /active`, acts on it."""
+
+    @web.middleware
+    async def with_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+        action = faults.take_request_fault(None, request.method, request.path)
+        try:
+            if action is None:
+                return await handler(request)
+            return await answer_with_fault(action, request, handler, clock.now_ms())
+        except ConnectionResetError:
+            # The client has disconnected, perhaps killed: no response can reach it.
+            return web.Response()
+
+    return with_faults
 
 
 async def answer_with_fault(

@@ -5,7 +5,7 @@ from aiohttp import web
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.rest.replies import json_reply
-from chimera_s1.adapters.simulator.rest.request_faults import Handler, answer_with_fault
+from chimera_s1.adapters.simulator.rest.request_faults import with_request_faults
 from chimera_s1.adapters.simulator.s10.published_configuration import PublishedConfiguration
 
 PATH = "/active"
@@ -16,21 +16,10 @@ def s10_application(
 ) -> web.Application:
     """Serves *published*; a fault on `GET /active` acts on the request."""
 
-    @web.middleware
-    async def with_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-        action = faults.take_request_fault(None, request.method, request.path)
-        try:
-            if action is None:
-                return await handler(request)
-            return await answer_with_fault(action, request, handler, clock.now_ms())
-        except ConnectionResetError:
-            # The client has disconnected, perhaps killed: no response can reach it.
-            return web.Response()
-
     async def serve_active(_: web.Request) -> web.Response:
         published.requests += 1
         return json_reply(published.document)
 
-    application = web.Application(middlewares=[with_faults])
+    application = web.Application(middlewares=[with_request_faults(faults, clock)])
     application.add_routes([web.get(PATH, serve_active)])
     return application

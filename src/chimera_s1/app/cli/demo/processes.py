@@ -65,6 +65,7 @@ class _SimulatorAddresses(Struct):
     spot_ws_url: str
     perp_rest_url: str
     perp_ws_url: str
+    archive_url: str
     control_url: str
     s10_url: str
     api_key: str
@@ -181,6 +182,7 @@ def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str
         "S1_BINANCE_SPOT_WS_URL": simulated.spot_ws_url,
         "S1_BINANCE_PERP_REST_URL": simulated.perp_rest_url,
         "S1_BINANCE_PERP_WS_URL": simulated.perp_ws_url,
+        "S1_BINANCE_ARCHIVE_URL": simulated.archive_url,
         "S1_BINANCE_KEY": simulated.api_key,
         "S1_BINANCE_SECRET": simulated.api_secret,
         "S1_S10_URL": simulated.s10_url,

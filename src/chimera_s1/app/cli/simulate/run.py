@@ -26,6 +26,7 @@ _LABELS = {
     "spot_ws_url": "spot streams",
     "perp_rest_url": "futures REST",
     "perp_ws_url": "futures streams",
+    "archive_url": "archive",
     "control_url": "control plane",
     "s10_url": "S10",
 }
@@ -72,6 +73,7 @@ def _env_file(path: Path | None, addresses: SimulatorAddresses, api_key: ApiKey)
         "S1_BINANCE_SPOT_WS_URL": addresses.spot_ws_url,
         "S1_BINANCE_PERP_REST_URL": addresses.perp_rest_url,
         "S1_BINANCE_PERP_WS_URL": addresses.perp_ws_url,
+        "S1_BINANCE_ARCHIVE_URL": addresses.archive_url,
         "S1_BINANCE_KEY": api_key.key,
         "S1_BINANCE_SECRET": api_key.secret,
         "SIM_URL": addresses.control_url,
