@@ -12,7 +12,8 @@ from chimera_s1.adapters.binance.archive.names import ArchiveFileId
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli import application as cli
 from chimera_s1.domain.funding.archive_check import HOUR_MS
-from chimera_s1.domain.funding.record import FundingRecord
+from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, SettlementKey
 from chimera_s1.domain.identifiers import Symbol, Venue
 from tests.archive_files import FILE, file_server, good_lines, write_file
@@ -41,17 +42,29 @@ def record(
     )
 
 
+def store(parts: WebParts, *records: FundingRecord) -> None:
+    parts.funding.records.update((each.key, each) for each in records)
+
+
+def key(at: int) -> SettlementKey:
+    """Of the settlement *at* of BTCUSDT."""
+    return SettlementKey(START + at * 8 * HOUR_MS, FILE.symbol, REGULAR)
+
+
+async def keep(parts: WebParts, symbol: str, start: int = START - HOUR_MS) -> None:
+    """All of *symbol* since *start* is verified."""
+    coverage = RateCoverage(symbol=Symbol(symbol), verified_from=start, verified_through=END)
+    await parts.funding.extend_coverage([coverage])
+
+
 @pytest.fixture
-def parts() -> WebParts:
+async def parts() -> WebParts:
     """All of October of two contracts; a third has no funding."""
     made = WebParts(tokens=MemoryTokenStore([READER]))
     made.catalog.put(Venue.PERP, [registry_row(f"perp/{name}") for name in NAMES])
-    made.funding.records = [
-        record(START + at * 8 * HOUR_MS, symbol)
-        for symbol in NAMES[:2]
-        for at in range(SETTLEMENTS)
-    ]
-    made.funding.verify(NAMES[:2], START - HOUR_MS, END)
+    for symbol in NAMES[:2]:
+        store(made, *(record(START + at * 8 * HOUR_MS, symbol) for at in range(SETTLEMENTS)))
+        await keep(made, symbol)
     return made
 
 
@@ -92,11 +105,6 @@ def run(
     return run
 
 
-def remove(parts: WebParts, at: int) -> FundingRecord:
-    """The settlement *at* of BTCUSDT is not stored."""
-    return parts.funding.records.pop(at)
-
-
 def verified(count: int = 2 * SETTLEMENTS, files: int = 2) -> str:
     return f"no differences: {files} files, {count} settlements equal"
 
@@ -113,11 +121,13 @@ async def test_equal_histories_exit_0(run: Run, archive: Path) -> None:
 async def test_each_difference_is_a_line_and_exit_1(
     parts: WebParts, run: Run, archive: Path
 ) -> None:
-    records = parts.funding.records
-    records[3] = structs.replace(records[3], rate=Decimal("0.00025"))
-    records.append(record(START + 7 * HOUR_MS, rate="-0.01"))
-    records.append(record(START + 7 * HOUR_MS, rate="0.02", kind=SPECIAL))
-    remove(parts, 1)
+    store(
+        parts,
+        record(key(3).funding_time, rate="0.00025"),
+        record(START + 7 * HOUR_MS, rate="-0.01"),
+        record(START + 7 * HOUR_MS, rate="0.02", kind=SPECIAL),
+    )
+    del parts.funding.records[key(1)]
 
     code, lines = await run("verify", "--archive", archive)
 
@@ -134,13 +144,12 @@ async def test_each_difference_is_a_line_and_exit_1(
 async def test_what_both_lack_and_another_interval_are_named(
     parts: WebParts, run: Run, archive: Path
 ) -> None:
-    remove(parts, 50)
+    del parts.funding.records[key(50)]
     lines = good_lines()
     del lines[50]
     lines[9] = lines[9].replace(",8,", ",4,")
     write_file(archive, FILE, lines)
-    records = parts.funding.records
-    records[20] = structs.replace(records[20], interval_h=4)
+    store(parts, structs.replace(record(key(20).funding_time), interval_h=4))
 
     code, said = await run("verify", "--archive", archive, "--symbol", "BTCUSDT")
 
@@ -156,11 +165,12 @@ async def test_what_both_lack_and_another_interval_are_named(
 async def test_what_the_service_does_not_keep_is_said_and_not_missed(
     parts: WebParts, run: Run, archive: Path
 ) -> None:
-    parts.funding.verified.clear()
-    parts.funding.verify(NAMES[:2], START + 80 * HOUR_MS, END)
-    del parts.funding.records[:10]
+    new = ArchiveFileId(Symbol("NEWUSDT"), FILE.month)
+    path = write_file(archive, new, good_lines())
+    store(parts, *(record(START + at * 8 * HOUR_MS, "NEWUSDT") for at in range(10, SETTLEMENTS)))
+    await keep(parts, "NEWUSDT", START + 80 * HOUR_MS)
 
-    assert await run("verify", "--archive", archive / FILE.path) == (
+    assert await run("verify", "--archive", path) == (
         0,
         [
             "10 settlements of the archive are outside the verified history; not compared",
@@ -259,7 +269,7 @@ async def test_a_month_that_is_not_published_yet_is_not_checked(run: Run, tmp_pa
 
 
 async def test_the_service_away_exits_2(run: Run, parts: WebParts, archive: Path) -> None:
-    parts.funding.away = True
+    parts.funding.unavailable = "sqlite: database is locked"
 
     code, lines = await run("verify", "--archive", archive)
 
@@ -267,13 +277,34 @@ async def test_the_service_away_exits_2(run: Run, parts: WebParts, archive: Path
     assert lines[0].startswith("error: http://127.0.0.1:")
 
 
+async def test_without_an_archive_gaps_and_disputes_are_differences(
+    run: Run, parts: WebParts
+) -> None:
+    dispute = FundingDispute(
+        key=key(0),
+        field="rate",
+        stored="0.0001",
+        found="0.0002",
+        content_hash="cd" * 32,
+        found_at=END,
+    )
+    await parts.funding.dispute([dispute])
+
+    code, lines = await run("verify", "--symbol", "BTCUSDT")
+
+    assert code == 1
+    assert any("not_verified" in line for line in lines)
+    assert any(line.startswith("disputed: BTCUSDT 2026-10-01 00:00:00 Regular") for line in lines)
+
+
 async def test_show_prints_exact_cells_outside_a_terminal(run: Run, parts: WebParts) -> None:
     now = SystemClock().now_ms() // HOUR_MS * HOUR_MS
-    parts.funding.records = [
+    store(
+        parts,
         record(now - 50 * HOUR_MS),
         structs.replace(record(now - 8 * HOUR_MS, rate="-0.00012345"), rate_est=Decimal("0.1")),
         record(now, rate="0.5", kind=SPECIAL),
-    ]
+    )
 
     code, lines = await run("show", "btcusdt", "--days", "1")
 
@@ -296,8 +327,8 @@ async def test_show_of_nothing_and_of_an_unknown_contract(run: Run) -> None:
 
 async def test_pages_are_read_to_the_last(run: Run, parts: WebParts, archive: Path) -> None:
     """A month may have more settlements than a page."""
-    extra = [record(START + at * 60_001, "ETHUSDT", kind=SPECIAL) for at in range(2_000)]
-    parts.funding.records += extra
+    extra = (record(START + at * 60_001, "ETHUSDT", kind=SPECIAL) for at in range(2_000))
+    store(parts, *extra)
 
     code, lines = await run("verify", "--archive", archive / ETH.path)
 

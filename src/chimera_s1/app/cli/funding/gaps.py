@@ -77,10 +77,10 @@ async def print_gaps(settings: Settings, url: str | None, symbol: str | None, as
 
 
 async def print_verified(settings: Settings, url: str | None, symbol: str | None) -> int:
-    """As `print_gaps`; disputed records count as different, too."""
+    """As `print_gaps`, with the exit code of `funding verify`."""
     found = await _read_gaps(settings, url, symbol)
     _print(found, symbol)
-    return SOME if found.disputed else exit_code(found)
+    return verify_exit_code(found)
 
 
 async def _read_gaps(settings: Settings, url: str | None, symbol: str | None) -> Gaps:
@@ -100,6 +100,11 @@ def exit_code(found: Gaps) -> int:
     if found.verified_through is None:
         return NOT_KNOWN
     return SOME if found.gaps else NONE
+
+
+def verify_exit_code(found: Gaps) -> int:
+    """A disputed record is a difference, too."""
+    return SOME if found.disputed else exit_code(found)
 
 
 def print_gap_rows(gaps: Sequence[GapRow]) -> None:

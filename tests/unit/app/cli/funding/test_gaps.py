@@ -9,7 +9,7 @@ from rich.console import Console
 
 from chimera_s1.app.cli import application
 from chimera_s1.app.cli.funding import gaps
-from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code
+from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code, verify_exit_code
 
 HOUR_MS = 3_600_000
 START = 1_793_923_200_000
@@ -40,6 +40,13 @@ GAP = GapRow(LONGEST, "not_published", START, START + HOUR_MS)
 )
 def test_exit_code_says_none_some_or_not_known(found: Gaps, code: int) -> None:
     assert exit_code(found) == code
+
+
+def test_a_disputed_record_is_no_gap_and_yet_a_difference() -> None:
+    disputed = structs.replace(WELL, disputed=1)
+
+    assert (exit_code(disputed), verify_exit_code(disputed)) == (0, 1)
+    assert (exit_code(WELL), verify_exit_code(WELL)) == (0, 0)
 
 
 def test_table_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
