@@ -19,6 +19,7 @@ from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from tests.load.bench_consumers import bench_consumers
 from tests.load.bench_context import BenchContext
 from tests.load.bench_door import bench_door
+from tests.load.bench_estimates import bench_estimates
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage
 from tests.load.bench_scaling import bench_shards, bench_symbols
@@ -41,11 +42,17 @@ async def _writers(bench: BenchContext) -> None:
         await bench_writers(bench)
 
 
+async def _estimates(bench: BenchContext) -> None:
+    with on_core(bench.rig.cores.service[0]):
+        await bench_estimates(bench)
+
+
 BENCHES: dict[str, Callable[[BenchContext], Awaitable[None]]] = {
     "messages": bench_messages,
     "updates": bench_updates,
     "windows": bench_windows,
     "writers": _writers,
+    "estimates": _estimates,
     "outage": bench_outage,
     "symbols": bench_symbols,
     "shards": bench_shards,

@@ -4,6 +4,7 @@ About 930 rows a second in two messages: TradFi contracts have one of their own.
 COIN-M contracts, too (`st` 2; absent on USD-M rows before 2026-06).
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
@@ -28,13 +29,14 @@ CONNECTION = "perp-funding"
 SILENT_CHECKS_MAX = 10
 """Seconds without a message of a stream that sends two each second."""
 
-SYMBOLS_MAX = 10_000
-"""Parsed names that are kept; Binance lists about 1,000 contracts."""
+CONTRACTS_MAX = 10_000
+"""Contracts whose last row is kept; Binance lists about 1,000."""
 
 _SOURCE = f"stream {MARK_PRICE_STREAM}"
 
 Milliseconds = Annotated[int, Meta(ge=0, le=9_999_999_999_999)]
-Rate = Annotated[str, Meta(pattern=r"^(-?\d{1,6}(\.\d{1,20})?)?\Z")]
+
+_RATE = re.compile(r"-?\d{1,6}(\.\d{1,20})?", re.ASCII)
 
 
 class _MarkPrice(Struct, gc=False):
@@ -44,7 +46,7 @@ class _MarkPrice(Struct, gc=False):
     """
 
     s: str
-    r: Rate = ""
+    r: str = ""
     T: Milliseconds = 0
     E: Milliseconds = 0
     st: int = 1
@@ -133,7 +135,7 @@ class MarkPriceDecoder:
     def __init__(self, rows: RowReader) -> None:
         self.counts = MarkPriceCounts()
         self._rows = rows
-        self._symbols: dict[str, Symbol] = {}
+        self._checked_rows: dict[str, FundingEstimate] = {}
 
     def decode(self, payload: bytes) -> list[FundingEstimate]:
         self.counts.messages += 1
@@ -159,7 +161,8 @@ class MarkPriceDecoder:
 
     def _checked(self, raw_row: Raw) -> _MarkPrice:
         row = _row_decoder.decode(raw_row)
-        self._estimate(row)
+        if _has_funding(row):
+            self._estimate(row)
         return row
 
     def _estimates(self, rows: Iterable[_MarkPrice]) -> list[FundingEstimate]:
@@ -167,23 +170,32 @@ class MarkPriceDecoder:
         for row in rows:
             if row.st == COIN_MARGINED:
                 coin_margined += 1
-            elif not row.r or not row.T:
-                without_funding += 1
-            else:
+            elif _has_funding(row):
                 estimates.append(self._estimate(row))
+            else:
+                without_funding += 1
         self.counts.coin_margined += coin_margined
         self.counts.without_funding += without_funding
         self.counts.estimates += len(estimates)
         return estimates
 
     def _estimate(self, row: _MarkPrice) -> FundingEstimate:
-        symbol = self._symbols.get(row.s) or self._parse_symbol(row.s)
-        if row.T and not row.E:
+        if not row.E:
             raise InvalidValueError("E, the event time, is missing")
-        return FundingEstimate(symbol, row.r, row.T, row.E)
+        # Names do not change, and rates seldom do: each is checked once.
+        checked = self._checked_rows.get(row.s)
+        if checked is None or checked.rate != row.r:
+            return self._check(row, parse_symbol(row.s) if checked is None else checked.symbol)
+        return FundingEstimate(checked.symbol, row.r, row.T, row.E)
 
-    def _parse_symbol(self, text: str) -> Symbol:
-        symbol = parse_symbol(text)
-        if len(self._symbols) < SYMBOLS_MAX:
-            self._symbols[text] = symbol
-        return symbol
+    def _check(self, row: _MarkPrice, symbol: Symbol) -> FundingEstimate:
+        if _RATE.fullmatch(row.r) is None:
+            raise InvalidValueError("r, the rate, is not a decimal number")
+        estimate = FundingEstimate(symbol, row.r, row.T, row.E)
+        if row.s in self._checked_rows or len(self._checked_rows) < CONTRACTS_MAX:
+            self._checked_rows[row.s] = estimate
+        return estimate
+
+
+def _has_funding(row: _MarkPrice) -> bool:
+    return bool(row.r and row.T and row.st != COIN_MARGINED)
