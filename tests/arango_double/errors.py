@@ -20,6 +20,7 @@ _TEXTS: dict[tuple[int, int], str] = {
         "chimera/s1, operation: insert, from: PRMR-1, current leader: PRMR-2"
     ),
     (409, 1200): "timeout waiting to lock key - in index primary of type primary over '_key'",
+    (409, 1210): "unique constraint violated - in index primary of type primary over '_key'",
     (409, 1447): "follower transaction intermediate commit already performed",
     (409, 1601): "cursor is busy",
     (410, 21): "canceled request",

@@ -20,6 +20,22 @@ from chimera_s1.domain.money import exact_text
 _DECIMAL: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
+class PartRow(Struct, frozen=True):
+    """An `IncomePart`; *amount* is the exact decimal."""
+
+    tran_id: int
+    asset: str
+    amount: str
+
+
+class ConversionRow(Struct, frozen=True):
+    """A `Conversion`; *rate* is the exact decimal."""
+
+    asset: str
+    rate: str
+    time: int
+
+
 class FundingRow(Struct, frozen=True, kw_only=True):
     """Flat; the names are columns and attributes of `funding_records`.
 
@@ -49,8 +65,8 @@ class FundingRow(Struct, frozen=True, kw_only=True):
     account: str | None
     content_hash: str
     first_seen_at: int
-    parts: tuple[IncomePart, ...] | None
-    conversions: tuple[Conversion, ...] | None
+    parts: tuple[PartRow, ...] | None
+    conversions: tuple[ConversionRow, ...] | None
 
 
 def row_of(record: FundingRecord) -> FundingRow:
@@ -76,8 +92,8 @@ def row_of(record: FundingRecord) -> FundingRow:
         account=None if amount is None else amount.account,
         content_hash=record.content_hash,
         first_seen_at=record.first_seen_at,
-        parts=None if amount is None else amount.parts,
-        conversions=None if amount is None else amount.conversions,
+        parts=None if amount is None else _part_rows(amount),
+        conversions=None if amount is None else _conversion_rows(amount),
     )
 
 
@@ -116,9 +132,27 @@ def _amount(row: FundingRow) -> FundingAmount | None:
         return None
     return FundingAmount(
         account=row.account,
-        parts=row.parts or (),
-        conversions=row.conversions or (),
+        parts=tuple(
+            IncomePart(part.tran_id, part.asset, parse_exact(part.amount))
+            for part in row.parts or ()
+        ),
+        conversions=tuple(
+            Conversion(each.asset, parse_exact(each.rate), each.time)
+            for each in row.conversions or ()
+        ),
         amount_usdt=_parsed(row.amount_usdt_text),
+    )
+
+
+def _part_rows(amount: FundingAmount) -> tuple[PartRow, ...]:
+    return tuple(
+        PartRow(part.tran_id, part.asset, exact_text(part.amount)) for part in amount.parts
+    )
+
+
+def _conversion_rows(amount: FundingAmount) -> tuple[ConversionRow, ...]:
+    return tuple(
+        ConversionRow(each.asset, exact_text(each.rate), each.time) for each in amount.conversions
     )
 
 
