@@ -1,5 +1,6 @@
 """`/xchg/funding`: pages of records, what is verified and disputed, the backfill, bad input."""
 
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,7 @@ from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, SettlementKey
 from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol, Venue
 from tests.contract.test_jobs_api import OPERATOR, OPERATOR_TOKEN
-from tests.contract.web_parts import READER, READER_TOKEN, WebParts
+from tests.contract.web_parts import READER, READER_TOKEN, WebParts, description
 from tests.fakes.backfill import progress_of
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_instruments import registry_row
@@ -265,7 +266,11 @@ async def test_a_delisted_contract_with_old_records_is_known(
         ("BTCUSDT?limit=0", 400, "limit: send a whole number from 1 to 1000"),
         ("BTCUSDT?limit=1001", 400, "limit: send a whole number from 1 to 1000"),
         ("BTCUSDT?cursor=nonsense", 400, "cursor: send next_cursor of the previous page"),
-        ("ETHUSDT?cursor=MSBCVENVU0RUIFJlZ3VsYXI", 400, "cursor: it is of BTCUSDT; omit it for"),
+        (
+            "ETHUSDT?cursor=MSBCVENVU0RUIFJlZ3VsYXI",
+            400,
+            "cursor: it is of another contract; omit it",
+        ),
         ("BTCUSDT?page_token=x", 400, "page_token: no such query parameter"),
         ("BTCUSDT?begin=1", 400, "begin: no such query parameter"),
         ("BTCUSDT?strat=2026-11-06", 400, "did you mean start?"),
@@ -451,7 +456,7 @@ async def test_bad_input_of_gaps_and_summary(
 async def test_a_route_in_lower_case_is_no_symbol(
     parts: WebParts, client: httpx2.AsyncClient, name: str
 ) -> None:
-    """A contract of that name is asked for in upper case."""
+    """A contract of that name is asked for in upper case, and so the description says."""
     store(parts, record(0, symbol=name))
 
     contract = await client.get(f"/xchg/funding/{name}", params=WINDOW)
@@ -459,6 +464,13 @@ async def test_a_route_in_lower_case_is_no_symbol(
 
     assert [each["symbol"] for each in contract.json()["records"]] == [name]
     assert "symbol" not in route.json()
+    [in_path] = [
+        each
+        for each in description()["paths"]["/xchg/funding/{symbol}"]["get"]["parameters"]
+        if each["in"] == "path"
+    ]
+    allowed = re.compile(in_path["schema"]["pattern"])
+    assert (allowed.match(name) is None, allowed.match(name.lower())) == (False, None)
 
 
 async def test_a_backfill_is_requested_and_shown(

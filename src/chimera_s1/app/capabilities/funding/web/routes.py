@@ -169,7 +169,7 @@ class FundingController(Controller):
                 description="The venue's code of the contract; lower case is read as upper case, "
                 "but `gaps`, `summary` and `backfill` are other routes.",
                 examples=[Example(value="BTCUSDT")],
-                schema_extra={"pattern": f"^{SYMBOL_PATTERN}$"},
+                schema_extra={"pattern": f"^(?!(gaps|summary|backfill)$){SYMBOL_PATTERN}$"},
             ),
         ],
         start: _Start = None,
@@ -211,7 +211,9 @@ def _read_time(name: str, text: str | None) -> int | None:
 def _read_mark(cursor: str, symbol: Symbol) -> SettlementKey:
     found = decode_cursor(cursor, _MARK)
     if found[2] != symbol:
-        raise RequestInvalidError(f"cursor: it is of {found[2]}; omit it for {symbol}'s first page")
+        raise RequestInvalidError(
+            f"cursor: it is of another contract; omit it for the first page of {symbol}"
+        )
     return SettlementKey(int(found[1]), symbol, found[3])
 
 
