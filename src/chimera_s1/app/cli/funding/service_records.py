@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Self
 from urllib.parse import quote, urlencode
 
 from msgspec import Struct, field
 
 from chimera_s1.app.capabilities.funding.verify_records import StoredHistory
 from chimera_s1.app.cli.shared.service_access import ServiceAccess
-from chimera_s1.app.cli.shared.service_call import call_service
+from chimera_s1.app.cli.shared.service_call import call_in_session
 from chimera_s1.domain.funding.archive_check import StoredRate
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1_client import HttpSession
 
 PAGE = 1_000
 
@@ -51,14 +53,20 @@ class ServiceRecords:
     """
 
     def __init__(self, service: ServiceAccess) -> None:
-        self._service = service
+        self._session = HttpSession(service.url, service.token)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.__aexit__(None, None, None)
 
     async def pages(self, symbol: str, start: int, end: int) -> AsyncIterator[RecordPage]:
         """At least one page; the oldest records first."""
         query = {"start": str(start), "end": str(end), "limit": str(PAGE)}
         while True:
             path = f"/xchg/funding/{quote(symbol, safe='')}?{urlencode(query)}"
-            page = await call_service(self._service, "GET", path, RecordPage)
+            page = await call_in_session(self._session, "GET", path, RecordPage)
             yield page
             if not page.next_cursor:
                 return
@@ -79,7 +87,7 @@ class ServiceRecords:
         query = {"venue": "perp", "limit": str(PAGE)}
         while True:
             path = f"/xchg/instruments?{urlencode(query)}"
-            page = await call_service(self._service, "GET", path, _Instruments)
+            page = await call_in_session(self._session, "GET", path, _Instruments)
             symbols += (Symbol(each.symbol) for each in page.instruments)
             if not page.next_cursor:
                 return symbols

@@ -47,7 +47,8 @@ async def print_records(
     service = find_service(url, os.environ, settings, scope=Scope.READ)
     end = SystemClock().now_ms() + DAY_MS  # the exchange's clock may be ahead
     start = end - (days + 1) * DAY_MS
-    pages = [page async for page in ServiceRecords(service).pages(symbol, start, end)]
+    async with ServiceRecords(service) as records:
+        pages = [page async for page in records.pages(symbol, start, end)]
     rows = [row for page in pages for row in page.records]
     console = stdout_console()
     if as_json:

@@ -119,9 +119,9 @@ async def verify_archive(
         ServiceCallError: The service does not answer, or cannot read its store.
     """
     settings, clock = settings_to_verify(state_dir, os.environ), SystemClock()
-    records = ServiceRecords(find_service(url, os.environ, settings, scope=Scope.READ))
+    service = find_service(url, os.environ, settings, scope=Scope.READ)
     summary = VerifySummary()
-    async with _open_archive(settings, location) as archive:
+    async with _open_archive(settings, location) as archive, ServiceRecords(service) as records:
         if isinstance(archive, LocalArchive):
             files = [file for file in archive.files if wanted.match(file)]
             _print_problems(archive.problems, summary)
