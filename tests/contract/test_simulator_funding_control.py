@@ -19,7 +19,8 @@ RATES, INCOME, CANDLES = "/fapi/v1/fundingRate", "/fapi/v1/income", "/api/v3/kli
 @pytest.fixture(scope="module")
 async def urls() -> AsyncIterator[dict[str, str]]:
     symbols = "BTCUSDT,ETHUSDT,SOLUSDT,ADAUSDT,XRPUSDT,BNBUSDT,USDCUSDT"
-    async with simulator_process("--symbols", symbols, "--rate", "1") as process:
+    options = ("--symbols", symbols, "--rate", "1", "--positions", "BTCUSDC=-0.2:BNB")
+    async with simulator_process(*options) as process:
         yield process.ready
 
 
@@ -149,6 +150,18 @@ async def test_positions_pay_and_receive(account: Account) -> None:
     assert len({each["tranId"] for each in rows}) == 2
     assert all(due <= each["time"] < due + 40 for each in rows)
     assert [each["symbol"] for each in (await shown(sim))["positions"]] != []
+
+
+async def test_a_position_may_be_held_from_the_start(account: Account) -> None:
+    """For ever; its income is the same after a restart."""
+    held = [row for row in (await shown(account.sim))["positions"] if row["symbol"] == "BTCUSDC"]
+    _, rows = await account.get(INCOME, symbol="BTCUSDC", limit=2)
+
+    assert held == [
+        {"symbol": "BTCUSDC", "since_ms": 0, "amounts": {"BOTH": "-0.2"}, "asset": "BNB"}
+    ]
+    assert {row["asset"] for row in rows} == {"BNB"}
+    assert rows[0]["tranId"] == rows[0]["time"] // HOUR_MS * 10_000
 
 
 async def test_special_income_has_a_type_and_perhaps_an_asset_of_its_own(account: Account) -> None:

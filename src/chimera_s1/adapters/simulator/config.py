@@ -31,6 +31,20 @@ DEMO_KEY = ApiKey(
 """In Binance's format. It is public and protects nothing."""
 
 
+class HeldPosition(Struct, frozen=True):
+    """A position that pays and receives funding, without begin and end.
+
+    Attributes:
+        symbol: Of a USD-M contract.
+        amount: Of the base asset; negative if short.
+        asset: What funding is paid in; empty means the quote asset.
+    """
+
+    symbol: str
+    amount: Decimal
+    asset: str = ""
+
+
 class AccountConfig(Struct, frozen=True, kw_only=True):
     """The one account of the exchange.
 
@@ -42,6 +56,7 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
     spot_usdt: Decimal = DEFAULT_USDT
     fut_usdt: Decimal = DEFAULT_USDT
     journal: Path | None = None
+    positions: tuple[HeldPosition, ...] = ()
 
 
 class S10Config(Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.funding.income import FundingIncome
-from chimera_s1.adapters.simulator.funding.positions import Positions
+from chimera_s1.adapters.simulator.funding.positions import Positions, Side
 from chimera_s1.adapters.simulator.funding.rate_history import RateHistory
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
@@ -76,13 +76,19 @@ class Simulator:
     """Runs inside a task group: `addresses = await tasks.start(Simulator(config, clock).run)`."""
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
-        """Raises RecordingDamagedError if the file to play is not a market data file."""
+        """Open the market and the account.
+
+        Raises:
+            RecordingDamagedError: The file to play is not a market data file.
+            ConfigurationError: A position is in a contract that is not listed.
+        """
         self._config = config
         self._local = clock
         self._clock = ScaledClock(clock.now_ms)
         self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
         self._market = Market(_symbol_specs(config), config.seed, self._clock.now_ms())
-        self._rates, self._positions = RateHistory(self._market, self._clock), Positions()
+        self._rates = RateHistory(self._market, self._clock)
+        self._positions = _positions(config, self._market)
         self._subscribed = anyio.Event()
         self._limits = RateLimits(self._clock, config.limits)
         self._not_simulated = NotSimulated()
@@ -273,6 +279,20 @@ async def _bind(
 def _balances(config: SimulatorConfig) -> dict[WalletName, Decimal]:
     account = config.account
     return {WalletName.SPOT: account.spot_usdt, WalletName.FUT: account.fut_usdt}
+
+
+def _positions(config: SimulatorConfig, market: Market) -> Positions:
+    positions = Positions()
+    for each in config.account.positions:
+        contract = market.find_funded(each.symbol)
+        if contract is None:
+            raise ConfigurationError(
+                f"--positions: {each.symbol} is no USD-M contract of this simulator; write one of "
+                "--symbols"
+            )
+        asset = each.asset or contract.spec.quote
+        positions.open(contract, 0, {Side.BOTH: each.amount}, asset)
+    return positions
 
 
 def _discard(_: Movement) -> None:

@@ -1,7 +1,9 @@
+from decimal import Decimal
+
 import pytest
 
-from chimera_s1.adapters.simulator.config import S10Config
-from chimera_s1.app.cli.simulate.arguments import read_s10
+from chimera_s1.adapters.simulator.config import HeldPosition, S10Config
+from chimera_s1.app.cli.simulate.arguments import read_positions, read_s10
 from chimera_s1.domain.errors import ConfigurationError
 
 
@@ -26,3 +28,17 @@ def test_bad_options_of_the_stand_in_are_named(
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
         read_s10(wanted=wanted, port=port, redis=redis)
+
+
+def test_positions_are_long_or_short_and_may_name_an_asset() -> None:
+    assert read_positions("") == ()
+    assert read_positions("btcusdt=0.5, 币安人生USDT=-20:BNB") == (
+        HeldPosition("BTCUSDT", Decimal("0.5")),
+        HeldPosition("币安人生USDT", Decimal(-20), "BNB"),
+    )
+
+
+@pytest.mark.parametrize("text", ["BTCUSDT", "BTCUSDT=", "BTCUSDT=1e9", "A=1,B=x", "A=1:bnb"])
+def test_a_bad_position_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a position; write the symbol"):
+        read_positions(text)

@@ -58,7 +58,13 @@ def demo(  # noqa: PLR0917  # typer passes options by name
     """
     from chimera_s1.app.cli.demo.run import run_demo_command  # noqa: PLC0415 (help is quick)
 
-    options = ["--rate", f"{rate:g}", "--symbols", symbols]
+    options = ["--rate", f"{rate:g}", "--symbols", symbols, "--positions", _positions(symbols)]
     if whole_market:
         options.append("--whole-market")
     run_demo_command(options, http_port=http_port, state_dir=state_dir, as_json=as_json)
+
+
+def _positions(symbols: str) -> str:
+    """Three that every simulator can hold: in the first symbol, and in two that it always has."""
+    first = "BTCUSDT" if symbols.isdigit() else symbols.split(",", maxsplit=1)[0].strip()
+    return f"{first}=0.5,XAUUSDT=3,BTCUSDC=-0.2:BNB"

@@ -5,12 +5,13 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from chimera_s1.adapters.regular_file import SMALL_FILE_BYTES_MAX, read_regular
-from chimera_s1.adapters.simulator.config import ApiKey, S10Config
+from chimera_s1.adapters.simulator.config import ApiKey, HeldPosition, S10Config
 from chimera_s1.adapters.simulator.faults.scenario import Scenario, parse_scenario
 from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 
 _USDT_MAX = 10**15
+_POSITION = re.compile(r"([^\s=:,]{1,40})=(-?[0-9]{1,9}(?:\.[0-9]{1,8})?)(?::([A-Z0-9]{1,16}))?")
 _KEY_FORM = re.compile(r"[A-Za-z0-9]{1,128}")
 
 
@@ -62,6 +63,25 @@ def read_usdt(option: str, text: str) -> Decimal:
         f"{option}: {text!r} is not an amount of USDT; write one from 0 to {_USDT_MAX} with at "
         "most 8 decimals, like 10000"
     )
+
+
+def read_positions(text: str) -> tuple[HeldPosition, ...]:
+    """`--positions`.
+
+    Raises:
+        ConfigurationError: A part of it is no position.
+    """
+    positions = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        found = _POSITION.fullmatch(part)
+        if found is None:
+            raise ConfigurationError(
+                f"--positions: {part!r} is not a position; write the symbol, =, an amount of the "
+                "base asset and, if funding is in another asset, a colon and that: ETHUSDT=-2:BNB"
+            )
+        symbol, amount, asset = found.groups(default="")
+        positions.append(HeldPosition(symbol.upper(), Decimal(amount), asset))
+    return tuple(positions)
 
 
 def read_key(key: str, secret: str) -> ApiKey:

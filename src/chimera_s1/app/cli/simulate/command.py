@@ -13,10 +13,12 @@ from chimera_s1.adapters.simulator.config import (
     DEMO_KEY,
     LOOPBACK,
     AccountConfig,
+    ApiKey,
     SimulatorConfig,
 )
 from chimera_s1.app.cli.simulate.arguments import (
     read_key,
+    read_positions,
     read_s10,
     read_scenario,
     read_symbols,
@@ -81,6 +83,15 @@ BooksOption = Annotated[
     ),
 ]
 
+PositionsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SYMBOL=AMOUNT,...",
+        help="Positions that pay and receive funding: BTCUSDT=0.5,ETHUSDT=-2:BNB is long BTC, and "
+        "short ETH with funding in BNB.",
+    ),
+]
+
 ScenarioOption = Annotated[
     Path | None,
     typer.Option(
@@ -139,6 +150,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     api_key: KeyOption = DEMO_KEY.key,
     api_secret: SecretOption = DEMO_KEY.secret,
     books: BooksOption = None,
+    positions: PositionsOption = "",
     s10: S10Option = False,
     s10_port: PortOption = 0,
     s10_redis: S10RedisOption = "",
@@ -172,14 +184,23 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         play_at_rate=play_at_rate,
         loop=loop,
         scenario=None if scenario is None else read_scenario(scenario),
-        account=AccountConfig(
-            api_key=read_key(api_key, api_secret),
-            spot_usdt=read_usdt("--spot-usdt", spot_usdt),
-            fut_usdt=read_usdt("--fut-usdt", fut_usdt),
-            journal=books,
+        account=_account(
+            read_key(api_key, api_secret), spot_usdt, fut_usdt, books=books, positions=positions
         ),
         s10=read_s10(wanted=s10, port=s10_port, redis=s10_redis),
     )
     anyio.run(
         run_simulator, config, Announcement(json, env_file), backend_options={"use_uvloop": True}
+    )
+
+
+def _account(
+    key: ApiKey, spot_usdt: str, fut_usdt: str, *, books: Path | None, positions: str
+) -> AccountConfig:
+    return AccountConfig(
+        api_key=key,
+        spot_usdt=read_usdt("--spot-usdt", spot_usdt),
+        fut_usdt=read_usdt("--fut-usdt", fut_usdt),
+        journal=books,
+        positions=read_positions(positions),
     )
