@@ -116,6 +116,15 @@ class Account:
 
 
 @asynccontextmanager
+async def running_simulator(config: SimulatorConfig) -> AsyncIterator[dict[str, str]]:
+    """Its addresses; it runs in this process."""
+    async with anyio.create_task_group() as tasks:
+        addresses = await tasks.start(Simulator(config, _CLOCK).run)
+        yield msgspec.structs.asdict(addresses)
+        tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def trader(
     tasks: TaskGroup,
     config: SimulatorConfig = SimulatorConfig(symbols=1),  # noqa: B008 (frozen)

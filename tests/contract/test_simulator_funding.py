@@ -9,8 +9,9 @@ import anyio.to_thread
 import ccxt  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from chimera_s1.adapters.simulator.config import SimulatorConfig
 from tests.ccxt_clients import point_at_simulator
-from tests.processes import simulator_process
+from tests.contract.signed_client import running_simulator
 from tests.simulator_client import SimulatorClient, StreamConnection, simulator_client
 
 HOUR_MS = 3_600_000
@@ -24,8 +25,8 @@ RATES = "/fapi/v1/fundingRate"
 
 @pytest.fixture(scope="module")
 async def urls() -> AsyncIterator[dict[str, str]]:
-    async with simulator_process("--whole-market", "--rate", "1") as process:
-        yield process.ready
+    async with running_simulator(SimulatorConfig(whole_market=True, rate=1)) as urls:
+        yield urls
 
 
 @pytest.fixture

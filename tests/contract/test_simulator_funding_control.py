@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from tests.contract.signed_client import Account
-from tests.processes import simulator_process
+from chimera_s1.adapters.simulator.config import AccountConfig, HeldPosition, SimulatorConfig
+from tests.contract.signed_client import Account, running_simulator
 from tests.simulator_client import SimulatorClient, simulator_client
 
 HOUR_MS = 3_600_000
 AFTER_NOON_MS = 1_796_601_600_000 + 12 * HOUR_MS + HOUR_MS // 2  # 2026-12-07 12:30 UTC
 LONGEST_LAG_MS = 8_060
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "ADAUSDT", "XRPUSDT", "BNBUSDT", "USDCUSDT")
+HELD = AccountConfig(positions=(HeldPosition("BTCUSDC", Decimal("-0.2"), "BNB"),))
 RATES, INCOME, CANDLES = "/fapi/v1/fundingRate", "/fapi/v1/income", "/api/v3/klines"
 
 
 @pytest.fixture(scope="module")
 async def urls() -> AsyncIterator[dict[str, str]]:
-    symbols = "BTCUSDT,ETHUSDT,SOLUSDT,ADAUSDT,XRPUSDT,BNBUSDT,USDCUSDT"
-    options = ("--symbols", symbols, "--rate", "1", "--positions", "BTCUSDC=-0.2:BNB")
-    async with simulator_process(*options) as process:
-        yield process.ready
+    async with running_simulator(SimulatorConfig(rate=1, symbols=SYMBOLS, account=HELD)) as urls:
+        yield urls
 
 
 @pytest.fixture
@@ -80,17 +80,20 @@ async def test_a_withheld_row_appears_when_it_is_released(account: Account) -> N
 
 
 async def test_a_published_row_changes_later(sim: SimulatorClient) -> None:
-    """First its rate, then its mark price is gone."""
+    """First its rate, then its mark price is gone, then its time is another."""
     before, *_ = await rates(sim, "ETHUSDT")
     time_ms = before["fundingTime"]
     await order(sim, "/changes", symbol="ETHUSDT", time_ms=time_ms, rate="-0.0123")
     changed, *others = await rates(sim, "ETHUSDT")
     await order(sim, "/changes", symbol="ETHUSDT", time_ms=time_ms, mark_price="")
     incomplete, *_ = await rates(sim, "ETHUSDT")
+    await order(sim, "/changes", symbol="ETHUSDT", time_ms=time_ms, late_ms=1234)
+    moved, *_ = await rates(sim, "ETHUSDT")
 
     assert changed == {**before, "fundingRate": "-0.01230000"}
     assert len(others) == 2
     assert incomplete == {**changed, "markPrice": ""}
+    assert moved == {**incomplete, "fundingTime": time_ms // HOUR_MS * HOUR_MS + 1234}
     assert [row["rate"] for row in (await shown(sim))["changed"]] == ["-0.01230000"]
 
 

@@ -99,6 +99,7 @@ class FundingControl:
         change = RowChange(
             before.rate if body.rate is UNSET else f"{body.rate:.8f}",
             before.mark_price if body.mark_price is UNSET else body.mark_price,
+            before.late_ms if body.late_ms is UNSET else body.late_ms,
         )
         _check_room("changed rows", self._rates.changes)
         self._rates.changes[key] = change

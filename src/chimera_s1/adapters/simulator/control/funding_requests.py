@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chimera_s1.adapters.simulator.control.listing_requests import Asset, EpochMs, SymbolText
 from chimera_s1.adapters.simulator.funding.positions import Side
+from chimera_s1.adapters.simulator.market.funding_terms import HOUR_MS
 from chimera_s1.adapters.simulator.market.settlements import REGULAR
 
 Lag = Annotated[int, Meta(ge=0, le=86_400_000)]
@@ -23,7 +24,10 @@ ROW_HELP = (
     'symbol: like "BTCUSDT"; time_ms: epoch ms within the hour after the settlement; '
     "rate_type: Regular or Special"
 )
-CHANGE_HELP = f'{ROW_HELP}; rate: like "-0.0012"; mark_price: like "67000.1", or "" for none'
+CHANGE_HELP = (
+    f'{ROW_HELP}; rate: like "-0.0012"; mark_price: like "67000.1", or "" for none; late_ms: its '
+    "time after the full hour, 0 to 3599999"
+)
 POSITION_HELP = (
     'symbol: like "BTCUSDT"; amount: of the base asset, like "-0.5", or long and short, each from '
     '"0"; asset: what funding is paid in, by default the quote asset; since_ms: epoch ms, by '
@@ -67,17 +71,22 @@ class WithheldRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangeRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /sim/funding/changes`: what a row says from now on."""
+    """Body of `POST /sim/funding/changes`: what a row says from now on.
+
+    Attributes:
+        late_ms: Its time after the full hour.
+    """
 
     symbol: SymbolText
     time_ms: EpochMs
     rate_type: RateType = REGULAR
     rate: Decimal | UnsetType = UNSET
     mark_price: str | UnsetType = UNSET
+    late_ms: Annotated[int, Meta(ge=0, lt=HOUR_MS)] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        if self.rate is UNSET and self.mark_price is UNSET:
-            raise ValueError("nothing to change; write a rate or a mark_price")
+        if all(each is UNSET for each in (self.rate, self.mark_price, self.late_ms)):
+            raise ValueError("nothing to change; write a rate, a mark_price or late_ms")
         if self.rate is not UNSET:
             check_rate(self.rate)
         if self.mark_price not in (UNSET, "") and not _is_price(str(self.mark_price)):

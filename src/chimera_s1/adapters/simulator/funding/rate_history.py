@@ -35,10 +35,15 @@ class RowKey(NamedTuple):
 
 
 class RowChange(Struct, frozen=True):
-    """What a published row says now; None: what it said before."""
+    """What a published row says now; None: what it said at first.
+
+    Attributes:
+        late_ms: Its time is so long after the full hour.
+    """
 
     rate: str | None = None
     mark_price: str | None = None
+    late_ms: int | None = None
 
 
 class RateHistory:
@@ -120,7 +125,7 @@ class RateHistory:
         rows: list[Settlement] = []
         for market in markets:
             rows += self._settled(market, due_ms)
-        rows.sort(key=lambda row: row.time_ms)
+        rows.sort(key=_time_of)
         return rows
 
     def _settled(self, market: SymbolMarket, due_ms: int) -> Iterable[Settlement]:
@@ -134,11 +139,12 @@ class RateHistory:
 
     def _published_at(self, due_ms: int, markets: Sequence[SymbolMarket]) -> list[Settlement]:
         now_ms = self._clock.now_ms()
-        return [
+        rows = [
             self._as_it_is_now(row)
             for row in self.settled_at(due_ms, markets)
             if self._visible_ms(row) <= now_ms and _key(row) not in self.withheld
         ]
+        return sorted(rows, key=_time_of) if self.changes else rows
 
     def _as_it_is_now(self, row: Settlement) -> Settlement:
         change = self.changes.get(_key(row)) if self.changes else None
@@ -146,7 +152,8 @@ class RateHistory:
             return row
         rate = row.rate if change.rate is None else change.rate
         mark_price = row.mark_price if change.mark_price is None else change.mark_price
-        return structs.replace(row, rate=rate, mark_price=mark_price)
+        time_ms = row.time_ms if change.late_ms is None else row.due_ms + change.late_ms
+        return structs.replace(row, rate=rate, mark_price=mark_price, time_ms=time_ms)
 
     def _visible_ms(self, row: Settlement) -> int:
         return row.time_ms + self.lag_of(f"{row.due_ms}{row.symbol}{row.rate_type}")
@@ -174,6 +181,10 @@ class RateHistory:
 
 def _key(row: Settlement) -> RowKey:
     return RowKey(row.symbol, row.due_ms, row.rate_type)
+
+
+def _time_of(row: Settlement) -> int:
+    return row.time_ms
 
 
 def _hours(start_ms: int, end_ms: int) -> range:
