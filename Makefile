@@ -76,6 +76,10 @@ bench-kill-switch: $(INSTALLED) ## print how long the kill switch takes to stop 
 bench-instruments: $(INSTALLED) ## print what a sync of 3,900 instruments costs, and how late quotes are meanwhile (ARGS="--seconds 30")
 	@exec $(BIN)/python -m tests.load.instrument_syncs $(ARGS)
 
+.PHONY: bench-funding
+bench-funding: $(INSTALLED) ## print what a month of funding of 930 contracts costs to store (ARGS="--days 3")
+	@exec $(BIN)/python -m tests.load.funding_history $(ARGS)
+
 .PHONY: soak-kill
 soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUNDS=100 SEED=1)
 	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)
