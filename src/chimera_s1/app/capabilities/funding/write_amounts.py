@@ -5,14 +5,11 @@ from typing import Final, TypeAlias, assert_never
 
 from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.asset_prices import AssetPrices
+from chimera_s1.app.capabilities.funding.complete_rates import ANNOUNCED_MS
 from chimera_s1.domain.funding.amounts import AmountChange, OtherAccountsAmount, review_amount
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord, IncomePart
 from chimera_s1.domain.funding.settlement import SettlementKey
-from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import FundingChange, FundingStore, RefusedRecord
-
-ANNOUNCED_MS: Final = 8 * DAY_MS
-"""An older settlement is stored without an event."""
 
 SLICE: Final = 500
 ATTEMPTS: Final = 3
