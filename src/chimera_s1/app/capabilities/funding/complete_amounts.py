@@ -66,7 +66,8 @@ class CompleteAmounts:
         self._on_refused = on_refused
 
     async def complete(self, start: int, end: int) -> AmountsRead:
-        """Read *start* to *end*, both included, as far back as the exchange shows income.
+        """Read *start* to *end*, both included, as far back as the exchange shows income; and what
+        is between them and the proven part, where that takes no request more.
 
         What the exchange does not say is a `problem` of the result: rates do without it.
 
@@ -96,13 +97,21 @@ class CompleteAmounts:
             on_dispute=self._on_dispute,
             on_refused=self._on_refused,
         )
-        start, end = max(start, now_ms - HISTORY_MS), min(end, now_ms)
+        end = min(end, now_ms)
+        start = max(await self._joined(read, start, end), now_ms - HISTORY_MS)
         try:
             await self._complete_windows(read, writer, start, end, now_ms)
         finally:
             read.requests += prices.requests
             read.without_price = prices.without_market
             read.obstacles += [prices.problem] if prices.problem else []
+
+    async def _joined(self, read: AmountsRead, start: int, end: int) -> int:
+        """*start*, or the end of what is proven before it."""
+        proven = await self._store.amount_coverage(read.account or "")
+        if proven is None or not end - WINDOW_MS < proven.verified_through < start:
+            return start
+        return proven.verified_through + 1
 
     async def _complete_windows(
         self, read: AmountsRead, writer: WriteAmounts, start: int, end: int, now_ms: int

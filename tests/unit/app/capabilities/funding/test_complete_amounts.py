@@ -130,6 +130,31 @@ async def test_a_second_run_writes_nothing() -> None:
     assert at.store.records[key_of(8)].version == 2
 
 
+async def test_a_run_begins_where_the_proof_ends_if_that_costs_no_request() -> None:
+    """After each settlement only its hour is asked for; the proof goes on with it."""
+    at = rig()
+    await at.settle([key_of(5), key_of(0)])
+    at.pay(key_of(5))
+    at.pay(key_of(0))
+    await at.amounts.complete(START, key_of(6).funding_time)
+
+    read = await at.amounts.complete(key_of(0).funding_time, NOW)
+
+    assert read.requests == 2
+    assert [at.usdt(key_of(5)), at.usdt(key_of(0))] == [-1, -1]
+    assert await at.coverage() == (START, NOW - TAIL_MS)
+
+
+async def test_a_proof_that_ended_long_ago_is_not_joined() -> None:
+    at = rig()
+    await at.amounts.complete(START, START + DAY_MS)
+
+    read = await at.amounts.complete(NOW - DAY_MS, NOW)
+
+    assert read.requests == 2
+    assert await at.coverage() == (NOW - DAY_MS, NOW - TAIL_MS)
+
+
 async def test_recent_amounts_are_announced_and_old_ones_are_not() -> None:
     """Consumers read imported history from the collection."""
     at = rig()
