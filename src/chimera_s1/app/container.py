@@ -16,6 +16,7 @@ from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
+from chimera_s1.app.capabilities.funding.wiring import open_funding
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
 from chimera_s1.app.capabilities.instruments.wiring import open_instruments
@@ -29,7 +30,7 @@ from chimera_s1.app.capabilities.operations.metrics import (
 )
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.run_jobs import LEASE_MS, RunJobs
-from chimera_s1.app.capabilities.operations.scoped_job_runs import ScopedJobRuns
+from chimera_s1.app.capabilities.operations.scoped_job_runs import job_runs_of, job_scope
 from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
@@ -49,7 +50,6 @@ from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
 from chimera_s1.app.web.connections import Connections, connections_source
 from chimera_s1.app.web.page_cache import PageCache
-from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.ports.clock import Clock
@@ -124,14 +124,12 @@ def build_jobs(
     that serves another venue cannot run theirs. SQLite has one instance.
     """
     stores, clock, instance = foundation.stores, foundation.clock, foundation.instance
-    lease, runs = "jobs", stores.job_runs
-    if {*settings.venues} != {*Venue}:
-        scope = "+".join(sorted(settings.venues))
-        lease, runs = f"jobs.{scope}", ScopedJobRuns(runs, scope)
+    scope = job_scope(settings.venues)
+    lease = f"jobs.{scope}" if scope else "jobs"
     return RunJobs(
         capabilities,
         JobLease(lease, stores.leases, instance, clock, duration_ms=LEASE_MS),
-        runs,
+        job_runs_of(stores.job_runs, settings.venues),
         MemoryJobRuns(),
         may_own=settings.runs_shared_jobs,
         instance=instance,
@@ -216,6 +214,16 @@ class Container(containers.DeclarativeContainer):
             catalog,
             hours,
             publication=publication,
+        ),
+        providers.Factory(
+            open_funding,
+            settings,
+            settings,
+            foundation,
+            operations,
+            catalog,
+            catalog,
+            publication,
         ),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
-from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates, RatesRead
+from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
+from chimera_s1.app.capabilities.funding.complete_rates import RatesRead
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capability import JobResult
 from chimera_s1.domain.funding.backfill import (
@@ -62,8 +62,7 @@ class RunBackfills:
 
     def __init__(
         self,
-        rates: CompleteRates,
-        amounts: CompleteAmounts,
+        history: CompleteHistory,
         store: FundingStore,
         *,
         cursors: CursorStore,
@@ -73,8 +72,7 @@ class RunBackfills:
         history_days: int,
         new_id: Callable[[], str],
     ) -> None:
-        self._rates = rates
-        self._amounts = amounts
+        self._history = history
         self._store = store
         self._cursors = cursors
         self._runs = runs
@@ -188,8 +186,8 @@ class RunBackfills:
             self._done.rows = before.rows + read.new + read.completed
             self._done.requests = before.requests + read.requests
 
-        show(await self._rates.complete(window.start, window.end, progress=show))
-        amounts = await self._amounts.complete(window.start, window.end)
+        show(await self._history.rates(JOB, window, show))
+        amounts = await self._history.amounts(JOB, window)
         self._done.requests += amounts.requests
 
     async def _proven(self) -> Window | None:

@@ -2,14 +2,18 @@
 
 from typing import Final
 
-from chimera_s1.app.capabilities.funding.complete_amounts import AmountsRead, CompleteAmounts
-from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates, RatesRead
+from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
+from chimera_s1.app.capabilities.funding.complete_rates import RatesRead
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
+from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import proven_window, slice_of_day
 from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import FundingStore
+
+COMPLETE_JOB: Final = "funding.complete"
+VERIFY_JOB: Final = "funding.verify"
 
 RECENT_DAYS: Final = 8
 """An outage of a week leaves nothing for a backfill."""
@@ -20,51 +24,54 @@ class RunCompletions:
 
     def __init__(
         self,
-        rates: CompleteRates,
-        amounts: CompleteAmounts,
+        history: CompleteHistory,
         store: FundingStore,
+        find_gaps: FindGaps,
         *,
         exchange: ExchangeTime,
         history_days: int,
     ) -> None:
-        self._rates = rates
-        self._amounts = amounts
+        self._history = history
         self._store = store
+        self._find_gaps = find_gaps
         self._exchange = exchange
         self._history_days = history_days
+        self.gaps: int | None = None
+        """That the last search of this instance has found; None before the first."""
 
     async def complete_recent(self) -> str:
-        """Read the last days; after a longer outage it is `RunBackfills` that joins the rest."""
+        """Read the last days, then look for gaps in all of the history. After a longer outage it is
+        `RunBackfills` that joins the rest.
+        """
         now = self._exchange.now_ms()
         start = now - RECENT_DAYS * DAY_MS
         proven = proven_window((await self._store.coverage()).values())
         if proven is not None and proven.end < start:
             return f"the history ends more than {RECENT_DAYS} days ago: funding.backfill reads it"
-        return await self._complete(Window(start, now))
+        read = await self._complete(COMPLETE_JOB, Window(start, now))
+        self.gaps = len((await self._find_gaps.find()).gaps)
+        return f"{read}; {count(self.gaps, 'gap') if self.gaps else 'no gap'}"
 
     async def verify_slice(self) -> str:
         """Read a seventh of the whole history again."""
-        return await self._complete(slice_of_day(self._history_days, self._exchange.now_ms()))
+        window = slice_of_day(self._history_days, self._exchange.now_ms())
+        return await self._complete(VERIFY_JOB, window)
 
-    async def _complete(self, window: Window) -> str:
-        rates = await self._rates.complete(window.start, window.end)
-        amounts = await self._amounts.complete(window.start, window.end)
+    async def _complete(self, job: str, window: Window) -> str:
+        rates = await self._history.rates(job, window)
+        amounts = await self._history.amounts(job, window)
         days = (window.end - window.start) / DAY_MS
-        return f"read {days:.0f} days: {describe_read(rates, amounts)}"
+        return f"read {days:.0f} days: {_describe(rates)}; {amounts.sentence}"
 
 
-def describe_read(rates: RatesRead, amounts: AmountsRead) -> str:
-    """`270 rates, 3 new, 1 disputed; 12 requests`."""
-    parts = [count(rates.rows, "rate")]
-    parts += [
-        f"{number} {what}"
-        for number, what in (
-            (rates.new, "new"),
-            (rates.completed, "completed"),
-            (rates.disputed, "disputed"),
-            (rates.refused, "refused by the store"),
-            (rates.unusable, "unusable"),
-        )
-        if number
-    ]
-    return f"{', '.join(parts)}; {count(rates.requests + amounts.requests, 'request')}"
+def _describe(rates: RatesRead) -> str:
+    """`270 rates, 3 new, 1 disputed`."""
+    numbers = (
+        (rates.new, "new"),
+        (rates.completed, "completed"),
+        (rates.disputed, "disputed"),
+        (rates.refused, "refused by the store"),
+        (rates.unusable, "unusable"),
+    )
+    found = [f"{number} {what}" for number, what in numbers if number]
+    return ", ".join([count(rates.rows, "rate"), *found])

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Final
 
-from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
-from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
+from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capability import JobResult
 from chimera_s1.app.change_signal import ChangeSignal
@@ -18,12 +17,15 @@ from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, SE
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.funding_store import FundingStore
 
+JOB: Final = "funding.settlements"
+
 EARLY_MS: Final = MINUTE_MS
 """A settlement's published time may be this much before its full hour."""
 
 STAY_MS: Final = 20 * SECOND_MS
 """A run that has to wait longer ends, and another one goes on."""
 
+AFTER_HOUR_MS: Final = 90 * SECOND_MS
 RECENT_MS: Final = HOUR_MS // 2
 BEHIND_MS: Final = DAY_MS
 """Where the history is this far behind, `RunCompletions` reads it first."""
@@ -42,8 +44,7 @@ class SettleFunding:
 
     def __init__(
         self,
-        rates: CompleteRates,
-        amounts: CompleteAmounts,
+        history: CompleteHistory,
         store: FundingStore,
         *,
         exchange: ExchangeTime,
@@ -51,8 +52,7 @@ class SettleFunding:
         draw: Callable[[], float],
         observe_delay: Callable[[float], None],
     ) -> None:
-        self._rates = rates
-        self._amounts = amounts
+        self._history = history
         self._store = store
         self._exchange = exchange
         self._clock = clock
@@ -61,6 +61,7 @@ class SettleFunding:
         self._due = DueSettlements()
         self._read_ms: float | None = None
         self._amounts_from: int | None = None
+        self._last = "nothing was read yet"
         self.wake = ChangeSignal()
         self.found = 0
         """Settlements that waited and whose rates are stored, since the start."""
@@ -85,7 +86,7 @@ class SettleFunding:
         """
         found = await self._take_stored()
         if not self._due and self._read_recently():
-            return JobResult("no settlement is due")
+            return JobResult(f"no settlement is due; last: {self._last}", self._next_hour_ms())
         if (behind := await self._proven()) and self._exchange.now_ms() - behind.end > BEHIND_MS:
             return JobResult("the history before it is read first", again_ms=MINUTE_MS)
         while True:
@@ -107,13 +108,13 @@ class SettleFunding:
         now_ms = self._clock.monotonic_ms()
         self._give_up(now_ms)
         self._due.polled(now_ms, self._draw())
-        start, end = await self._window()
-        await self._rates.complete(start, end)
+        window = await self._window()
+        await self._history.rates(JOB, window)
         self._read_ms = self._clock.monotonic_ms()
         found = await self._take_stored()
         if found:
-            earlier = start if self._amounts_from is None else self._amounts_from
-            self._amounts_from = min(start, earlier)
+            earlier = window.start if self._amounts_from is None else self._amounts_from
+            self._amounts_from = min(window.start, earlier)
         return found
 
     async def _window(self) -> Window:
@@ -164,12 +165,17 @@ class SettleFunding:
     async def _complete_amounts(self) -> None:
         if self._amounts_from is None:
             return
-        await self._amounts.complete(self._amounts_from, self._exchange.now_ms())
+        window = Window(self._amounts_from, self._exchange.now_ms())
+        await self._history.amounts(JOB, window)
         self._amounts_from = None
 
     def _result(self, found: int) -> JobResult:
-        sentence = f"stored the rates of {count(found, 'settlement')}"
+        self._last = f"stored the rates of {count(found, 'settlement')}"
         if not self._due:
-            return JobResult(sentence)
-        waiting = f"{sentence}; {count(len(self._due), 'settlement')} not published yet"
+            return JobResult(self._last, self._next_hour_ms())
+        waiting = f"{self._last}; {count(len(self._due), 'settlement')} not published yet"
         return JobResult(waiting, again_ms=self._due.wait_ms(self._clock.monotonic_ms()))
+
+    def _next_hour_ms(self) -> float:
+        """Until just after the next full hour, for settlements that the stream does not show."""
+        return HOUR_MS - self._exchange.now_ms() % HOUR_MS + AFTER_HOUR_MS

@@ -1,11 +1,23 @@
 """States of the jobs of some of the instances that share a store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import structs
 
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.job_state import JobState
 from chimera_s1.domain.ports.job_runs import JobRuns, StoredJob
+
+
+def job_scope(venues: Collection[Venue]) -> str:
+    """Instances of one scope run each other's jobs; empty for those that serve every venue."""
+    return "" if {*venues} == {*Venue} else "+".join(sorted(venues))
+
+
+def job_runs_of(runs: JobRuns, venues: Collection[Venue]) -> JobRuns:
+    """What instances that serve the same *venues* share."""
+    scope = job_scope(venues)
+    return ScopedJobRuns(runs, scope) if scope else runs
 
 
 class ScopedJobRuns:

@@ -7,8 +7,10 @@ from decimal import Decimal
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
+from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
+from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.run_backfills import RunBackfills
 from chimera_s1.app.capabilities.funding.run_completions import RunCompletions
 from chimera_s1.app.capabilities.funding.settle_funding import SettleFunding
@@ -17,7 +19,7 @@ from chimera_s1.domain.funding.settlement import REGULAR, Settlement, Settlement
 from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import HOUR_MS
-from chimera_s1.domain.ports.funding_source import IncomePage, RatePage
+from chimera_s1.domain.ports.funding_source import Candle, IncomePage, NoPrice, RatePage
 from tests.fakes.funding_store import FakeFundingStore
 from tests.virtual_time import LoopClock
 
@@ -66,10 +68,10 @@ class ExchangeOfClock:
         return None
 
     async def income(self, start: int, end: int, rate_type: str) -> IncomePage:
-        raise AssertionError("without a key there is no income to read")
+        raise AssertionError(f"without a key there is no income of {start} to {end}, {rate_type}")
 
-    async def usdt_price(self, asset: str, time: int) -> tuple[Decimal, int] | None:
-        raise AssertionError("without income there is nothing to convert")
+    async def usdt_price(self, asset: str, time: int) -> Candle | NoPrice:
+        raise AssertionError(f"without income there is no {asset} of {time} to convert")
 
     async def _reply(self) -> None:
         await self._clock.sleep_ms(self.read_ms)
@@ -135,22 +137,34 @@ class FundingRig:
             on_dispute=lambda _: None,
             on_refused=lambda _: None,
         )
-        amounts = CompleteAmounts()
+        amounts = CompleteAmounts(
+            self.exchange,
+            self.store,
+            exchange_ms=time.now_ms,
+            on_dispute=lambda _: None,
+            on_refused=lambda _: None,
+        )
+        history = CompleteHistory(rates, amounts)
         self.settle = SettleFunding(
-            rates,
-            amounts,
+            history,
             self.store,
             exchange=time,
             clock=self.clock,
             draw=lambda: 0.0,
             observe_delay=self.delays.append,
         )
+        find_gaps = FindGaps(
+            self.store,
+            contracts=lambda: self._contracts,
+            exchange_ms=time.now_ms,
+            history_days=self._history_days,
+            clock=self.clock,
+        )
         self.completions = RunCompletions(
-            rates, amounts, self.store, exchange=time, history_days=self._history_days
+            history, self.store, find_gaps, exchange=time, history_days=self._history_days
         )
         self.backfills = RunBackfills(
-            rates,
-            amounts,
+            history,
             self.store,
             cursors=self.cursors,
             runs=self.runs,

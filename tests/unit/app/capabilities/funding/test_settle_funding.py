@@ -27,7 +27,7 @@ async def settlement(rig: FundingRig) -> int:
 async def run_to_end(settle: SettleFunding, rig: FundingRig) -> JobResult:
     """As the job does: again after the time that the run returns."""
     result = await settle.settle()
-    while result.again_ms is not None:
+    while settle.waiting and result.again_ms is not None:
         await rig.clock.sleep_ms(result.again_ms)
         result = await settle.settle()
     return result
@@ -44,7 +44,7 @@ async def test_rates_are_polled_until_they_are_published() -> None:
     result = await run_to_end(rig.settle, rig)
 
     assert [key.symbol for key in rig.settled(hour)] == ["AUSDT", "BUSDT", "CUSDT"]
-    assert result == JobResult("stored the rates of 3 settlements")
+    assert result.sentence == "stored the rates of 3 settlements"
     assert rig.exchange.requests["rates"] == 3
     assert (rig.settle.found, rig.settle.waiting) == (3, 0)
     first_polls_ms = POLLS.base_ms + 2 * POLLS.base_ms + 4 * POLLS.base_ms
@@ -74,7 +74,7 @@ async def test_a_settlement_that_follows_while_another_waits_is_polled_at_once()
     rig = FundingRig(HOURLY)
     rig.exchange.withheld = {Symbol("BUSDT")}
     await settlement(rig)
-    while (result := await rig.settle.settle()).again_ms:
+    while (result := await rig.settle.settle()).again_ms and rig.settle.waiting:
         await rig.clock.sleep_ms(min(result.again_ms, 1_000.0))
         if rig.clock.now_ms() % HOUR_MS > HOUR_MS - 60_000:
             break
@@ -125,9 +125,12 @@ async def test_without_the_stream_each_hour_is_read_once() -> None:
     assert len(rig.settled(hour)) == 3
     requests = rig.exchange.requests["rates"]
 
-    assert await rig.settle.settle() == JobResult("no settlement is due")
+    result = await rig.settle.settle()
+    assert result.sentence == "no settlement is due; last: stored the rates of 0 settlements"
     assert rig.exchange.requests["rates"] == requests
-    await rig.clock.sleep_ms(HOUR_MS)
+    assert result.again_ms is not None
+    await rig.clock.sleep_ms(result.again_ms)
+    assert 60_000 < rig.clock.now_ms() % HOUR_MS < 120_000, "just after the next full hour"
     await rig.settle.settle()
     assert len(rig.settled(hour + HOUR_MS)) == 3
 

@@ -1,0 +1,75 @@
+"""Complete rates and amounts for the jobs, and count what they did."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
+from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
+from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates, RatesRead
+from chimera_s1.domain.funding.read_order import Window
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+class CompleteHistory:
+    """Counts since the start.
+
+    Args:
+        wake_relay: Called after records were written.
+
+    Attributes:
+        written: Versions of records, by what became known.
+        requests: By job.
+        refused: Records that the store refuses for good.
+        amounts_problem: Of the last read of amounts; empty if it had none.
+    """
+
+    def __init__(
+        self,
+        rates: CompleteRates,
+        amounts: CompleteAmounts,
+        *,
+        wake_relay: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._rates = rates
+        self._amounts = amounts
+        self._wake_relay = wake_relay
+        self.written = Counter({"rate": 0, "completed": 0, "amount": 0})
+        self.requests: Counter[str] = Counter()
+        self.refused = 0
+        self.amounts_problem = ""
+
+    async def rates(
+        self, job: str, window: Window, progress: Callable[[RatesRead], None] = _ignore
+    ) -> RatesRead:
+        """As `CompleteRates.complete`, of all contracts, for *job*; also a failed read counts."""
+        last = RatesRead()
+
+        def show(read: RatesRead) -> None:
+            nonlocal last
+            last = read
+            progress(read)
+
+        try:
+            last = await self._rates.complete(window.start, window.end, progress=show)
+        finally:
+            self.written["rate"] += last.new
+            self.written["completed"] += last.completed
+            self.requests[job] += last.requests
+            self.refused += last.refused
+            if last.new or last.completed:
+                self._wake_relay()
+        return last
+
+    async def amounts(self, job: str, window: Window) -> AmountsRead:
+        """As `CompleteAmounts.complete`, for *job*."""
+        read = await self._amounts.complete(window.start, window.end)
+        self.written["amount"] += read.written
+        self.requests[job] += read.requests
+        self.refused += read.refused
+        self.amounts_problem = read.problem
+        if read.written:
+            self._wake_relay()
+        return read
