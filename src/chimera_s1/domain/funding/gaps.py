@@ -152,9 +152,14 @@ class GapSearch:
         yield from _span(symbol, max(begin, span.verified_through + 1), reachable)
 
     def _overdue(self, symbol: Symbol) -> Iterator[FundingGap]:
-        """Settlements that have happened, and are not published long after."""
-        facts = self._contracts.get(symbol)
-        if facts is None:
+        """Settlements that have happened, and are not published long after, as the contract's own
+        history says, read up to where they are expected.
+        """
+        facts, span = self._contracts.get(symbol), self._coverage.get(symbol)
+        expected = self._expected(symbol, self._begin(symbol))
+        if facts is None or span is None or expected is None:
+            return
+        if span.verified_through < expected - OFF_GRID_MS:
             return
         last = self._last(symbol) or LastRegular(self._begin(symbol), None)
         hour = certain_after(facts, last)
