@@ -22,11 +22,12 @@ from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SettlementKey
 from chimera_s1.domain.funding.settlement_times import ContractFacts
-from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.identifiers import Symbol, Venue
 from tests.contract.test_jobs_api import OPERATOR, OPERATOR_TOKEN
 from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
 from tests.fakes.backfill import REQUESTED_AT, progress_of
 from tests.fakes.token_store import MemoryTokenStore
+from tests.sample_instruments import registry_row
 
 SAFETY_S = 120
 HOUR_MS = 3_600_000
@@ -97,9 +98,11 @@ async def test_a_backfill_that_goes_on_is_shown_from_where_it_is(parts: WebParts
 
 async def test_a_restart_of_the_service_is_waited_for(parts: WebParts, run: Run) -> None:
     results: list[tuple[int, str, str]] = []
+    ended = anyio.Event()
 
     async def follow(url: str) -> None:
         results.append(await run(url, "backfill", "--days", "30"))
+        ended.set()
 
     async with anyio.create_task_group() as tasks:
         async with serving(parts) as server:
@@ -108,9 +111,7 @@ async def test_a_restart_of_the_service_is_waited_for(parts: WebParts, run: Run)
         again = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
         again.backfills.progress = progress_of(30, 30)
         async with serving(again, port=int(server.url.rpartition(":")[2])):
-            await again.backfills.asked.wait()
-            while not results:
-                await anyio.wait_all_tasks_blocked()
+            await ended.wait()
 
     [(code, out, err)] = results
     assert (code, out[: len("funding of 30 days is read")]) == (0, "funding of 30 days is read")
@@ -168,6 +169,7 @@ async def test_gaps_are_none_some_or_not_known(
     await parts.clock.advance(REQUESTED_AT + HOUR_MS - parts.clock.now_ms())
     listed = ContractFacts(expects_from=REQUESTED_AT - 24 * HOUR_MS, interval_h=8)
     parts.contracts |= {BTC: listed, ETH: listed}
+    parts.catalog.put(Venue.PERP, [registry_row(f"perp/{name}") for name in (BTC, ETH)])
     async with serving(parts) as server:
         nothing = await run(server.url, "gaps")
         await verify_all_of(parts, BTC)

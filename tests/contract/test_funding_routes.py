@@ -298,6 +298,19 @@ async def test_a_listing_that_is_not_known_is_said_with_an_unknown_contract(
     assert "the listing is not current: GET /fapi/v1/exchangeInfo: 503" in detail
 
 
+async def test_without_the_exchanges_time_a_window_is_needed(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    parts.exchange_known = False
+
+    without = await client.get("/xchg/funding/BTCUSDT", params={"start": "2026-11-06"})
+    with_both = await client.get("/xchg/funding/BTCUSDT", params=WINDOW)
+
+    assert (without.status_code, without.json()["code"]) == (503, "exchange.unavailable")
+    assert without.json()["detail"].endswith("; send start and end to read now")
+    assert len(with_both.json()["records"]) == 3
+
+
 async def test_an_unavailable_store_is_503_in_its_own_words(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:

@@ -68,6 +68,7 @@ from chimera_s1.app.web.server import (
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.errors import ClockUncertainError
 from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.market.health import StreamStoreReport
@@ -226,6 +227,7 @@ class WebParts:
         self.syncs = self._syncs()
         self.funding, self.backfills = FakeFundingStore(), RequestedBackfill()
         self.contracts: dict[Symbol, ContractFacts] = {}
+        self.exchange_known = True
         self.halt_store = FaultyEventStore(HALT_LEDGER)
         self.halt, self.mode = _build_mode(self.halt_store, self.clock)
         self.app: Litestar = create_web_app(
@@ -260,12 +262,17 @@ class WebParts:
         gaps = FindGaps(
             self.funding,
             contracts=lambda: self.contracts,
-            exchange_ms=self.clock.now_ms,
+            exchange_ms=self._exchange_ms,
             history_days=90,
             clock=self.clock,
         )
-        read = ReadFunding(self.funding, self.catalog, gaps, self.clock.now_ms)
+        read = ReadFunding(self.funding, self.catalog, gaps, self._exchange_ms)
         return funding_part(read, self.backfills)
+
+    def _exchange_ms(self) -> int:
+        if not self.exchange_known:
+            raise ClockUncertainError("the exchange's clock is not known")
+        return self.clock.now_ms()
 
     def _jobs(self) -> RunJobs:
         """One job, which has not run yet."""
@@ -306,13 +313,14 @@ class WebParts:
 async def serving(
     parts: WebParts,
     *,
+    port: int = 0,
     stuck_reader_ms: int = STUCK_READER_TIMEOUT_MS,
     graceful_stop_s: int = GRACEFUL_STOP_TIMEOUT_S,
     connections: Connections | None = None,
     limits: ConnectionLimits = LIMITS,
 ) -> AsyncIterator[HttpServer]:
     """The application on a real socket, stopped as the runtime stops it."""
-    listener = bind("127.0.0.1", 0, stuck_reader_ms=stuck_reader_ms)
+    listener = bind("127.0.0.1", port, stuck_reader_ms=stuck_reader_ms)
     server = HttpServer(
         parts.app,
         listener,

@@ -54,7 +54,8 @@ class _Search(Struct, frozen=True):
 class FindGaps:
     """Args:
     contracts: What is known of the listed contracts, by symbol.
-    exchange_ms: The exchange's time, epoch ms; 0 while it is not known.
+    exchange_ms: The exchange's time, epoch ms; while it is not known, 0 or
+        ExchangeUnavailableError.
     history_days: How much is kept complete.
     """
 

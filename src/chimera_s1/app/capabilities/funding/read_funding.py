@@ -9,7 +9,7 @@ from msgspec import Struct
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps, GapsFound
 from chimera_s1.app.near_name import near_name
 from chimera_s1.app.utc_time import format_utc
-from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+from chimera_s1.domain.errors import ChimeraError, ExchangeUnavailableError, InvalidValueError
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.daily_sums import DailyFunding
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
@@ -104,7 +104,7 @@ class ReadFunding:
     """Reads the store.
 
     Args:
-        now_ms: The exchange's time, epoch ms, where it is known.
+        now_ms: The exchange's time, epoch ms; it may raise ExchangeUnavailableError.
     """
 
     def __init__(
@@ -124,8 +124,9 @@ class ReadFunding:
 
         Raises:
             InvalidValueError: It is reversed or too large.
+            ExchangeUnavailableError: *end* is None, and the exchange's time is not known.
         """
-        last = self._now_ms() if end is None else end
+        last = self._now() if end is None else end
         first = last - DEFAULT_DAYS * DAY_MS if start is None else start
         if first > last:
             raise InvalidValueError(
@@ -138,6 +139,12 @@ class ReadFunding:
                 f"{WINDOW_DAYS_MAX} days; send start and end at most {WINDOW_DAYS_MAX} days apart"
             )
         return TimeWindow(first, last)
+
+    def _now(self) -> int:
+        try:
+            return self._now_ms()
+        except ExchangeUnavailableError as error:
+            raise ExchangeUnavailableError(f"{error}; send start and end to read now") from error
 
     async def records(
         self, symbol: Symbol, window: TimeWindow, *, limit: int, after: SettlementKey | None = None

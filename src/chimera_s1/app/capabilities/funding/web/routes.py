@@ -121,7 +121,7 @@ class FundingController(Controller):
         responses={
             400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             404: problem_spec(CONTRACT_UNKNOWN),
-            503: problem_spec(STORE_UNAVAILABLE),
+            503: problem_spec(STORE_UNAVAILABLE, EXCHANGE_UNAVAILABLE),
         },
     )
     async def summarize_funding(
@@ -156,7 +156,7 @@ class FundingController(Controller):
         responses={
             400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             404: problem_spec(CONTRACT_UNKNOWN),
-            503: problem_spec(STORE_UNAVAILABLE),
+            503: problem_spec(STORE_UNAVAILABLE, EXCHANGE_UNAVAILABLE),
         },
     )
     async def list_funding(
