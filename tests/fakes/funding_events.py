@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import anyio
 from anyio.lowlevel import checkpoint
 
 from chimera_s1.domain.errors import ConfigurationError, PortError, PublisherRefusedError
@@ -13,11 +14,13 @@ class FakeFundingEvents:
     """Implements `domain.ports.funding_events.FundingEvents`.
 
     Attributes:
+        held: Every call waits for it while it is there.
         refusal: Raised by every call while set; counted in `failed`.
         refused: Symbols whose stream refuses every entry.
     """
 
     def __init__(self) -> None:
+        self.held: anyio.Event | None = None
         self.refusal: PortError | ConfigurationError | None = None
         self.refused: set[Symbol] = set()
         self.failed = 0
@@ -36,6 +39,8 @@ class FakeFundingEvents:
         self, events: Sequence[FundingEvent]
     ) -> tuple[tuple[FundingEvent, ...], PortError | ConfigurationError | None]:
         await checkpoint()
+        if self.held is not None:
+            await self.held.wait()
         if self.refusal is not None:
             self.failed += 1
             return tuple(events), self.refusal

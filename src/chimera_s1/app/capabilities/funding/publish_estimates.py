@@ -10,7 +10,7 @@ consumers drop events that they have by `event_id`.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import anyio
@@ -221,7 +221,7 @@ class PublishEstimates:
 
     async def _write(self, batch: Sequence[FundingEstimate]) -> bool:
         """False if some must be written again."""
-        events = [estimate_event(each) for each in batch]
+        term, events = self._term, [estimate_event(each) for each in batch]
         outcome = await self._events.try_publish(events)
         self._log_change(outcome.cause)
         self._cause = outcome.cause
@@ -229,13 +229,16 @@ class PublishEstimates:
         if not outcome.events:
             return True
         self.counts.failures += 1
-        unwritten = {event.symbol for event in outcome.events}
-        for estimate in batch:
-            if estimate.symbol in unwritten:
-                # A newer one stays.
-                kept = self._waiting.setdefault(estimate.symbol, estimate)
-                self.counts.merged += kept is not estimate
+        if term == self._term:
+            unwritten = {event.symbol for event in outcome.events}
+            self._keep(each for each in batch if each.symbol in unwritten)
         return False
+
+    def _keep(self, unwritten: Iterable[FundingEstimate]) -> None:
+        """For the next write, where no newer one waits."""
+        for estimate in unwritten:
+            kept = self._waiting.setdefault(estimate.symbol, estimate)
+            self.counts.merged += kept is not estimate
 
     def _log_change(self, cause: str) -> None:
         if cause and not self._cause:

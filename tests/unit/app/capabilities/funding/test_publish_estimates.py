@@ -279,6 +279,49 @@ async def test_while_redis_is_away_the_newest_of_each_contract_waits() -> None:
     assert (rig.publish.report().level, rig.publish.report().cause) == (Level.GREEN, "")
 
 
+async def fail_first_write(rig: Rig) -> None:
+    """The write that Redis holds ends with an error, and later ones succeed."""
+    assert rig.events.held is not None
+    rig.events.held.set()
+    await settle()
+    assert rig.events.failed == 1
+    rig.events.refusal = None
+    await rig.clock.sleep_ms(2 * RETRY_MS)
+    await settle()
+
+
+def holding() -> Rig:
+    rig = Rig()
+    rig.events.held = anyio.Event()
+    rig.events.refusal = PublisherUnavailableError("no reply")
+    return rig
+
+
+@on_virtual_time
+async def test_what_fails_is_not_written_after_something_newer() -> None:
+    rig = holding()
+    async with rig.running():
+        await rig.seconds(2, ["0.1", "0.2"])
+        await fail_first_write(rig)
+
+    assert rig.rates() == ["0.2"]
+
+
+@on_virtual_time
+async def test_what_fails_in_one_term_is_not_written_in_a_later_one() -> None:
+    """Another instance may have written something newer in between."""
+    rig = holding()
+    async with rig.running():
+        await rig.seconds(1, ["0.1"])
+        rig.publication.term = 3
+        rig.send("0.9", ETH)
+        await rig.clock.sleep_ms(1_000)
+        await settle()
+        await fail_first_write(rig)
+
+    assert (rig.rates(), rig.rates(ETH)) == ([], ["0.9"])
+
+
 @on_virtual_time
 async def test_a_stream_that_refuses_its_entry_delays_no_other() -> None:
     rig = Rig()
