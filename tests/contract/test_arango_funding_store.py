@@ -1,6 +1,7 @@
 """The funding store in ArangoDB when the store or an instance fails."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import anyio
 import pytest
@@ -39,6 +40,7 @@ RECORDS_PATH = f"/_api/document/{FUNDING}"
 LOG_PATH = f"/_api/document/{FUNDING_ANNOUNCEMENTS}"
 COVERAGE_PATH = f"/_api/document/{FUNDING_COVERAGE}"
 EVER = (0, 10 * START)
+PAGE = (Path(__file__).parents[2] / "docs" / "funding-records.md").read_text(encoding="utf-8")
 OUTAGE_TIMEOUTS = ArangoTimeouts(total_s=2.5, read_s=2.5)
 
 
@@ -286,6 +288,9 @@ async def test_other_services_find_the_named_fields(
     assert (document["mark_price"], document["interval_h"]) == (67403.80000001, 8)
     assert document["amount_usdt"] == 92233720368.54775
     assert document["amount_usdt_text"] == "92233720368.54775195"
+    assert [
+        name for name in document if f"`{name}`" not in PAGE and name not in {"_id", "_rev"}
+    ] == []
     assert document["parts"][0] == {"tran_id": 1, "asset": "BNB", "amount": "-0.00000001"}
 
 
