@@ -59,10 +59,10 @@ bench-door: $(INSTALLED) ## attack the HTTP server and print how late quotes are
 	@exec $(BIN)/python -m tests.load.bench --only door $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the two targets below (SECONDS=60 ARGS="--only stop")
+soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the three targets below (SECONDS=60 ARGS="--only stop")
 	@$(BIN)/python -m tests.load.fuzz_frames --seconds $(or $(SECONDS),60)
 	@$(BIN)/python -m tests.load.soak $(ARGS)
-	@$(MAKE) --no-print-directory soak-kill soak-model
+	@$(MAKE) --no-print-directory soak-kill soak-model soak-funding
 
 .PHONY: bench-lost
 bench-lost: $(INSTALLED) ## lose replies at the exchange and print how long it takes to settle them (ARGS="--lost 200")
@@ -87,6 +87,10 @@ soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUND
 .PHONY: soak-model
 soak-model: $(INSTALLED) ## run the treasury through seeded lost replies, pauses and crashes (SEEDS=200000)
 	@exec $(BIN)/python -m tests.load.treasury_model --seeds $(or $(SEEDS),200000) --processes 2
+
+.PHONY: soak-funding
+soak-funding: $(INSTALLED) ## read seeded funding histories through outages and kills (SEEDS=2000)
+	@exec $(BIN)/python -m tests.load.funding_history_model --seeds $(or $(SEEDS),2000)
 
 .PHONY: quick
 quick: $(INSTALLED) ## run unit tests and static checks: under two minutes (ARGS="-k quote")

@@ -18,6 +18,7 @@ from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.domain.errors import ExchangeUnavailableError, StoreUnavailableError
 from chimera_s1.domain.funding.coverage import FundingGap, GapKind
 from chimera_s1.domain.funding.gaps import GapSearch
+from chimera_s1.domain.funding.history_pages import HistoryPageError
 from chimera_s1.domain.funding.history_proof import PUBLICATION_TAIL_MS
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, Settlement, SettlementKey
@@ -53,6 +54,7 @@ FAULTS: Final = (
     "outage of the exchange",
     "outage of the store",
     "kill",
+    "reply cut short",
     "late publication",
     "published during a run",
     "row twice",
@@ -134,9 +136,11 @@ class FundingModel:
             [*self._rows, *self._repeats()], page_size=setup.page_size, seed=setup.seed
         )
         self.exchange.read_ms = 2_000 if setup.page_size > SYMBOLS * 2 else 300
+        self.exchange.cut_share = 0.1
         self.reported: list[FundingDispute] = []
         self._unknown_prices = self._hide_prices()
         self._changed: Settlement | None = None
+        self._began_at = 0
 
     async def run(self) -> Counter[str]:
         for left in range(self.setup.runs, 0, -1):
@@ -155,6 +159,7 @@ class FundingModel:
         self._check_change()
         await self._whole_run()
         self._check_change()
+        self.fired["reply cut short"] += self.exchange.cuts
         self.fired["page boundary"] += self.exchange.full_pages
         self.fired["one time fills a page"] += self.exchange.one_by_one
         assert self.exchange.full_pages, "no page of this example was full"
@@ -327,10 +332,17 @@ class FundingModel:
         raise AssertionError(f"{refused} was refused")
 
     async def _whole_run(self) -> None:
-        began_at = self.exchange.now_ms
-        await self._use_case().complete(self.start, began_at)
-        published = len(self.exchange.published(self.exchange.now_ms))
-        self.fired["published during a run"] += published - len(self.exchange.published(began_at))
+        """Until one ends."""
+        try:
+            self._began_at = self.exchange.now_ms
+            await self._use_case().complete(self.start, self._began_at)
+        except HistoryPageError:
+            assert self.exchange.cuts
+            await self._whole_run()
+        published = [
+            *map(len, map(self.exchange.published, (self._began_at, self.exchange.now_ms)))
+        ]
+        self.fired["published during a run"] += published[1] - published[0]
 
     async def _faulty_run(self) -> None:
         calls_left = self._chance.randint(1, 60)
@@ -346,6 +358,8 @@ class FundingModel:
             self.exchange.before_call = self.store.before_call = before_call
             try:
                 await self._some_run()
+            except HistoryPageError:
+                assert self.exchange.cuts
             except ExchangeUnavailableError:
                 assert fault == "outage of the exchange"
                 self.fired[fault] += 1
@@ -430,7 +444,7 @@ class FundingModel:
         """The records are what was published, and nothing else."""
         published = {
             row.key: row
-            for row in self.exchange.published(self.exchange.now_ms - MINUTE_MS)
+            for row in self.exchange.published(self._began_at)
             if row.key.funding_time >= self.start
         }
         stored = {

@@ -32,6 +32,9 @@ class FakeFundingExchange:
         requests: So far.
         full_pages: Of them, those that were full.
         outages: The next so many reads raise.
+        cut_share: Of reads without a symbol, never two in a row; their replies have half of the
+            rows, or none.
+        cuts: How many have lost rows.
         one_by_one: Of them, those of one contract at one time.
         before_call: Called before each read.
         unreadable: Contracts whose rows cannot be read.
@@ -55,6 +58,9 @@ class FakeFundingExchange:
         self.full_pages = 0
         self.one_by_one = 0
         self.outages = 0
+        self.cut_share = 0.0
+        self.cuts = 0
+        self._cut_last = False
         self.before_call: Callable[[], None] = lambda: None
         self.unreadable: set[Symbol] = set()
 
@@ -79,6 +85,13 @@ class FakeFundingExchange:
             raise ExchangeUnavailableError("the exchange is away in this test")
         page = self._page(start, end, symbol)
         is_full = len(page) == self._page_size
+        if symbol is None:
+            self._cut_last = (
+                bool(page) and not self._cut_last and self._chance.random() < self.cut_share
+            )
+            if self._cut_last:
+                page, is_full = self._chance.choice([[], page[: len(page) // 2]]), False
+                self.cuts += 1
         self.full_pages += is_full
         unreadable = [row for row in page if row.key.symbol in self.unreadable]
         return RatePage(

@@ -112,12 +112,16 @@ class HistoryComparison:
     """Compares a batch with the stored records around it, which come slice by slice.
 
     Args:
-        batch: All published rows of its window.
+        batch: What was read.
         earlier: Of the batch before.
         derived: Of a row.
         final_until: A stored row up to this time that is not published any more is disputed. A
             later one may only not have reached the exchange's replica that answered.
         now_ms: For what is new.
+
+    Attributes:
+        withdrawn: Stored records that the batch should have and has not. A reply may have been cut
+            short, so another read must say the same before they are disputed.
     """
 
     def __init__(
@@ -131,7 +135,7 @@ class HistoryComparison:
     ) -> None:
         self._batch = batch
         self._derived = derived
-        self._final_until = final_until
+        self._final_until = min(final_until, batch.complete_to)
         self._now_ms = now_ms
         self._rows: dict[SettlementKey, list[Settlement]] = {}
         for row in batch.rows:
@@ -141,6 +145,7 @@ class HistoryComparison:
         self._hours = {_hour(key) for key in (*earlier.keys, *self._rows) if is_regular(key)}
         self._taken: dict[HourOfContract, FundingRecord] = {}
         self._matched: set[SettlementKey] = set()
+        self.withdrawn: list[FundingRecord] = []
 
     @property
     def unfinished(self) -> UnfinishedHours:
@@ -160,7 +165,7 @@ class HistoryComparison:
                 self._taken[_hour(record.key)] = record
             rows = self._rows.get(record.key)
             if rows is None:
-                disputes += self._withdrawn(record)
+                self.withdrawn += [record] if self._is_withdrawn(record) else []
                 continue
             self._matched.add(record.key)
             version = completed(record, rows[0], self._derived(rows[0]))
@@ -186,8 +191,8 @@ class HistoryComparison:
             disputes += _all_contradictions(record, rows[1:], self._now_ms)
         return records, disputes
 
-    def _withdrawn(self, record: FundingRecord) -> Iterator[FundingDispute]:
-        """Unless the exchange now has it at another time of its hour: see `conclude`."""
+    def _is_withdrawn(self, record: FundingRecord) -> bool:
+        """Not if the exchange now has it at another time of its hour: see `conclude`."""
         time, symbol, _ = record.key
         of_regular = is_regular(record.key)
         hour = _hour(record.key)
@@ -195,26 +200,30 @@ class HistoryComparison:
         judged_at = hour.end if of_regular else time
         is_read = self._earlier.since <= time and judged_at <= self._batch.end
         if not is_read or judged_at < self._batch.start or time > self._final_until:
-            return
+            return False
         if record.key in self._earlier.keys or (of_regular and hour in self._hours):
-            return
-        asked = self._batch.asked
-        if self._unproven is None or symbol in self._unproven or (asked and symbol not in asked):
-            return
-        yield FundingDispute(
-            key=record.key,
-            field="funding_time",
-            stored=str(time),
-            found="",
-            content_hash=record.content_hash,
-            found_at=self._now_ms,
-        )
+            return False
+        if self._batch.asked and symbol not in self._batch.asked:
+            return False
+        return self._unproven is not None and symbol not in self._unproven
 
 
 def _union(
     one: frozenset[Symbol] | None, other: frozenset[Symbol] | None
 ) -> frozenset[Symbol] | None:
     return None if one is None or other is None else one | other
+
+
+def withdrawal(record: FundingRecord, now_ms: int) -> FundingDispute:
+    """The exchange no longer has *record*."""
+    return FundingDispute(
+        key=record.key,
+        field="funding_time",
+        stored=str(record.key.funding_time),
+        found="",
+        content_hash=record.content_hash,
+        found_at=now_ms,
+    )
 
 
 def _all_contradictions(

@@ -4,6 +4,10 @@ A page has the first rows of its window, ascending by time, at most a fixed numb
 settle at one time, so the rows of a full page's last time may continue on the next page: they are
 left to it, and it starts *at* that time. Where one time alone fills a page, the contracts are read
 one by one for that time; then reading goes on 1 ms later.
+
+A reply that was cut short looks like the last page. So a window ends only where two pages in a row
+agree that it does, the second one read from the last row on; and a row that one of them has is a
+row. Where that second read is not worth a request, what is before the last row is complete.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,9 +38,10 @@ class HistoryRead(Struct, frozen=True):
 
 
 class HistoryBatch(Struct, frozen=True):
-    """All published rows from *start* to *end*, both included.
+    """All published rows from *start* to *complete_to*, both included.
 
     Attributes:
+        end: Of what was read. From *complete_to* on rows may be missing.
         rows: No row twice; ascending by time.
         unproven: Contracts with a row that could not be read; None: it may be any contract.
         asked: The contracts that were read one by one at *end*; None if none had to be.
@@ -44,6 +49,7 @@ class HistoryBatch(Struct, frozen=True):
 
     start: int
     end: int
+    complete_to: int
     rows: tuple[Settlement, ...]
     unproven: frozenset[Symbol] | None
     asked: frozenset[Symbol] | None = None
@@ -54,6 +60,7 @@ class HistoryPages:
 
     Args:
         known: The contracts to read one by one where one time fills a page.
+        confirms_end: Read the end of the window twice.
     """
 
     def __init__(
@@ -63,13 +70,19 @@ class HistoryPages:
         *,
         symbol: Symbol | None = None,
         known: Collection[Symbol] = (),
+        confirms_end: bool = True,
         pages_max: int = PAGES_MAX,
     ) -> None:
         self._end = end
         self._symbol = symbol
         self._known = known
+        self._confirms_end = confirms_end
         self._pages_left = pages_max
         self._single_time: _SingleTime | None = None
+        self._held: tuple[Settlement, ...] = ()
+        """Rows of the last time of the page before, where the next page starts."""
+        self._ended_at: int | None = None
+        """The last time of the page before, if it was not full."""
         self._next = HistoryRead(start, end, symbol) if start <= end else None
 
     @property
@@ -97,19 +110,52 @@ class HistoryPages:
         if self._single_time is not None:
             return self._take_of_one(self._single_time, read, rows, is_full, unusable_of)
         self._count(read)
-        if not is_full:
-            self._next = None
-            return HistoryBatch(read.start, read.end, _without_repeats(rows), unusable_of)
-        if not rows:
+        if is_full and not rows:
             what = "is empty" if unusable_of == frozenset() else "has no readable row"
             raise HistoryPageError(f"{_name(read)}: a full page {what}; reading cannot go on")
-        last = rows[-1].key.funding_time
-        if rows[0].key.funding_time == last:
+        if self._held and not rows:
+            raise HistoryPageError(f"{_name(read)}: the rows of its start have gone")
+        last = rows[-1].key.funding_time if rows else read.start - 1
+        if not is_full and self._ended_at == last:
+            return self._finish(read, rows, unusable_of, complete_to=read.end)
+        if not is_full and not self._confirms_end:
+            return self._finish(read, rows, unusable_of, complete_to=last - 1)
+        self._ended_at = None if is_full else last
+        if is_full and rows[0].key.funding_time == last:
             self._read_one_by_one(read, rows, unusable_of)
             return None
+        return self._go_on(read, rows, last, unusable_of)
+
+    def _finish(
+        self,
+        read: HistoryRead,
+        rows: Sequence[Settlement],
+        unusable_of: frozenset[Symbol] | None,
+        *,
+        complete_to: int,
+    ) -> HistoryBatch:
+        self._next = None
+        return HistoryBatch(read.start, read.end, complete_to, self._with_held(rows), unusable_of)
+
+    def _go_on(
+        self,
+        read: HistoryRead,
+        rows: Sequence[Settlement],
+        last: int,
+        unusable_of: frozenset[Symbol] | None,
+    ) -> HistoryBatch | None:
+        """Read on at *last*, whose rows this page may not have all."""
+        if last <= read.start:
+            self._held = self._with_held(rows)
+            return None
         self._next = HistoryRead(last, self._end, self._symbol)
-        complete = [row for row in rows if row.key.funding_time < last]
-        return HistoryBatch(read.start, last - 1, _without_repeats(complete), unusable_of)
+        complete = self._with_held([row for row in rows if row.key.funding_time < last])
+        self._held = tuple(row for row in rows if row.key.funding_time == last)
+        return HistoryBatch(read.start, last - 1, last - 1, complete, unusable_of)
+
+    def _with_held(self, rows: Sequence[Settlement]) -> tuple[Settlement, ...]:
+        held, self._held = self._held, ()
+        return _without_repeats([*held, *rows])
 
     def _count(self, read: HistoryRead) -> None:
         if not self._pages_left:
@@ -126,7 +172,7 @@ class HistoryPages:
         if read.symbol is not None:
             raise HistoryPageError(f"{_name(read)}: a full page of the one time {time}")
         symbols = {*self._known, *(row.key.symbol for row in rows)}
-        self._single_time = _SingleTime(read.start, time, symbols, unusable_of)
+        self._single_time = _SingleTime(read.start, self._with_held(rows), symbols, unusable_of)
 
     def _take_of_one(
         self,
@@ -142,7 +188,7 @@ class HistoryPages:
             unusable_of = frozenset({single.next_read.symbol or Symbol("")})
         if not single.take(rows, unusable_of):
             return None
-        self._single_time = None
+        self._single_time, self._ended_at = None, None
         after = single.time + 1
         self._next = HistoryRead(after, self._end) if after <= self._end else None
         return single.batch()
@@ -154,15 +200,15 @@ class _SingleTime:
     def __init__(
         self,
         start: int,
-        time: int,
+        rows: Sequence[Settlement],
         symbols: Collection[Symbol],
         unusable_of: frozenset[Symbol] | None,
     ) -> None:
         self._start = start
-        self.time = time
+        self.time = rows[-1].key.funding_time
         self._asked = frozenset(symbols)
         self._left = sorted(symbols, reverse=True)
-        self._rows: list[Settlement] = []
+        self._rows = list(rows)
         self._unproven = unusable_of
 
     @property
@@ -179,7 +225,8 @@ class _SingleTime:
 
     def batch(self) -> HistoryBatch:
         rows = _without_repeats(self._rows)
-        return HistoryBatch(self._start, self.time, rows, self._unproven, self._asked)
+        time = self.time
+        return HistoryBatch(self._start, time, time, rows, self._unproven, self._asked)
 
 
 def _check(read: HistoryRead, rows: Sequence[Settlement]) -> None:

@@ -111,7 +111,7 @@ class HistoryProof:
             self._start_of_new = batch.end + 1
             self._were_asked = True
         self._leave_out(batch, not_stored)
-        return [*self._spans(batch.end)]
+        return [*self._spans(batch.complete_to)]
 
     def _leave_out(self, batch: HistoryBatch, not_stored: Collection[Symbol]) -> None:
         after = batch.end + 1

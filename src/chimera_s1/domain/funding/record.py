@@ -77,7 +77,7 @@ class FundingDispute(Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         field: `rate`, `mark_price`, `amount` or `funding_time`.
-        stored, found: As text.
+        stored, found: As text; nothing is found of a settlement that the exchange no longer has.
         content_hash: Of what was found; with the key it identifies the dispute.
         found_at: Epoch ms.
     """

@@ -12,11 +12,17 @@ from chimera_s1.domain.funding.compare_history import (
     DerivedFacts,
     HistoryComparison,
     UnfinishedHours,
+    withdrawal,
 )
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.coverage_union import Span, extend_span, is_progress
 from chimera_s1.domain.funding.gaps import typical_through
-from chimera_s1.domain.funding.history_pages import HistoryBatch, HistoryPages, HistoryRead
+from chimera_s1.domain.funding.history_pages import (
+    HistoryBatch,
+    HistoryPageError,
+    HistoryPages,
+    HistoryRead,
+)
 from chimera_s1.domain.funding.history_proof import (
     PUBLICATION_TAIL_MS,
     HistoryProof,
@@ -44,6 +50,12 @@ ANNOUNCED_MS: Final = 8 * 24 * HOUR_MS
 """An older settlement is stored without an event."""
 
 SLICE: Final = 1_000
+SHORT_MS: Final = 12 * HOUR_MS
+"""The end of a longer window is worth a request of its own."""
+
+WITHDRAWN_MAX: Final = 20
+"""More contracts than this do not lose stored settlements at once: the reply is wrong."""
+
 LEAD_MS: Final = (INTERVAL_MAX_H + 1) * HOUR_MS
 """Settlements this long before a window make the intervals of its first ones known."""
 
@@ -135,6 +147,7 @@ class CompleteRates:
             coverage = {each: span for each, span in coverage.items() if each == symbol}
         contracts = self._contracts()
         read = _Read(exchange_ms, contracts, coverage, progress)
+        read.confirms_end = end - start > SHORT_MS
         for window in read_order(start, end, coverage, self._part_ms):
             late = await self._read_window(window, symbol, read, coverage)
             for each in sorted(late):
@@ -157,7 +170,13 @@ class CompleteRates:
                     times.see(record.key)
         else:
             start = max(0, start - LEAD_MS)  # read, too
-        pages = HistoryPages(start, window.end, symbol=symbol, known=read.symbols)
+        pages = HistoryPages(
+            start,
+            window.end,
+            symbol=symbol,
+            known=read.symbols,
+            confirms_end=read.confirms_end,
+        )
         proof = HistoryProof(
             start,
             exchange_ms=read.exchange_ms,
@@ -213,7 +232,34 @@ class CompleteRates:
             versions, disputes = comparison.take(records)
             refused |= await self._write(versions, disputes, read, records)
         new, disputes = comparison.conclude()
-        return refused | await self._write(new, disputes, read, ())
+        refused |= await self._write(new, disputes, read, ())
+        if comparison.withdrawn:
+            await self._dispute_withdrawn(comparison.withdrawn, read)
+        return refused
+
+    async def _dispute_withdrawn(self, records: Sequence[FundingRecord], read: "_Read") -> None:
+        """After another read that does not have them either."""
+        by_symbol: dict[Symbol, list[FundingRecord]] = {}
+        for record in records:
+            by_symbol.setdefault(record.key.symbol, []).append(record)
+        if len(by_symbol) > WITHDRAWN_MAX:
+            raise HistoryPageError(
+                f"fundingRate lacks settlements of {len(by_symbol)} contracts that are stored, "
+                f"{records[0].key.symbol} at {records[0].key.funding_time} for example; the reply "
+                "may have been cut short"
+            )
+        for symbol, stored in by_symbol.items():
+            first, last = stored[0].key.funding_time, stored[-1].key.funding_time
+            page = await self._source.rates(first, last, symbol)
+            read.add(requests=1)
+            back = {row.key for row in page.rows} & {record.key for record in stored}
+            if back or page.unusable or page.is_full:
+                raise HistoryPageError(
+                    f"fundingRate of all contracts lacks a settlement of {symbol} between {first} "
+                    f"and {last} that a read of {symbol} may have; reading it again helps"
+                )
+        now_ms = self._exchange_ms()
+        await self._write((), [withdrawal(record, now_ms) for record in records], read, ())
 
     async def _extend_coverage(self, proven: Sequence[RateCoverage], read: "_Read") -> None:
         progress = [
@@ -296,6 +342,7 @@ class _Read:
         self.contracts = contracts
         self.symbols = {*contracts, *coverage}
         self.spans = {symbol: _span(each) for symbol, each in coverage.items()}
+        self.confirms_end = True
         self.result = RatesRead()
         self._progress = progress
 

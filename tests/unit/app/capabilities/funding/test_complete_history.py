@@ -3,7 +3,7 @@
 from collections import Counter
 
 import anyio
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.funding_model import CHANGES, FAULTS, FundingModel, Setup
@@ -24,7 +24,7 @@ def test_the_records_are_the_published_history_and_every_difference_is_named() -
     """Prints how often each fault fired; one that never did proves nothing."""
     fired: Counter[str] = Counter()
 
-    @settings(max_examples=25, derandomize=True)
+    @settings(max_examples=25, derandomize=True, phases=[Phase.generate])  # a seed shrinks badly
     @given(SETUPS)
     def holds(setup: Setup) -> None:
         fired.update(anyio.run(FundingModel(setup).run))
