@@ -27,6 +27,9 @@ def read_order(
     follows the start of the stored spans is read forwards, and what lies before it backwards, part
     by part: an interrupted read loses the proof of one page, or of one part.
     """
+    if end - start < part_ms:
+        yield Window(start, end)
+        return
     if not coverage:
         joint = max(start, end - part_ms + 1)
     else:
