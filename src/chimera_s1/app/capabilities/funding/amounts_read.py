@@ -7,6 +7,9 @@ from msgspec import Struct, field
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.operations.health import count
 
+NAMES_MAX = 1_000
+"""Rows that are named; further ones are left out."""
+
 _NAMES_SHOWN = 5
 
 
@@ -38,6 +41,14 @@ class AmountsRead(Struct, kw_only=True):
     without_price: set[str] = field(default_factory=set)
     verified_through: int | None = None
     obstacles: list[str] = field(default_factory=list)
+
+    def name_unmatched(self, row: str) -> None:
+        if len(self.unmatched) < NAMES_MAX:
+            self.unmatched.append(row)
+
+    def name_unusable(self, row: str) -> None:
+        if row not in self.unusable and len(self.unusable) < NAMES_MAX:
+            self.unusable.append(row)
 
     @property
     def problem(self) -> str:

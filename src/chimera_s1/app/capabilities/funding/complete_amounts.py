@@ -5,6 +5,7 @@ from typing import Final
 
 from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.asset_prices import AssetPrices
+from chimera_s1.app.capabilities.funding.match_window import match_window
 from chimera_s1.app.capabilities.funding.read_income import (
     FullInstantError,
     IncomeWindow,
@@ -14,9 +15,8 @@ from chimera_s1.app.capabilities.funding.write_amounts import WriteAmounts
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage
-from chimera_s1.domain.funding.match_income import REACH_MS, match_income
+from chimera_s1.domain.funding.match_income import REACH_MS
 from chimera_s1.domain.funding.record import FundingDispute
-from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource
 from chimera_s1.domain.ports.funding_store import FundingStore, RefusedRecord
@@ -32,8 +32,6 @@ TAIL_MS: Final = HOUR_MS
 
 UNMATCHED_MS: Final = DAY_MS
 """How long an income row may wait for the rate of its settlement."""
-
-SLICE: Final = 1_000
 
 
 class CompleteAmounts:
@@ -143,44 +141,34 @@ class CompleteAmounts:
         self, read: AmountsRead, writer: WriteAmounts, window: IncomeWindow, now_ms: int
     ) -> int:
         """Until when the amounts are proven, if those before the window are."""
-        keys, with_amount = await self._stored(window)
-        matched = match_income(window.rows, keys)
-        found = {
-            key: matched.parts.get(key, ())
-            for key in {*matched.parts, *with_amount}
-            if window.start <= key.funding_time <= window.end
-            and key.symbol not in (window.unusable_of or ())
-        }
-        final_until = 0 if window.unusable_of is None else now_ms - TAIL_MS
+        matched = await match_window(self._store, window)
+        missing = await writer.write(matched.found, _final_until(window, now_ms))
         bounds = [window.end, now_ms - TAIL_MS]
-        if (missing := await writer.write(found, final_until)) is not None:
+        if missing is not None:
             bounds.append(missing - 1)
-        if window.has_unusable:
+        if window.has_unusable or not await self._confirm(read, writer, window, now_ms):
             bounds.append(window.start - 1)
         for row in matched.unmatched:
-            if not window.start <= row.time <= window.end:
-                continue  # another window has it
             if row.time > now_ms - UNMATCHED_MS:
                 bounds.append(row.time - REACH_MS - 1)
             else:
-                read.unmatched.append(f"{row.symbol} {row.rate_type} {format_utc(row.time)}")
+                read.name_unmatched(f"{row.symbol} {row.rate_type} {format_utc(row.time)}")
         return min(bounds)
 
-    async def _stored(
-        self, window: IncomeWindow
-    ) -> tuple[list[SettlementKey], list[SettlementKey]]:
-        """The settlements that a row may belong to, and those that have an amount."""
-        contracts = {(row.symbol, row.rate_type) for row in window.rows}
-        keys: list[SettlementKey] = []
-        with_amount: list[SettlementKey] = []
-        start, end = window.start - 2 * REACH_MS, window.end + 2 * REACH_MS
-        after: SettlementKey | None = None
-        while True:
-            records = await self._store.between(start, end, after=after, limit=SLICE)
-            keys += [
-                each.key for each in records if (each.key.symbol, each.key.rate_type) in contracts
-            ]
-            with_amount += [each.key for each in records if each.amount is not None]
-            if len(records) < SLICE:
-                return keys, with_amount
-            after = records[-1].key
+    async def _confirm(
+        self, read: AmountsRead, writer: WriteAmounts, window: IncomeWindow, now_ms: int
+    ) -> bool:
+        """Whether a second read says the same of what contradicts a stored amount.
+
+        An outage of the exchange may show as an empty or a shorter history.
+        """
+        if not writer.has_suspects:
+            return True
+        again = await read_window(self._source, read, window.start, window.end, now_ms)
+        matched = await match_window(self._store, again)
+        return await writer.confirm(matched.found, _final_until(again, now_ms))
+
+
+def _final_until(window: IncomeWindow, now_ms: int) -> int:
+    """Rows of settlements up to then are no more to come, or would have been read."""
+    return 0 if window.unusable_of is None else now_ms - TAIL_MS

@@ -124,7 +124,8 @@ async def _read_type(
         start = page.rows[-1].time
     else:
         rows.through = start - 1
-    read.unusable.extend(text for text in rows.unusable if text not in read.unusable)
+    for text in rows.unusable:
+        read.name_unusable(text)
     return rows
 
 

@@ -362,6 +362,34 @@ async def test_a_changed_and_a_vanished_row_are_disputed_once() -> None:
     assert vanished not in at.exchange.rows
 
 
+async def test_a_history_that_is_short_for_a_moment_disputes_nothing() -> None:
+    """What contradicts a stored amount is read twice; what was missing meanwhile is not proven."""
+    at = rig()
+    await at.settle([key_of(8), key_of(9)])
+    at.pay(key_of(8))
+    await at.amounts.complete(START, NOW)
+    before = await at.coverage()
+    at.pay(key_of(9))
+    rows, at.exchange.rows = at.exchange.rows, []
+    reads = len(at.exchange.windows)
+
+    def recover() -> None:
+        if len(at.exchange.windows) == reads + 2:  # each type once
+            at.exchange.rows = rows
+
+    at.exchange.before_page = recover
+    read = await at.amounts.complete(NOW - DAY_MS, NOW)
+
+    assert at.exchange.rows is rows
+    assert not at.disputes
+    assert read.verified_through is None
+    assert await at.coverage() == before
+
+    at.exchange.before_page = lambda: None
+    await at.amounts.complete(START, NOW)
+    assert at.usdt(key_of(9)) == -1
+
+
 async def test_a_recent_row_may_be_missing_for_a_while() -> None:
     """A replica of the exchange that is behind."""
     at = rig()
