@@ -161,7 +161,7 @@ async def test_without_permission_the_rates_are_kept_and_the_problem_is_said(
         allowed = await at.complete()
 
     assert rates >= DAYS * 3
-    assert "amounts cannot be read: " in refused.problem
+    assert "income cannot be read: " in refused.problem
     assert "/fapi/v1/income: replied 401 -2015 Invalid API-key" in refused.problem
     assert refused.verified_through is None
     assert allowed.problem == ""

@@ -78,7 +78,7 @@ class CompleteAmounts:
             if read.account is not None:
                 await self._complete(read, start, end)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
-            read.obstacles.append(f"amounts cannot be read: {error}")
+            read.obstacles.append(f"income cannot be read: {error}")
         self.last = read
         return read
 

@@ -269,7 +269,7 @@ async def test_income_that_cannot_be_read_is_a_problem_and_no_error(
 
     read = await at.amounts.complete(START, NOW)
 
-    assert read.problem == f"amounts cannot be read: {error}"
+    assert read.problem == f"income cannot be read: {error}"
     assert await at.coverage() is None
     at.exchange.error = None
     assert not (await at.amounts.complete(START, NOW)).problem
