@@ -176,6 +176,7 @@ async def _run_children(
 def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str, str]:
     return {
         "S1_SYMBOLS": "*",
+        "S1_FUNDING_DAYS": "30",
         **plan.environ,
         "S1_BINANCE_ENV": "simulator",
         "S1_BINANCE_SPOT_REST_URL": simulated.spot_rest_url,
