@@ -106,7 +106,8 @@ def run(
 
 
 def verified(count: int = 2 * SETTLEMENTS, files: int = 2) -> str:
-    return f"no differences: {files} files, {count} settlements equal"
+    plural = "" if files == 1 else "s"
+    return f"no differences: {files} file{plural}, {count} settlements equal"
 
 
 async def test_equal_histories_exit_0(run: Run, archive: Path) -> None:
@@ -136,7 +137,7 @@ async def test_each_difference_is_a_line_and_exit_1(
         "BTCUSDT 2026-10-01 07:00:00 not in the archive: stored is -0.01",
         "BTCUSDT 2026-10-01 08:00:00 not stored: the archive has 0.0001",
         "BTCUSDT 2026-10-02 00:00:00 rate: 0.00025 stored, 0.0001 in the archive",
-        "1 Special settlements are stored, not in the archive",
+        "not compared: 1 Special settlement stored",
         "3 differences: 2 files, 184 settlements equal",
     ]
 
@@ -173,8 +174,8 @@ async def test_what_the_service_does_not_keep_is_said_and_not_missed(
     assert await run("verify", "--archive", path) == (
         0,
         [
-            "10 settlements of the archive are outside the verified history; not compared",
-            "no differences: 1 files, 83 settlements equal",
+            "not compared: 10 settlements outside the verified history",
+            "no differences: 1 file, 83 settlements equal",
         ],
     )
 
@@ -187,7 +188,7 @@ async def test_a_damaged_file_is_named_and_the_others_are_compared(run: Run, arc
 
     assert code == 2
     assert lines[0].startswith(
-        "not checked: BTCUSDT 2026-10: BTCUSDT-fundingRate-2026-10.zip: its SHA-256 is "
+        "not checked: BTCUSDT 2026-10: BTCUSDT-fundingRate-2026-10.zip: its SHA-256 begins "
     )
     assert lines[1:] == [f"{verified(93, 1)}, 1 not checked"]
 
@@ -334,5 +335,5 @@ async def test_pages_are_read_to_the_last(run: Run, parts: WebParts, archive: Pa
 
     assert (code, lines) == (
         0,
-        ["2000 Special settlements are stored, not in the archive", verified(93, 1)],
+        ["not compared: 2000 Special settlements stored", verified(93, 1)],
     )

@@ -87,7 +87,7 @@ async def test_what_never_settled_has_no_file(archive: ArchiveDownload) -> None:
 @pytest.mark.parametrize(
     ("suffix", "do", "expected"),
     [
-        ("", "body:html", (ArchiveDamagedError, "its SHA-256 is")),
+        ("", "body:html", (ArchiveDamagedError, "its SHA-256 begins")),
         (".CHECKSUM", "body:html", (ArchiveDamagedError, "the checksum file is not one line")),
         ("", "body:truncated", (ExchangeUnavailableError, "no reply")),
         ("", "status:503", (ExchangeUnavailableError, "replied 503")),

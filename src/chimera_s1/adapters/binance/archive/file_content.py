@@ -34,6 +34,7 @@ _CHECKSUM = re.compile(r"([0-9a-fA-F]{64})(?: [ *](.+))?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,15}", re.ASCII)
 _RATE = re.compile(r"[+-]?\d{1,9}(\.\d{1,18})?([eE][+-]?\d{1,2})?", re.ASCII)
 _QUOTED_CHARS_MAX = 60
+_HASH_SHOWN = 12
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -72,9 +73,8 @@ def _check_sum(file: ArchiveFileId, content: bytes, checksum: bytes) -> None:
     if name != file.zip_name:
         raise _damaged(file, f"the checksum file is that of {_quoted(name)}")
     if digest != (is_now := hashlib.sha256(content).hexdigest()):
-        raise _damaged(
-            file, f"its SHA-256 is {is_now}, the checksum file has {digest}; download both again"
-        )
+        begins = f"begins {is_now[:_HASH_SHOWN]}, that of the checksum file {digest[:_HASH_SHOWN]}"
+        raise _damaged(file, f"its SHA-256 {begins}; download both again")
 
 
 def _csv(file: ArchiveFileId, content: bytes) -> bytes:

@@ -88,16 +88,20 @@ class VerifySummary(Struct):
         """The last one says the result."""
         lines = []
         if self.not_covered:
-            lines.append(
-                f"{self.not_covered} settlements of the archive are outside the verified history; "
-                "not compared"
-            )
+            count = _counted(self.not_covered, "settlement")
+            lines.append(f"not compared: {count} outside the verified history")
         if self.special:
-            lines.append(f"{self.special} Special settlements are stored, not in the archive")
-        counts = f"{self.files} files, {self.equal} settlements equal"
-        result = f"{self.differences} differences" if self.differences else "no differences"
-        unchecked = f", {self.unchecked} not checked" if self.unchecked else ""
-        return [*lines, f"{result}: {counts}{unchecked}"]
+            lines.append(f"not compared: {_counted(self.special, 'Special settlement')} stored")
+        return [*lines, f"{self._result()}: {self._counts()}"]
+
+    def _result(self) -> str:
+        if self.differences:
+            return _counted(self.differences, "difference")
+        return "no differences" if self.equal else "nothing compared"
+
+    def _counts(self) -> str:
+        counts = f"{_counted(self.files, 'file')}, {_counted(self.equal, 'settlement')} equal"
+        return f"{counts}, {self.unchecked} not checked" if self.unchecked else counts
 
 
 def settings_to_verify(state_dir: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -195,6 +199,10 @@ def _finding_text(finding: ArchiveFinding) -> str:
             return f"next one in neither: {finding.archived}"
         case _:
             assert_never(finding.kind)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _last_month(clock: Clock) -> Month:
