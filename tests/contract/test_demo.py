@@ -95,6 +95,15 @@ async def test_only_the_demos_token_is_accepted(demo: ChimeraProcess, directory:
     )
 
 
+@pytest.mark.usefixtures("demo")
+async def test_the_archive_of_funding_is_the_simulators(directory: Path) -> None:
+    """Binance's own would not be reached. Nothing is listed in that month."""
+    arguments = ("--archive", "binance", "--symbol", "BTCUSDT", "--month", "2019-01")
+    ended = await finished("funding", "verify", *arguments, "--state-dir", str(directory))
+
+    assert ended == (2, "nothing compared: 1 file, 0 settlements equal\n", "")
+
+
 def test_the_service_is_ready_and_the_simulator_serves_it(demo: ChimeraProcess) -> None:
     with urllib.request.urlopen(f"{demo.ready['url']}/ready") as reply:
         assert reply.status == 200
