@@ -110,7 +110,8 @@ def test_the_service_is_ready_and_the_simulator_serves_it(demo: ChimeraProcess) 
     with urllib.request.urlopen(f"{demo.ready['sim_url']}/sim/status") as reply:
         status = json.load(reply)
     connections = {venue: row["connections"] for venue, row in status["venues"].items()}
-    assert connections == {"spot": 1, "perp": 2}  # futures announce their listings on a second one
+    # Futures have listings and mark prices on connections of their own.
+    assert connections == {"spot": 1, "perp": 3}
 
 
 def test_the_demos_s10_is_followed(demo: ChimeraProcess) -> None:
