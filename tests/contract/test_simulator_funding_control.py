@@ -219,6 +219,21 @@ async def test_income_has_the_rules_of_binance(account: Account) -> None:
     assert (denied[0], denied[1]["code"]) == (401, -2015)
 
 
+async def test_a_fast_clock_need_not_refuse_signed_requests(account: Account) -> None:
+    """The fixture has set the exchange's clock far from this machine's."""
+    account.offset_ms = 0
+    refused = await account.get(INCOME)
+    await account.set(local_timestamps=True)
+    accepted = await account.get(INCOME)
+    account.offset_ms = 10_000
+    ahead = await account.get(INCOME)
+    await account.set(local_timestamps=False)
+
+    assert (refused[0], refused[1]["code"]) == (400, -1021)
+    assert accepted[0] == 200
+    assert ahead[1]["code"] == -1021
+
+
 async def test_candles_are_the_same_each_time(sim: SimulatorClient) -> None:
     """One minute each, joined; only from the listing on, and of one minute only."""
     _, candles, _ = await sim.rest("spot", f"{CANDLES}?symbol=USDCUSDT&interval=1m&limit=5")

@@ -63,6 +63,7 @@ class Account:
 
     Attributes:
         maintenance: Transfers are refused, and the system's status says why.
+        local_timestamps: Signed requests have this machine's time, and not the exchange's.
         notional_coef: Multiplies the caps of the leverage brackets; None where Binance sends none.
         behaviour, permissions: May be replaced at any time. Lags apply to everything read from now
             on, delays to everything accepted from now on.
@@ -84,6 +85,7 @@ class Account:
         self.behaviour = TransferBehaviour()
         self.permissions = Permissions()
         self.maintenance = False
+        self.local_timestamps = False
         self.notional_coef: float | None = None
         # The exchange never reuses a number; neither may a simulator that is restarted.
         self._first_tran_id = clock.now_ms() * 1_000

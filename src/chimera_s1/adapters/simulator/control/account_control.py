@@ -28,7 +28,7 @@ WALLET_HELP = (
     "history_lag_ms, execution_delay_ms, pending_ms: whole numbers from 0; income_lag_ms: the "
     "same, or null; pending_ends: CONFIRMED or FAILED; permissions: reading, universal_transfer, "
     "internal_transfer, withdrawals, futures, ip_restrict, each true or false; maintenance: true "
-    "or false; notional_coef: above 0, up to 100, or null; "
+    "or false; local_timestamps: true or false; notional_coef: above 0, up to 100, or null; "
     "balances: spot, fut, each an amount of USDT"
 )
 TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25.5"'
@@ -68,6 +68,7 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
     permissions: PermissionsRequest = PermissionsRequest()
     balances: BalancesRequest = BalancesRequest()
     maintenance: bool | UnsetType = UNSET
+    local_timestamps: bool | UnsetType = UNSET
     notional_coef: Annotated[float, Meta(gt=0, le=100)] | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
@@ -121,6 +122,8 @@ class AccountControl:
         account.permissions = _changed(account.permissions, change.permissions)
         if change.maintenance is not UNSET:
             account.maintenance = change.maintenance
+        if change.local_timestamps is not UNSET:
+            account.local_timestamps = change.local_timestamps
         if change.notional_coef is not UNSET:
             account.notional_coef = change.notional_coef
         for wallet, amount in _given(change.balances, tuple(WalletName)).items():
@@ -167,6 +170,7 @@ class AccountControl:
             "permissions": msgspec.structs.asdict(self._account.permissions),
             "balances": self._amounts(),
             "maintenance": self._account.maintenance,
+            "local_timestamps": self._account.local_timestamps,
             "notional_coef": self._account.notional_coef,
         }
 

@@ -55,13 +55,14 @@ class Authenticator:
         Raises:
             BinanceError: The request is refused.
         """
+        is_local, clock = self._account.local_timestamps, self._clock
         raw = RawRequest(
             request.headers.get(_KEY_HEADER, ""),
             request.raw_path.partition("?")[2].encode("utf-8", "surrogateescape"),
             await request.read(),
-            request_arrived_ms.get(),
+            clock.local_ms() if is_local else request_arrived_ms.get(),
             microseconds_allowed=request.path.startswith("/api/"),
         )
         signed = verify(raw, self._api_key)
-        signed.check_time(self._clock.now_ms())
+        signed.check_time(clock.local_ms() if is_local else clock.now_ms())
         return signed.parameters
