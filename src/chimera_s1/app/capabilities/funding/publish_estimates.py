@@ -10,7 +10,7 @@ consumers drop events that they have by `event_id`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import anyio
@@ -33,6 +33,8 @@ from chimera_s1.domain.ports.mark_prices import MarkPrices
 from chimera_s1.domain.ports.publication import Publication
 
 RETRY_MS = 1_000
+UNKNOWN_MS = 60_000
+"""A contract that the stream has not named for this long is not reported as unknown any more."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,15 +58,12 @@ class EstimateCounts(Struct):
 
 class PublishEstimates:
     """Args:
-        instruments: Tells contracts that are not served from unknown ones.
-        publication: Whether, and of what, this instance publishes.
-        gate: Decides when estimates may be written.
-        window: 0 publishes every change at once.
-        on_settled: Called with the contract and the time of each settlement that has happened; must
-            neither wait nor raise.
-
-    Attributes:
-        unknown: Contracts in the stream that the registry does not list.
+    instruments: Tells contracts that are not served from unknown ones.
+    publication: Whether, and of what, this instance publishes.
+    gate: Decides when estimates may be written.
+    window: 0 publishes every change at once.
+    on_settled: Called with the contract and the time of each settlement that has happened; must
+        neither wait nor raise.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class PublishEstimates:
         self._cause = ""
         self._known: frozenset[Symbol] = frozenset()
         self._known_version = -1
-        self.unknown: set[Symbol] = set()
+        self._unknown_ms: dict[Symbol, float] = {}
         self.counts = EstimateCounts()
 
     async def run(self) -> None:
@@ -142,7 +141,7 @@ class PublishEstimates:
             withheld=not self._gate.is_open,
             cause=self._cause,
             unreadable=source.counts.unreadable,
-            unknown=tuple(sorted(self.unknown)),
+            unknown=self._unknown(),
         )
 
     async def _close_windows(self) -> None:
@@ -167,7 +166,7 @@ class PublishEstimates:
         if not term:
             return
         now_ms = self._clock.monotonic_ms()
-        for estimate in self._wanted(received):
+        for estimate in self._wanted(received, now_ms):
             if self._published.is_due(estimate, now_ms):
                 self._published.record(estimate, now_ms)
                 self.counts.merged += estimate.symbol in self._waiting
@@ -175,19 +174,28 @@ class PublishEstimates:
         if self._waiting:
             self._changes.notify()
 
-    def _wanted(self, received: dict[Symbol, FundingEstimate]) -> list[FundingEstimate]:
+    def _wanted(
+        self, received: Mapping[Symbol, FundingEstimate], now_ms: float
+    ) -> list[FundingEstimate]:
+        """Those of served contracts; the others are counted."""
         served, known = self._publication.served(Venue.PERP), self._known_symbols()
-        wanted, unknown = [], set()
+        wanted = []
         for symbol, estimate in received.items():
             if symbol in served:
                 wanted.append(estimate)
             elif symbol in known:
                 self.counts.unserved += 1
             else:
-                unknown.add(symbol)
-        self.counts.unknown += len(unknown)
-        self.unknown = (self.unknown | unknown) - known
+                self.counts.unknown += 1
+                self._unknown_ms[symbol] = now_ms
         return wanted
+
+    def _unknown(self) -> tuple[Symbol, ...]:
+        """Contracts that the stream names and the registry does not list."""
+        known, since_ms = self._known_symbols(), self._clock.monotonic_ms() - UNKNOWN_MS
+        named = {symbol: at for symbol, at in self._unknown_ms.items() if at >= since_ms}
+        self._unknown_ms = named
+        return tuple(sorted(symbol for symbol in named if symbol not in known))
 
     def _known_symbols(self) -> frozenset[Symbol]:
         if self._known_version != self._instruments.version:

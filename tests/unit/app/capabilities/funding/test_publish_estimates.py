@@ -11,6 +11,7 @@ from anyio import wait_all_tasks_blocked as settle
 from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.app.capabilities.funding.publish_estimates import (
     RETRY_MS,
+    UNKNOWN_MS,
     PublishEstimates,
     estimate_event,
 )
@@ -204,6 +205,18 @@ async def test_what_is_not_served_or_not_listed_is_counted_and_kept_in_memory() 
     assert (before.level, "MATICUSDT" in before.sentence) == (Level.GREEN, True)
     assert rig.publish.report().unknown == ()
     assert rig.latest.last_estimate(Symbol("MATICUSDT"), T + 18) == "0.0001"
+
+
+@on_virtual_time
+async def test_a_contract_that_the_stream_names_no_more_is_not_unknown_for_ever() -> None:
+    rig = Rig()
+    async with rig.running():
+        rig.send(symbol=Symbol("MATICUSDT"))
+        await rig.seconds(1)
+        before = rig.publish.report().unknown
+        await rig.seconds(UNKNOWN_MS // 1_000 + 1)
+
+        assert (before, rig.publish.report().unknown) == (("MATICUSDT",), ())
 
 
 @on_virtual_time
@@ -402,7 +415,8 @@ async def test_stale_rows_change_nothing() -> None:
         (True, 11_000.0, "silent, last message 11 s ago"),
     ],
 )
-def test_a_silent_stream_is_orange(connected: bool, age_ms: float | None, words: str) -> None:
+@on_virtual_time
+async def test_a_silent_stream_is_orange(connected: bool, age_ms: float | None, words: str) -> None:
     rig = Rig()
     rig.source.connected, rig.source.age_ms = connected, age_ms
     report = rig.publish.report()
