@@ -21,8 +21,10 @@ from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource
 from chimera_s1.domain.ports.funding_store import FundingStore, RefusedRecord
 
-HISTORY_MS: Final = 89 * DAY_MS
-"""The exchange shows three months of income; the shortest three have 89 days."""
+HISTORY_MS: Final = 88 * DAY_MS
+"""The exchange shows three months of income; the shortest three have 89 days. A row that leaves
+them while a run waits for room would look as if it had vanished.
+"""
 
 WINDOW_MS: Final = 7 * DAY_MS - 2 * REACH_MS - 1_000
 """With the reach on both sides, within the 7 days of one request."""
