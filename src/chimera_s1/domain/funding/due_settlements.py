@@ -11,8 +11,10 @@ from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.schedule import HOUR_MS
 
-POLLS: Final = Backoff(base_ms=2_000, max_wait_ms=300_000, jitter_ms=1_000)
-"""The waits before the reads after a settlement."""
+POLLS: Final = Backoff(base_ms=4_000, max_wait_ms=300_000, jitter_ms=1_000)
+"""The waits before the reads after a settlement. Most rates are published within some seconds; an
+earlier read would find some of them, and be one more.
+"""
 
 GIVE_UP_MS: Final = HOUR_MS
 """After this time a settlement is left to the job that reads the last days."""

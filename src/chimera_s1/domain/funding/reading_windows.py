@@ -12,6 +12,9 @@ from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.operations.schedule import DAY_MS
 
+RECENT_DAYS: Final = 8
+"""Read again every 8 hours: an outage of a week leaves nothing for a backfill."""
+
 PART_DAYS: Final = 3
 """Of older history at once: after an interruption, at most one such part is read again."""
 
@@ -43,8 +46,11 @@ def older_windows(proven: Window | None, oldest: int, now: int) -> Iterator[Wind
         end = start - 1
 
 
-def slice_of_day(days: int, now: int) -> Window:
-    """The part of the last *days* that is read again on the day of *now*: in a week all of them."""
-    weekday = now // DAY_MS % 7
-    newest, oldest = weekday * days // 7, (weekday + 1) * days // 7
-    return Window(now - oldest * DAY_MS, now - newest * DAY_MS)
+def slice_of_day(days: int, now: int) -> Window | None:
+    """The part of the last *days* that is read again on the day of *now*: in a week all of them,
+    the last `RECENT_DAYS` apart, which are read more often. None if there are no others.
+    """
+    older, weekday = max(0, days - RECENT_DAYS), now // DAY_MS % 7
+    newest = RECENT_DAYS + weekday * older // 7
+    oldest = RECENT_DAYS + (weekday + 1) * older // 7
+    return Window(now - oldest * DAY_MS, now - newest * DAY_MS) if oldest > newest else None

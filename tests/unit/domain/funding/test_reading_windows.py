@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import (
+    RECENT_DAYS,
     newest_window,
     older_windows,
     proven_window,
@@ -67,12 +68,16 @@ def test_without_a_proof_there_is_only_older_history() -> None:
     assert newest_window(Window(NOW - DAY_MS, NOW), NOW - DAY_MS, NOW) is None
 
 
-@given(st.integers(8, 3_650), st.integers(0, 20), st.floats(0, 1))
+@given(st.integers(RECENT_DAYS + 7, 3_650), st.integers(0, 20), st.floats(0, 1))
 def test_each_day_of_the_history_is_read_again_in_each_week(
     days: int, week: int, share: float
 ) -> None:
-    """Of what is not older than the history at the end of the week."""
+    """Of what is not older than the history at the end of the week; the rest is read more often."""
     begin = (NOW // DAY_MS // 7 + week) * 7 * DAY_MS
-    moment = begin - round(share * (days - 7) * DAY_MS)
+    moment = begin - round((RECENT_DAYS + share * (days - RECENT_DAYS - 7)) * DAY_MS)
     read = [slice_of_day(days, begin + number * DAY_MS) for number in range(7)]
-    assert any(each.start <= moment <= each.end for each in read)
+    assert any(each and each.start <= moment <= each.end for each in read)
+
+
+def test_a_short_history_has_no_older_part() -> None:
+    assert slice_of_day(RECENT_DAYS, NOW) is None

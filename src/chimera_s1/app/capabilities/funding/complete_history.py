@@ -24,6 +24,7 @@ class CompleteHistory:
         requests: By job.
         refused: Records that the store refuses for good.
         amounts_problem: Of the last read of amounts; empty if it had none.
+        has_new_amounts: The last read of amounts found some.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class CompleteHistory:
         self.requests: Counter[str] = Counter()
         self.refused = 0
         self.amounts_problem = ""
+        self.has_new_amounts = False
 
     async def rates(
         self, job: str, window: Window, progress: Callable[[RatesRead], None] = _ignore
@@ -70,6 +72,7 @@ class CompleteHistory:
         self.requests[job] += read.requests
         self.refused += read.refused
         self.amounts_problem = read.problem
+        self.has_new_amounts = read.written > 0
         if read.written:
             self._wake_relay()
         return read

@@ -7,16 +7,13 @@ from chimera_s1.app.capabilities.funding.complete_rates import RatesRead
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.domain.funding.read_order import Window
-from chimera_s1.domain.funding.reading_windows import proven_window, slice_of_day
+from chimera_s1.domain.funding.reading_windows import RECENT_DAYS, proven_window, slice_of_day
 from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import FundingStore
 
 COMPLETE_JOB: Final = "funding.complete"
 VERIFY_JOB: Final = "funding.verify"
-
-RECENT_DAYS: Final = 8
-"""An outage of a week leaves nothing for a backfill."""
 
 
 class RunCompletions:
@@ -53,8 +50,10 @@ class RunCompletions:
         return f"{read}; {count(self.gaps, 'gap') if self.gaps else 'no gap'}"
 
     async def verify_slice(self) -> str:
-        """Read a seventh of the whole history again."""
+        """Read a seventh of the older history again."""
         window = slice_of_day(self._history_days, self._exchange.now_ms())
+        if window is None:
+            return f"{COMPLETE_JOB} reads all of the history"
         return await self._complete(VERIFY_JOB, window)
 
     async def _complete(self, job: str, window: Window) -> str:

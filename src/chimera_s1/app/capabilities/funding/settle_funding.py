@@ -26,6 +26,8 @@ STAY_MS: Final = 20 * SECOND_MS
 """A run that has to wait longer ends, and another one goes on."""
 
 AFTER_HOUR_MS: Final = 90 * SECOND_MS
+COMMON_INTERVAL_H: Final = 4
+
 RECENT_MS: Final = HOUR_MS // 2
 BEHIND_MS: Final = DAY_MS
 """Where the history is this far behind, `RunCompletions` reads it first."""
@@ -163,9 +165,12 @@ class SettleFunding:
         )
 
     async def _complete_amounts(self) -> None:
-        if self._amounts_from is None:
+        now = self._exchange.now_ms()
+        # Few contracts settle between: an account that had no amounts last waits for the others.
+        few = now // HOUR_MS % COMMON_INTERVAL_H and not self._history.has_new_amounts
+        if self._amounts_from is None or few:
             return
-        window = Window(self._amounts_from, self._exchange.now_ms())
+        window = Window(self._amounts_from, now)
         await self._history.amounts(JOB, window)
         self._amounts_from = None
 

@@ -34,6 +34,8 @@ class ExchangeOfClock:
     Attributes:
         lag_ms: From a settlement to its publication.
         read_ms: The time of each read.
+        page_rows: Of a full page.
+        account_name: Whose income is read, which is none; without it, there is no key.
         withheld: Contracts whose settlements are not published.
         failures: Raised by the next reads, in order.
         fail_after: After so many reads the next one fails; None does not.
@@ -46,6 +48,8 @@ class ExchangeOfClock:
         self._hours = hours
         self.lag_ms = 0
         self.read_ms = 100.0
+        self.page_rows = PAGE_ROWS
+        self.account_name: str | None = None
         self.withheld: set[Symbol] = set()
         self.failures: list[ChimeraError] = []
         self.fail_after: int | None = None
@@ -57,18 +61,21 @@ class ExchangeOfClock:
         end = min(end, self._clock.now_ms() - self.lag_ms)
         rows: list[Settlement] = []
         hour = start // HOUR_MS * HOUR_MS
-        while hour + OFF_MS <= end and len(rows) < PAGE_ROWS:
+        while hour + OFF_MS <= end and len(rows) < self.page_rows:
             if hour + OFF_MS >= start:
                 rows += self._settled(hour, symbol)
             hour += HOUR_MS
-        page = tuple(rows[:PAGE_ROWS])
-        return RatePage(page, (), is_full=len(page) == PAGE_ROWS)
+        page = tuple(rows[: self.page_rows])
+        return RatePage(page, (), is_full=len(page) == self.page_rows)
 
     async def account(self) -> str | None:
-        return None
+        return self.account_name
 
     async def income(self, start: int, end: int, rate_type: str) -> IncomePage:
-        raise AssertionError(f"without a key there is no income of {start} to {end}, {rate_type}")
+        assert self.account_name, f"no key for {rate_type} from {start} to {end}"
+        self.requests["income"] += 1
+        await self._reply()
+        return IncomePage(self.account_name, (), (), is_full=False)
 
     async def usdt_price(self, asset: str, time: int) -> Candle | NoPrice:
         raise AssertionError(f"without income there is no {asset} of {time} to convert")
