@@ -77,7 +77,8 @@ bench-instruments: $(INSTALLED) ## print what a sync of 3,900 instruments costs,
 	@exec $(BIN)/python -m tests.load.instrument_syncs $(ARGS)
 
 .PHONY: bench-funding
-bench-funding: $(INSTALLED) ## print what a month of funding of 930 contracts costs to store (ARGS="--days 3")
+bench-funding: $(INSTALLED) ## print what funding of 930 contracts costs: requests, and a month to store (ARGS="--days 3")
+	@$(BIN)/python -m tests.load.funding_requests
 	@exec $(BIN)/python -m tests.load.funding_history $(ARGS)
 
 .PHONY: soak-kill

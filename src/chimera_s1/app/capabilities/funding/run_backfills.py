@@ -39,8 +39,8 @@ REQUEST_CURSOR: Final = "funding.backfill.request"
 READ_CURSOR: Final = "funding.backfill.read"
 
 RUN_MS: Final = 10 * MINUTE_MS
-"""A run ends after the part in which this has passed, and another one goes on: 90 days take more
-than 20 min within the exchange's limits, and a run is shown only once it has ended.
+"""A run ends after the part in which this has passed, and another one goes on: 90 days take up to
+16 min within the limits of two instances, and a run is shown only once it has ended.
 """
 
 CURRENT_MS: Final = 2 * 60 * MINUTE_MS

@@ -117,10 +117,16 @@ class Estimates:
 class FundingRig:
     """Attributes: delays: From a settlement to its stored rate, ms."""
 
-    def __init__(self, hours: Mapping[str, int], *, history_days: int = 30) -> None:
+    def __init__(
+        self,
+        hours: Mapping[str, int],
+        *,
+        history_days: int = 30,
+        exchange: type[ExchangeOfClock] = ExchangeOfClock,
+    ) -> None:
         self.clock = LoopClock()
         intervals = {Symbol(symbol): hours for symbol, hours in hours.items()}
-        self.exchange = ExchangeOfClock(self.clock, intervals)
+        self.exchange = exchange(self.clock, intervals)
         self.store = FakeFundingStore()
         self.cursors = MemoryCursorStore()
         self.runs = MemoryJobRuns()
