@@ -18,6 +18,8 @@ from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.app.capabilities.funding.find_gaps import FRESH_MS
 from chimera_s1.app.cli import application as cli
 from chimera_s1.app.cli.funding import backfill
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SettlementKey
@@ -96,7 +98,10 @@ async def test_a_backfill_that_goes_on_is_shown_from_where_it_is(parts: WebParts
     assert out.startswith("funding of 90 days is read: ")
 
 
-async def test_a_restart_of_the_service_is_waited_for(parts: WebParts, run: Run) -> None:
+async def test_a_restart_of_the_service_is_waited_for(
+    parts: WebParts, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a demo does, it has another token then."""
     results: list[tuple[int, str, str]] = []
     ended = anyio.Event()
 
@@ -108,7 +113,9 @@ async def test_a_restart_of_the_service_is_waited_for(parts: WebParts, run: Run)
         async with serving(parts) as server:
             tasks.start_soon(follow, server.url)
             await parts.backfills.asked.wait()
-        again = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+        token, record = make_token("demo2", b"d" * 32, actor="demo", scopes=Scope, created_at=0)
+        monkeypatch.setenv("S1_TOKEN", token)
+        again = WebParts(tokens=MemoryTokenStore([record]))
         again.backfills.progress = progress_of(30, 30)
         async with serving(again, port=int(server.url.rpartition(":")[2])):
             await ended.wait()

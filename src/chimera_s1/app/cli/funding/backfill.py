@@ -1,6 +1,8 @@
 """Requests a backfill of the funding history from the service, and shows its progress."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +15,7 @@ from chimera_s1.app.cli.shared.service_call import ServiceCallError, call_servic
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.operations.schedule import HOUR_MS
 from chimera_s1.domain.ports.clock import Clock
 
@@ -46,17 +49,17 @@ async def backfill_and_wait(settings: Settings, url: str | None, days: int) -> N
         InvalidValueError: The service does not allow so many days.
         ServiceCallError: It does not answer, or refuses.
     """
-    service = find_service(url, os.environ, settings, scope=Scope.JOBS_RUN)
+    find = partial(find_service, url, os.environ, settings, scope=Scope.JOBS_RUN)
     clock = SystemClock()
     body = msgspec.json.encode({"days": days})
-    progress = await call_service(service, "POST", PATH, _Progress, body)
+    progress = await call_service(find(), "POST", PATH, _Progress, body)
     if progress.days != days:
         print_status(f"A backfill of {progress.days} days is not done yet; showing that one.")
     with CountProgress("backfill", "hours", _hours(progress)[1], clock) as bar:
         while progress.state != _DONE:
             bar.show(_hours(progress)[0], _note(progress))
             await clock.sleep_ms(POLL_MS)
-            progress = await _next_progress(service, clock)
+            progress = await _next_progress(find, clock)
         bar.show(_hours(progress)[0])
     print_line(
         f"funding of {progress.days} days is read: {_minute(progress.start)} to "
@@ -64,14 +67,14 @@ async def backfill_and_wait(settings: Settings, url: str | None, days: int) -> N
     )
 
 
-async def _next_progress(service: ServiceAccess, clock: Clock) -> _Progress:
-    """Of a service that may be restarting."""
+async def _next_progress(find: Callable[[], ServiceAccess], clock: Clock) -> _Progress:
+    """Of a service that may be restarting; a demo then has another address and another token."""
     give_up_ms = clock.monotonic_ms() + PATIENCE_MS
     said = False
     while True:
         try:
-            return await call_service(service, "GET", PATH, _Progress)
-        except ServiceCallError as error:
+            return await call_service(find(), "GET", PATH, _Progress)
+        except (ServiceCallError, ConfigurationError) as error:
             if clock.monotonic_ms() >= give_up_ms:
                 raise ServiceCallError(
                     f"{error}; the backfill goes on when the service runs: run this again to see "
