@@ -34,6 +34,7 @@ class IncomeExchange:
         windows: Start and end of each read of income.
         before_page: Called before each read of income.
         in_order: Pages are ascending by time.
+        empty_pages: Reads of income, counted from 1, that have no rows.
     """
 
     def __init__(self, *, now_ms: int, page_rows: int = 1_000, seed: int = 0) -> None:
@@ -50,6 +51,7 @@ class IncomeExchange:
         self.windows: list[tuple[int, int]] = []
         self.before_page: Callable[[], None] = lambda: None
         self.in_order = True
+        self.empty_pages: set[int] = set()
         self._page_rows = page_rows
         self._chance = random.Random(seed)
 
@@ -71,6 +73,8 @@ class IncomeExchange:
         found = [
             row for row in self.rows if row.rate_type == rate_type and start <= row.time <= end
         ]
+        if len(self.windows) in self.empty_pages:
+            found = []
         self._chance.shuffle(found)
         found.sort(key=lambda row: row.time, reverse=not self.in_order)
         page = found[: self._page_rows]

@@ -2,8 +2,8 @@
 
 Settlements of several contracts with intervals of 1 to 8 h; none to three rows each, some ms off
 the hour, in three assets, some without a number, some repeated; pages that end anywhere; rows that
-are published late; outages, and a store that fails in the middle of a write. Then rows change: what
-is stored stays, and each change is disputed.
+are published late; outages, pages that are empty for a moment, and a store that fails in the middle
+of a write. Then rows change: what is stored stays, and each change is disputed.
 """
 
 import random
@@ -39,6 +39,7 @@ class Shape(Struct, frozen=True):
     pages: How many pages all rows fill, about.
     late: Rows in a hundred that the first run does not find.
     outage: The page at which the exchange goes away, and the change at which the store does.
+    empty: The page that is empty for a moment, once all is stored.
     changed: Rows that change at the end.
     """
 
@@ -48,6 +49,7 @@ class Shape(Struct, frozen=True):
     pages: int
     late: int
     outage: int
+    empty: int
     changed: int
 
 
@@ -59,6 +61,7 @@ SHAPES = st.builds(
     pages=st.integers(2, 15),
     late=st.integers(0, 60),
     outage=st.integers(1, 12),
+    empty=st.integers(1, 6),
     changed=st.integers(0, 4),
 )
 
@@ -163,11 +166,14 @@ async def check(shape: Shape) -> None:
     rig.exchange.rows = world.all_rows
     await rig.complete_through_failures()
     assert_equals(rig, world)
+    rig.exchange.before_page = lambda: None
+    rig.exchange.empty_pages = {len(rig.exchange.windows) + shape.empty}
+    await rig.amounts.complete(START, NOW)
+    assert_equals(rig, world)
     assert not rig.disputes
     if rig.exchange.full_pages:
         event("a page was full")
 
-    rig.exchange.before_page = lambda: None
     await check_changes(rig, world, shape, chance)
 
 
