@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
-from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates, RatesRead
+from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
+from chimera_s1.app.capabilities.funding.rates_read import RatesRead
 from chimera_s1.domain.funding.read_order import Window
 
 

@@ -10,8 +10,8 @@ from typing import Final
 from msgspec import Struct, structs
 
 from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
-from chimera_s1.app.capabilities.funding.complete_rates import RatesRead
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
+from chimera_s1.app.capabilities.funding.rates_read import RatesRead
 from chimera_s1.app.capability import JobResult
 from chimera_s1.domain.funding.backfill import (
     Backfill,

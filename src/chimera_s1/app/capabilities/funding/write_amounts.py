@@ -5,7 +5,7 @@ from typing import Final, TypeAlias, assert_never
 
 from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.asset_prices import AssetPrices
-from chimera_s1.app.capabilities.funding.complete_rates import ANNOUNCED_MS
+from chimera_s1.app.capabilities.funding.write_rates import ANNOUNCED_MS
 from chimera_s1.domain.funding.amounts import (
     AmountChange,
     AmountReview,
