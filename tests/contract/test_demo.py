@@ -96,6 +96,20 @@ async def test_only_the_demos_token_is_accepted(demo: ChimeraProcess, directory:
 
 
 @pytest.mark.usefixtures("demo")
+async def test_a_backfill_of_funding_leaves_no_gap_in_its_days(directory: Path) -> None:
+    """Older days may still be read."""
+    place = ("--state-dir", str(directory))
+    code, out, _ = await finished("funding", "backfill", "--days", "3", *place)
+    _, shown, _ = await finished("funding", "gaps", "--symbol", "BTCUSDT", "--json", *place)
+
+    assert (code, out[: len("funding of 3 days is read: ")]) == (0, "funding of 3 days is read: ")
+    found = json.loads(shown)
+    assert found["contracts"] == 1
+    oldest_day = found["verified_through"] - 2 * 24 * 3_600_000
+    assert not [gap for gap in found["gaps"] if gap["end"] >= oldest_day]
+
+
+@pytest.mark.usefixtures("demo")
 async def test_the_archive_of_funding_is_the_simulators(directory: Path) -> None:
     """Binance's own would not be reached. Nothing is listed in that month."""
     arguments = ("--archive", "binance", "--symbol", "BTCUSDT", "--month", "2019-01")
