@@ -23,6 +23,9 @@ FRESH_MS: Final = 5_000
 VALID_MS: Final = 60_000
 """The same while nothing more was verified."""
 
+REST_FACTOR: Final = 10
+"""After a search there is none for this many times as long: 90 days of 930 contracts take 10 s."""
+
 _PAGE: Final = 1_000
 
 
@@ -44,8 +47,9 @@ class GapsFound(Struct, frozen=True, kw_only=True):
 
 
 class _Search(Struct, frozen=True):
-    """The last search over all contracts, and when it ended, by the monotonic clock."""
+    """The last search over all contracts; times are of the monotonic clock."""
 
+    began_ms: float
     ended_ms: float
     coverage: Mapping[Symbol, RateCoverage]
     found: GapsFound
@@ -90,7 +94,7 @@ class FindGaps:
             last, now = self._last, self._clock.monotonic_ms()
             if last is None or now - last.ended_ms >= _valid_ms(last, coverage):
                 found = await self._search(coverage, None)
-                last = self._last = _Search(self._clock.monotonic_ms(), coverage, found)
+                last = self._last = _Search(now, self._clock.monotonic_ms(), coverage, found)
             return last.found
 
     async def _search(
@@ -132,7 +136,8 @@ class FindGaps:
 
 
 def _valid_ms(last: _Search, coverage: Mapping[Symbol, RateCoverage]) -> float:
-    return VALID_MS if last.coverage == coverage else FRESH_MS
+    rest_ms = REST_FACTOR * (last.ended_ms - last.began_ms)
+    return max(rest_ms, VALID_MS if last.coverage == coverage else FRESH_MS)
 
 
 def _verified_through(

@@ -1,10 +1,12 @@
 """When gaps are searched again, and when they are not known."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
+from functools import partial
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from chimera_s1.app.capabilities.funding.find_gaps import FRESH_MS, VALID_MS, FindGaps
 from chimera_s1.domain.errors import ExchangeUnavailableError
@@ -24,12 +26,16 @@ BTC, OLD = Symbol("BTCUSDT"), Symbol("OLDUSDT")
 class CountingStore(FakeFundingStore):
     """Counts the searches, each of which reads the disputes once."""
 
-    searches = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.searches = 0
+        self.on_search: Callable[[], Awaitable[None]] = checkpoint
 
     async def disputes(
         self, *, symbol: Symbol | None = None, limit: int = 1_000
     ) -> tuple[FundingDispute, ...]:
         self.searches += 1
+        await self.on_search()
         return await super().disputes(symbol=symbol, limit=limit)
 
 
@@ -133,6 +139,21 @@ async def test_what_is_verified_meanwhile_does_not_start_a_search_each_time() ->
     await world.find_gaps.find()
 
     assert world.store.searches == 1
+
+
+async def test_a_long_search_is_not_repeated_for_ten_times_as_long() -> None:
+    world = Found()
+    took_ms = VALID_MS
+    world.store.on_search = partial(world.clock.advance, took_ms)
+    await world.find_gaps.find()
+    await world.clock.advance(10 * took_ms - 1)
+    await world.find_gaps.find()
+    assert world.store.searches == 1
+
+    await world.clock.advance(1)
+    await world.find_gaps.find()
+
+    assert world.store.searches == 2
 
 
 async def test_callers_at_the_same_time_share_a_search() -> None:

@@ -109,8 +109,8 @@ class FundingController(Controller):
             ),
         ] = PAGE_MAX,
     ) -> GapListView:
-        """By contract and time, as far as `S1_FUNDING_DAYS` reaches. Of all contracts it is at most
-        a minute old.
+        """By contract and time, as far as `S1_FUNDING_DAYS` reaches. Of all contracts it may be
+        some minutes old.
         """
         return GapListView.of(await read_funding.gaps(_contract(symbol)), limit)
 
