@@ -111,7 +111,7 @@ async def open_funding(  # noqa: PLR0917 (parts by position)
             yield Capability(
                 name="funding",
                 workers=(*estimates.workers, *_workers(settings, base, history)),
-                jobs=tuple(_jobs(history, partial(_obstacle, known, history))),
+                jobs=tuple(_jobs(history, partial(_obstacle, settings, instruments, history))),
                 health=(
                     *estimates.health,
                     HealthSource("funding", history.review.report, required=False),
@@ -253,10 +253,13 @@ def _workers(settings: FundingSettings, base: Foundation, history: _History) -> 
         yield Worker("funding relay", history.relay.run)
 
 
-def _obstacle(known: KnownContracts, history: _History) -> str:
-    """Why no history can be read yet; empty if it can."""
-    if not known.facts():
-        return "waiting for the first listing of contracts"
+def _obstacle(settings: FundingSettings, instruments: InstrumentReader, history: _History) -> str:
+    """Why no history can be read yet; empty if it can. At a first start quotes come first: they
+    wait for the listings, which need the same store and exchange.
+    """
+    missing = [venue for venue in settings.venues if instruments.listings(venue) is None]
+    if missing:
+        return f"waiting for the first listing of {' and '.join(missing)}"
     try:
         history.now_ms()
     except ClockUncertainError as error:
