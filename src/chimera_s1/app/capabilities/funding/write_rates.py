@@ -64,12 +64,13 @@ class WriteRates:
         margin = HOUR_MS // 2
         start, end = batch.start - margin, batch.end + margin
         after: SettlementKey | None = None
-        while records := await self._store.between(
-            start, end, symbol=symbol, after=after, limit=SLICE
-        ):
+        more = True
+        while more:
+            records = await self._store.between(start, end, symbol=symbol, after=after, limit=SLICE)
             versions, disputes = comparison.take(records)
             refused |= await self._write(versions, disputes, read, records)
-            after = records[-1].key
+            more = len(records) == SLICE
+            after = records[-1].key if more else None
         new, disputes = comparison.conclude()
         refused |= await self._write(new, disputes, read, ())
         if comparison.withdrawn:
