@@ -12,11 +12,12 @@ from chimera_s1.domain.errors import ClockUncertainError, StoreUnavailableError
 from chimera_s1.domain.funding.health import FundingReport
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import proven_window
-from chimera_s1.domain.operations.schedule import DAY_MS, MINUTE_MS
+from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.funding_store import FundingStore
 
-REVIEW_MS = float(MINUTE_MS)
+REVIEW_MS, INCOMPLETE_REVIEW_MS = 60_000.0, 5_000.0
 DISPUTES_MAX = 1_000
 
 
@@ -68,7 +69,7 @@ class ReviewHistory:
             self._store_problem = str(error)
         except ClockUncertainError:
             pass  # clock.perp says it
-        return REVIEW_MS if self.reviewed.proven else 1_000.0
+        return REVIEW_MS if self.report().level is Level.GREEN else INCOMPLETE_REVIEW_MS
 
     async def _look(self) -> Reviewed:
         now = self._exchange.now_ms()

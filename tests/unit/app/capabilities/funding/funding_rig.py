@@ -140,7 +140,7 @@ class FundingRig:
     def open(self) -> None:
         """The process starts: only stores are kept."""
         estimates = Estimates(self.clock)
-        time = ExchangeTime(estimates, lambda: float(self.clock.now_ms()))
+        self.time = time = ExchangeTime(estimates, lambda: float(self.clock.now_ms()))
         rates = CompleteRates(
             self.exchange,
             self.store,
@@ -157,7 +157,7 @@ class FundingRig:
             on_dispute=lambda _: None,
             on_refused=lambda _: None,
         )
-        history = CompleteHistory(rates, amounts)
+        self.history = history = CompleteHistory(rates, amounts)
         self.settle = SettleFunding(
             history,
             self.store,
