@@ -16,7 +16,11 @@ _CREATE_OPTIONS = (
 
 
 def answer_collections(store: Store, database: Database, request: Request) -> Response:
-    request.allow_parameters()
+    match request.method, request.segments[2:]:
+        case "GET", []:
+            return object_response(200, {"result": _list_collections(database, request)})
+        case _:
+            request.allow_parameters()
     match request.method, request.segments[2:]:
         case "POST", []:
             return object_response(200, create_collection(store, database, request.json_object()))
@@ -24,10 +28,20 @@ def answer_collections(store: Store, database: Database, request: Request) -> Re
             return object_response(200, database[name].properties)
         case "PUT", [name, "truncate"]:
             database[name].clear()
-            properties = database[name].properties
-            return object_response(200, {each: properties[each] for each in _SUMMARY})
+            return object_response(200, _summary(database[name]))
         case _:
             raise UnknownRequestError(f"{request.method} {request.path}")
+
+
+def _list_collections(database: Database, request: Request) -> list[dict[str, Any]]:
+    request.allow_parameters("excludeSystem")
+    summaries = map(_summary, database.collections.values())
+    without_system = request.flag("excludeSystem")
+    return [each for each in summaries if not (without_system and each["isSystem"])]
+
+
+def _summary(collection: Collection) -> dict[str, Any]:
+    return {each: collection.properties[each] for each in _SUMMARY}
 
 
 def create_collection(store: Store, database: Database, wanted: dict[str, Any]) -> dict[str, Any]:

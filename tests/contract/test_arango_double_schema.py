@@ -48,6 +48,8 @@ def test_a_collection_is_created_once_and_emptied(rig: Rig) -> None:
         "user_keys": True,
     }
 
+    shown = {each["name"]: each["system"] for each in rig.database.collections()}
+    assert shown == {"_graphs": True, LOG: False}
     rig.log.insert_many([{}, {}])
     assert len(rig.stored()) == 2
     assert rig.log.truncate()

@@ -94,8 +94,13 @@ async def test_a_collection_just_created_by_another_instance_is_accepted(
     assert double.requests.count("POST", COLLECTION) == 1 + len(NAMES)
 
 
-async def test_start_waits_until_every_coordinator_sees_the_schema(double: ArangoDouble) -> None:
-    """The second one is stale for three reads."""
+@pytest.mark.parametrize("has_some", [False, True])
+async def test_start_waits_until_every_coordinator_sees_the_schema(
+    double: ArangoDouble, has_some: bool
+) -> None:
+    """The second one is stale for three reads: it lacks the database, or most collections."""
+    if has_some:
+        create_commits(double)
     stale = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=3)
 
     async with connected_store(double) as harness:

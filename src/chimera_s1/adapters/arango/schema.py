@@ -14,6 +14,7 @@ from chimera_s1.adapters.arango.coordinator import Coordinator, CoordinatorReply
 from chimera_s1.adapters.arango.errors import (
     ArangoRequestError,
     RequestRejectedError,
+    StaleCoordinatorError,
     advice,
     is_coordinator_unavailable,
 )
@@ -26,6 +27,7 @@ _DOCUMENT_COLLECTION = 2
 _KEYS = "traditional"
 _ONE_SHARD = "single"
 _CURRENT_DATABASE = Request("get", "/_api/database/current")
+_COLLECTION_LIST = Request("get", "/_api/collection", {"excludeSystem": "1"})
 
 _SendOnce: TypeAlias = Callable[[Request], CoordinatorReply]
 
@@ -63,6 +65,14 @@ class _Database(Struct, frozen=True):
 
 class _Current(Struct, frozen=True):
     database: _Database = field(name="result")
+
+
+class _Named(Struct, frozen=True):
+    name: str
+
+
+class _Collections(Struct, frozen=True):
+    collections: tuple[_Named, ...] = field(name="result")
 
 
 class _Index(Struct, frozen=True):
@@ -224,13 +234,20 @@ def _send_until_visible(
 
 
 def _wait_until_visible(requests: RetryingRequests, coordinator: Coordinator) -> None:
+    names = {plan.name for plan in COLLECTIONS}
     try:
-        for plan in COLLECTIONS:
-            _send_until_visible(_properties_of(plan), requests, coordinator)
+        while missing := names - _visible_collections(requests, coordinator):
+            text = f"does not show {', '.join(sorted(missing))} yet"
+            requests.back_off(StaleCoordinatorError(text, coordinator.url))
     except ArangoRequestError as error:
         # One that is down loads the current schema before it serves again.
         if not is_coordinator_unavailable(error):
             raise
+
+
+def _visible_collections(requests: RetryingRequests, coordinator: Coordinator) -> set[str]:
+    reply = _send_until_visible(_COLLECTION_LIST, requests, coordinator)
+    return {each.name for each in reply.decode(_Collections).collections}
 
 
 def _check_drift(
@@ -268,6 +285,8 @@ def _drift_error(
 
 
 def _create_missing_indexes(database: str, plan: CollectionPlan, send_once: _SendOnce) -> None:
+    if not plan.indexes:
+        return
     reply = send_once(Request("get", "/_api/index", {"collection": plan.name}))
     existing = {index.name: index for index in reply.decode(_Indexes).indexes}
     for index in plan.indexes:
