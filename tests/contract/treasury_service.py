@@ -26,6 +26,7 @@ from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
+from chimera_s1.adapters.sqlite.funding_store import SqliteFundingStore
 from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
 from chimera_s1.adapters.sqlite.instrument_registry import SqliteInstrumentRegistry
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
@@ -35,6 +36,7 @@ from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CU
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.stores import SQLITE_FILE, open_stores
+from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.instruments.instrument import RegistryRow
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.ports.installation_store import InstallationFact
@@ -226,6 +228,14 @@ class TreasuryDeployment:
         """The registry in the SQLite file."""
         async with self._database() as database:
             return await SqliteInstrumentRegistry(database).rows()
+
+    async def funding(self) -> tuple[FundingRecord, ...]:
+        """All records in the SQLite file, and those that were announced."""
+        async with self._database() as database:
+            store = SqliteFundingStore(database)
+            announced = await store.announced(limit=1_000_000)
+            records = await store.between(0, 10**13, limit=1_000_000)
+            return (*records, *(each.record for each in announced))
 
     async def _is_busy(self) -> bool:
         async with self._database() as database:
