@@ -75,6 +75,14 @@ CHANGE_BATCHES = """
       RETURN b
 """
 
+OLDEST_BATCHES = """
+    FOR b IN @@changes
+      FILTER b._key < @before
+      SORT b._key
+      LIMIT @limit
+      RETURN { key: b._key, newest_at: b.newest_at, changes: LENGTH(b.changes) }
+"""
+
 LETTERS = """
     FOR l IN @@letters
       FILTER l._key > @after
@@ -225,6 +233,15 @@ def _change_batches(run: _Run) -> list[Any]:
     return _sorted(found, "_key")[: run.count("limit")]
 
 
+def _oldest_batches(run: _Run) -> list[Any]:
+    before = order_of(run.binds["before"])
+    found = [b for b in run.documents("@changes") if order_of(b["_key"]) < before]
+    return [
+        {"key": b["_key"], "newest_at": b.get("newest_at"), "changes": len(_list(b.get("changes")))}
+        for b in _sorted(found, "_key")[: run.count("limit")]
+    ]
+
+
 def _letters(run: _Run) -> list[Any]:
     after = order_of(run.binds["after"])
     found = [each for each in run.documents("@letters") if order_of(each["_key"]) > after]
@@ -306,6 +323,7 @@ KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
     one_line(NEWEST_TRANSFERS_OF_STATUS): _newest_transfers_of_status,
     one_line(REGISTRY_ROWS): _registry_rows,
     one_line(CHANGE_BATCHES): _change_batches,
+    one_line(OLDEST_BATCHES): _oldest_batches,
     one_line(LETTERS): _letters,
     one_line(OLDEST_LETTERS): _oldest_letters,
     one_line(LETTER_COUNT): _letter_count,

@@ -171,6 +171,34 @@ async def test_announcements_are_read_once_in_order(
     assert positions[0] > 0
 
 
+async def test_the_start_of_the_log_of_announcements_is_forgotten(
+    funding_harness: FundingHarness, funding: FundingStore
+) -> None:
+    """What was read and is old; a store may keep some. No position is used again."""
+    seen_at = [*range(10, 15), 20, 5]
+    news = [full_record(f"S{n}", first_seen_at=each) for n, each in enumerate(seen_at)]
+    for each in news:
+        await funding.write([change(each, announce=True)])
+    found = await all_announced(funding)
+    assert await funding.forget_announced(through=found[0].position - 1, before=100) == 0
+    assert await funding.forget_announced(through=found[-1].position, before=10) == 0
+    assert await all_announced(funding) == found
+
+    number = await funding.forget_announced(through=found[3].position, before=13)
+
+    later = await funding_harness.open()
+    assert number == 3
+    assert await all_announced(later) == found[number:]
+    all_of_it = await later.forget_announced(through=found[-1].position, before=21)
+    left = await all_announced(later)
+    assert left == found[number + all_of_it :]
+    assert len(left) <= 1
+    await later.write([change(full_record("LAST"), announce=True)])
+    after = await later.announced(after=found[-1].position)
+    assert records(after) == [full_record("LAST")]
+    assert await later.between(*EVER, limit=len(news)) != ()
+
+
 async def test_nothing_to_write(funding: FundingStore) -> None:
     result = await funding.write([])
 

@@ -24,6 +24,8 @@ class FakeFundingStore:
     """Attributes:
     unavailable: While not empty, each call raises `StoreUnavailableError` with this text.
 
+    unforgettable: As `unavailable`, of `forget_announced` only.
+
     fails_after: The next `write` writes this many changes and then raises; None does not.
 
     refused: Settlements whose records the store refuses for good.
@@ -35,10 +37,12 @@ class FakeFundingStore:
         """Positions of announcements are *position_step* apart; ArangoDB leaves gaps, too."""
         self._position_step = position_step
         self.unavailable = ""
+        self.unforgettable = ""
         self.fails_after: int | None = None
         self.refused: set[SettlementKey] = set()
         self.records: dict[SettlementKey, FundingRecord] = {}
         self._announced: list[FundingRecord] = []
+        self._forgotten = 0
         self._disputes: dict[tuple[SettlementKey, str, str], FundingDispute] = {}
         self._rate_spans: dict[Symbol, Span] = {}
         self._amount_spans: dict[str, Span] = {}
@@ -97,10 +101,23 @@ class FakeFundingStore:
         await self._check()
         found = [
             AnnouncedRecord(position, record)
-            for number, record in enumerate(self._announced, start=1)
+            for number, record in enumerate(self._announced, start=self._forgotten + 1)
             if (position := number * self._position_step) > after
         ]
         return tuple(found[:limit])
+
+    async def forget_announced(self, *, through: int, before: int) -> int:
+        await self._check()
+        if self.unforgettable:
+            raise StoreUnavailableError(self.unforgettable)
+        number = 0
+        for each in await self.announced(limit=len(self._announced)):
+            if each.position > through or each.record.first_seen_at >= before:
+                break
+            number += 1
+        self._forgotten += number
+        del self._announced[:number]
+        return number
 
     async def dispute(self, disputes: Sequence[FundingDispute]) -> tuple[FundingDispute, ...]:
         await self._check()

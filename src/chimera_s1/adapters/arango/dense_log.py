@@ -6,6 +6,7 @@ follower misses none, and a version is checked against everything written before
 """
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from secrets import token_hex
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -29,6 +30,7 @@ from chimera_s1.domain.ledger.commit import Document
 T = TypeVar("T")
 
 POSITIONS_PER_BATCH: Final = 1_000
+FORGOTTEN_AT_ONCE: Final = 100
 _INSERT = {"overwriteMode": "conflict", "silent": "0"}
 UNACCEPTABLE: Final = frozenset({400, 413})
 """Statuses that are about what is written, and not about the server or the user."""
@@ -62,6 +64,12 @@ AppendOutcome: TypeAlias = BatchAppended | NumberTaken | BatchRefused
 
 class _StoredBatch(Struct, frozen=True):
     batch_id: str
+
+
+class _OldBatch(Struct, frozen=True):
+    key: str
+    newest_at: int
+    changes: int
 
 
 class DenseLog(Struct, Generic[T], frozen=True):
@@ -147,6 +155,25 @@ class DenseLog(Struct, Generic[T], frozen=True):
                 break
             last = batches[-1].number
         return found[:limit]
+
+    def forget(self, through: int, before: int, requests: RetryingRequests) -> int:
+        """Remove batches at the start of the log whose changes are all before position *through*
+        and before the time *before*; returns the number of their changes. At most
+        `FORGOTTEN_AT_ONCE` batches.
+
+        The batch of *through* stays, so the newest one does: its number is not taken again.
+        """
+        binds: dict[str, str | int] = {
+            "@changes": self.collection,
+            "before": _key(through // POSITIONS_PER_BATCH),
+            "limit": FORGOTTEN_AT_ONCE,
+        }
+        oldest = requests.query(queries.OLDEST_BATCHES, binds, _OldBatch, FORGOTTEN_AT_ONCE)
+        old = list(takewhile(lambda batch: batch.newest_at < before, oldest))
+        if old:
+            keys = [batch.key for batch in old]
+            requests.send(Request("delete", f"/_api/document/{self.collection}", body=keys))
+        return sum(batch.changes for batch in old)
 
     def document_id(self, number: int) -> str:
         """Of a batch, for reads that must have seen it; empty for none."""

@@ -138,6 +138,10 @@ class ArangoFundingStore:
         found = await self._database.run_projection(partial(ANNOUNCEMENTS.read, after, limit))
         return tuple(AnnouncedRecord(*each) for each in found)
 
+    async def forget_announced(self, *, through: int, before: int) -> int:
+        work = partial(ANNOUNCEMENTS.forget, through, before)
+        return await self._database.run_projection(work)
+
     async def dispute(self, disputes: Sequence[FundingDispute]) -> tuple[FundingDispute, ...]:
         return await self._database.run_projection(partial(funding_disputes.add, disputes))
 

@@ -62,6 +62,14 @@ CHANGE_BATCHES: Final = """
       RETURN b
 """
 
+OLDEST_BATCHES: Final = """
+    FOR b IN @@changes
+      FILTER b._key < @before
+      SORT b._key
+      LIMIT @limit
+      RETURN { key: b._key, newest_at: b.newest_at, changes: LENGTH(b.changes) }
+"""
+
 LETTERS: Final = """
     FOR l IN @@letters
       FILTER l._key > @after

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -69,6 +70,7 @@ _ANNOUNCED: Final = """
     SELECT position, document FROM funding_announcements WHERE position > ?
     ORDER BY position LIMIT ?
 """
+_FORGET: Final = "DELETE FROM funding_announcements WHERE position <= ?"
 _DISPUTE_NAMES: Final = (
     *("funding_time", "symbol", "rate_type"),
     *("field", "stored", "found", "content_hash", "found_at"),
@@ -146,6 +148,9 @@ class SqliteFundingStore:
 
     async def announced(self, *, after: int = 0, limit: int = 500) -> tuple[AnnouncedRecord, ...]:
         return await self._database.read(partial(_select_announced, after, limit))
+
+    async def forget_announced(self, *, through: int, before: int) -> int:
+        return await self._database.write(partial(_forget_announced, through, before))
 
     async def dispute(self, disputes: Sequence[FundingDispute]) -> tuple[FundingDispute, ...]:
         return await self._database.write(partial(_add_disputes, disputes)) if disputes else ()
@@ -247,6 +252,15 @@ def _select_announced(
 ) -> tuple[AnnouncedRecord, ...]:
     found = connection.execute(_ANNOUNCED, (after, limit))
     return tuple(AnnouncedRecord(position, _announced_record(text)) for position, text in found)
+
+
+def _forget_announced(through: int, before: int, connection: sqlite3.Connection) -> int:
+    found = _select_announced(0, CHANGES_PER_TRANSACTION, connection)
+    old = takewhile(
+        lambda each: each.position <= through and each.record.first_seen_at < before, found
+    )
+    last = max((each.position for each in old), default=0)
+    return connection.execute(_FORGET, (last,)).rowcount
 
 
 def _add_disputes(

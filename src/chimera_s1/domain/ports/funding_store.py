@@ -91,6 +91,13 @@ class FundingStore(Protocol):
         """
         ...
 
+    async def forget_announced(self, *, through: int, before: int) -> int:
+        """Shorten the log of announced versions: from its start on forget those up to position
+        *through* whose records were first seen before the time *before*. How many, for the caller
+        repeats it; a store may keep some, and never reuses a position.
+        """
+        ...
+
     async def dispute(self, disputes: Sequence[FundingDispute]) -> tuple[FundingDispute, ...]:
         """Keep each dispute once, by key, field and hash; return those that were new."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
+from chimera_s1.app.capabilities.funding.relay_records import RelayRecords
 from chimera_s1.app.capabilities.funding.review_history import ReviewHistory
 from chimera_s1.app.capabilities.funding.settle_funding import SettleFunding
 from chimera_s1.app.capabilities.operations.relay_log import RelayLog
@@ -19,7 +20,11 @@ SETTLEMENT_DELAY_BOUNDS_MS: Final = (
 
 
 def history_source(
-    history: CompleteHistory, settle: SettleFunding, relay: RelayLog, review: ReviewHistory
+    history: CompleteHistory,
+    settle: SettleFunding,
+    announced: RelayRecords,
+    relay: RelayLog,
+    review: ReviewHistory,
 ) -> MetricSource:
     return lambda: [
         *_reads(history),
@@ -28,6 +33,11 @@ def history_source(
             "s1_funding_events_relayed_total",
             "Realised funding written to mkt:events:funding by this instance, with repeats.",
             relay.relayed,
+        ),
+        counter(
+            "s1_funding_announcements_forgotten_total",
+            "Relayed records of days ago that this instance has removed from the log of those.",
+            announced.forgotten,
         ),
         *_stored(review),
     ]

@@ -118,7 +118,13 @@ async def open_funding(  # noqa: PLR0917 (parts by position)
                 ),
                 metrics=(
                     *estimates.metrics,
-                    history_source(history.complete, history.settle, history.relay, history.review),
+                    history_source(
+                        history.complete,
+                        history.settle,
+                        history.announced,
+                        history.relay,
+                        history.review,
+                    ),
                 ),
                 histograms=(history.delay,),
                 web=funding_part(
@@ -139,6 +145,7 @@ class _History(Struct, frozen=True):
     settle: SettleFunding
     completions: RunCompletions
     backfills: RunBackfills
+    announced: RelayRecords
     relay: RelayLog
     review: ReviewHistory
     delay: LatencyHistogram
@@ -185,7 +192,10 @@ def _open_history(  # noqa: PLR0917 (parts by position)
         history_days=days,
         new_id=lambda: uuid4().hex,
     )
-    relay = _relay(base, operations, events, changes)
+    letters = operations.dead_letters
+    letters.handle.register(LetterPort.FUNDING_EVENTS, partial(replay_event, events))
+    announced = RelayRecords(store, events, letters.take, exchange.now_ms)
+    relay = _relay(base, announced, changes)
     review = ReviewHistory(
         store,
         cursors,
@@ -197,7 +207,16 @@ def _open_history(  # noqa: PLR0917 (parts by position)
         history_days=days,
     )
     return _History(
-        exchange.now_ms, complete, find_gaps, settle, completions, backfills, relay, review, delay
+        exchange.now_ms,
+        complete,
+        find_gaps,
+        settle,
+        completions,
+        backfills,
+        announced,
+        relay,
+        review,
+        delay,
     )
 
 
@@ -230,13 +249,10 @@ def _complete_history(  # noqa: PLR0917 (parts by position)
     return CompleteHistory(rates, amounts, wake_relay=changes.notify)
 
 
-def _relay(
-    base: Foundation, operations: Operations, events: FundingEvents, changes: ChangeSignal
-) -> RelayLog:
-    letters, stores = operations.dead_letters, base.stores
-    letters.handle.register(LetterPort.FUNDING_EVENTS, partial(replay_event, events))
+def _relay(base: Foundation, records: RelayRecords, changes: ChangeSignal) -> RelayLog:
+    stores = base.stores
     return RelayLog(
-        RelayRecords(stores.funding, events, letters.take),
+        records,
         stores.cursors,
         JobLease(CURSOR, stores.leases, uuid4().hex, base.clock),
         cursor=CURSOR,

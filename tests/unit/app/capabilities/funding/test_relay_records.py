@@ -13,6 +13,8 @@ from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.funding.relay_records import (
     CURSOR,
+    FORGET_INTERVAL_MS,
+    KEPT_MS,
     RelayRecords,
     realised_event,
     replay_event,
@@ -63,11 +65,15 @@ class Rig:
         self.clock = ManualClock()
         self.leases = MemoryLeaseStore(self.clock)
         self.changes = ChangeSignal()
+        self.now_ms = AT
         self.letters: list[tuple[LetterPort, str, str, bytes]] = []
 
-    def relay(self, owner: str = "one") -> RelayLog:
+    def records(self) -> RelayRecords:
+        return RelayRecords(self.store, self.events, self._take, lambda: self.now_ms)
+
+    def relay(self, owner: str = "one", records: RelayRecords | None = None) -> RelayLog:
         return RelayLog(
-            RelayRecords(self.store, self.events, self._take),
+            records or self.records(),
             self.cursors,
             JobLease(CURSOR, self.leases, owner, self.clock),
             cursor=CURSOR,
@@ -214,6 +220,64 @@ async def test_after_a_start_the_last_records_are_written_again(step: int) -> No
 
     assert rig.events.ids()[-OVERLAP:] == first[-OVERLAP:]
     assert len(rig.events.ids()) < 2 * OVERLAP, "not the whole log again"
+
+
+async def test_what_was_relayed_days_ago_is_forgotten() -> None:
+    rig = Rig()
+    await rig.write(record_of("AUSDT"), record_of("BUSDT"))
+    await rig.write(structs.replace(record_of("CUSDT"), first_seen_at=AT + 1))
+    records = rig.records()
+    rig.now_ms = AT + KEPT_MS
+    async with running(rig.relay(records=records)):
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        rig.now_ms += 1
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert records.forgotten == 0, "it has looked less than an hour ago"
+
+        rig.now_ms += FORGET_INTERVAL_MS
+        await rig.clock.advance(POLL_INTERVAL_MS)
+        assert records.forgotten == 3
+        assert await rig.store.announced() == ()
+
+        await rig.write(record_of("DUSDT"))
+        await rig.clock.advance(POLL_INTERVAL_MS)
+
+    rig.events.events.clear()
+    async with running(rig.relay()):
+        pass
+    assert rig.events.ids() == [f"DUSDT-{AT}-Regular-1"]
+
+
+async def test_what_waits_for_redis_is_not_forgotten_however_old_it_is() -> None:
+    rig = Rig()
+    await rig.write(record_of("AUSDT"))
+    records = rig.records()
+    rig.events.refusal = PublisherUnavailableError("no node")
+    rig.now_ms = AT + 10 * KEPT_MS
+    async with running(rig.relay(records=records)):
+        assert rig.events.failed
+        assert records.forgotten == 0
+        rig.events.refusal = None
+        await rig.clock.advance(RETRY_MS)
+        await rig.clock.advance(POLL_INTERVAL_MS)
+
+    assert rig.events.ids() == [f"AUSDT-{AT}-Regular-1"]
+    assert records.forgotten == 1
+
+
+async def test_a_log_that_cannot_be_shortened_delays_no_event(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig()
+    rig.store.unforgettable = "403/11 (forbidden)"
+    relay = rig.relay()
+    async with running(relay):
+        await rig.write(record_of("AUSDT"))
+        await rig.clock.advance(POLL_INTERVAL_MS)
+
+    assert rig.events.ids() == [f"AUSDT-{AT}-Regular-1"]
+    assert relay.last_error == ""
+    assert caplog.text.count("403/11") == 1
 
 
 async def test_one_of_two_instances_relays() -> None:
