@@ -6,7 +6,7 @@ left to it, and it starts *at* that time. Where one time alone fills a page, the
 one by one for that time; then reading goes on 1 ms later.
 
 A reply that was cut short looks like the last page. So a window ends only where two pages in a row
-agree that it does, the second one read from the last row on; and a row that one of them has is a
+end with the same rows, the second one read from the last row on; and a row that one page has is a
 row. Where that second read is not worth a request, what is before the last row is complete.
 """
 
@@ -21,6 +21,10 @@ from chimera_s1.domain.identifiers import Symbol
 
 PAGES_MAX: Final = 10_000
 """Of one window, reads of a single time left out. 90 days of 930 contracts are about 500."""
+
+
+REPEATS_MAX: Final = 10
+"""Of one read whose pages differ each time."""
 
 
 class HistoryPageError(ExchangeUnavailableError):
@@ -81,8 +85,9 @@ class HistoryPages:
         self._single_time: _SingleTime | None = None
         self._held: tuple[Settlement, ...] = ()
         """Rows of the last time of the page before, where the next page starts."""
-        self._ended_at: int | None = None
-        """The last time of the page before, if it was not full."""
+        self._ending: _Ending | None = None
+        """Of the page before, if it was not full."""
+        self._repeats = 0
         self._next = HistoryRead(start, end, symbol) if start <= end else None
 
     @property
@@ -116,11 +121,12 @@ class HistoryPages:
         if self._held and not rows:
             raise HistoryPageError(f"{_name(read)}: the rows of its start have gone")
         last = rows[-1].key.funding_time if rows else read.start - 1
-        if not is_full and self._ended_at == last:
+        ending = None if is_full else _ending(rows, last)
+        if ending is not None and ending == self._ending:
             return self._finish(read, rows, unusable_of, complete_to=read.end)
-        if not is_full and not self._confirms_end:
+        if ending is not None and not self._confirms_end:
             return self._finish(read, rows, unusable_of, complete_to=last - 1)
-        self._ended_at = None if is_full else last
+        self._ending = ending
         if is_full and rows[0].key.funding_time == last:
             self._read_one_by_one(read, rows, unusable_of)
             return None
@@ -146,8 +152,10 @@ class HistoryPages:
     ) -> HistoryBatch | None:
         """Read on at *last*, whose rows this page may not have all."""
         if last <= read.start:
+            self._repeat(read)
             self._held = self._with_held(rows)
             return None
+        self._repeats = 0
         self._next = HistoryRead(last, self._end, self._symbol)
         complete = self._with_held([row for row in rows if row.key.funding_time < last])
         self._held = tuple(row for row in rows if row.key.funding_time == last)
@@ -161,6 +169,11 @@ class HistoryPages:
         if not self._pages_left:
             raise HistoryPageError(f"{_name(read)}: too many pages of one window; read less")
         self._pages_left -= 1
+
+    def _repeat(self, read: HistoryRead) -> None:
+        self._repeats += 1
+        if self._repeats > REPEATS_MAX:
+            raise HistoryPageError(f"{_name(read)}: each page has other rows; try again later")
 
     def _read_one_by_one(
         self,
@@ -188,10 +201,21 @@ class HistoryPages:
             unusable_of = frozenset({single.next_read.symbol or Symbol("")})
         if not single.take(rows, unusable_of):
             return None
-        self._single_time, self._ended_at = None, None
+        self._single_time, self._ending = None, None
         after = single.time + 1
         self._next = HistoryRead(after, self._end) if after <= self._end else None
         return single.batch()
+
+
+class _Ending(Struct, frozen=True):
+    """The last time of a page, and its rows of that time."""
+
+    time: int
+    rows: frozenset[Settlement]
+
+
+def _ending(rows: Sequence[Settlement], time: int) -> _Ending:
+    return _Ending(time, frozenset(row for row in rows if row.key.funding_time == time))
 
 
 class _SingleTime:

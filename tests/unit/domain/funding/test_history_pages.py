@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from chimera_s1.domain.funding.history_pages import (
+    REPEATS_MAX,
     HistoryBatch,
     HistoryPageError,
     HistoryPages,
@@ -90,10 +91,31 @@ def test_a_row_that_only_one_of_two_pages_has_is_a_row() -> None:
     pages = HistoryPages(0, 100)
     pages.take([row(10, A), row(20, A), row(20, B)], is_full=False)
 
+    assert pages.take([row(20, A)], is_full=False) is None
     batch = pages.take([row(20, A)], is_full=False)
 
     assert batch is not None
     assert batch.rows == (row(20, A), row(20, B))
+
+
+def test_two_pages_that_end_at_one_time_with_other_rows_do_not_end_the_window() -> None:
+    """Both were cut short among the rows of that time."""
+    pages = HistoryPages(0, 100)
+    pages.take([row(10, A), row(20, A)], is_full=False)
+
+    pages.take([row(20, B)], is_full=False)
+
+    assert pages.next_read == HistoryRead(20, 100)
+
+
+def test_pages_that_never_agree_are_an_error() -> None:
+    pages = HistoryPages(20, 100)
+    for _ in range(REPEATS_MAX // 2):
+        pages.take([row(20, A)], is_full=False)
+        pages.take([row(20, B)], is_full=False)
+
+    with pytest.raises(HistoryPageError, match="each page has other rows"):
+        pages.take([row(20, A)], is_full=False)
 
 
 def test_an_empty_window_is_read_twice() -> None:
