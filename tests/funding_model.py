@@ -62,6 +62,7 @@ FAULTS: Final = (
     "time off the hour",
     "mark price known later",
     "row withheld",
+    "reads after a settlement",
     "read of one contract",
     "read day by day",
     *CHANGES,
@@ -181,7 +182,7 @@ class FundingModel:
 
     def _contract(self, number: int) -> Contract:
         begin, chance = self.start - 24 * HOUR_MS, self._chance
-        listed_at, delisted_at = 0, None
+        listed_at, delisted_at = begin, None
         if number % 10 == 8:
             listed_at = begin = self.start + chance.randrange(self.setup.hours) * HOUR_MS + 1
             self.fired["listing"] += 1
@@ -381,8 +382,10 @@ class FundingModel:
     async def _some_run(self) -> None:
         now_ms, use_case = self.exchange.now_ms, self._use_case()
         match self._chance.randrange(5):
-            case 0:  # after a settlement
-                await use_case.complete(now_ms - HOUR_MS, now_ms)
+            case 0:
+                self.fired["reads after a settlement"] += 1
+                for _ in range(6):
+                    await use_case.complete(now_ms - HOUR_MS, self.exchange.now_ms)
             case 1:
                 self.fired["read of one contract"] += 1
                 symbol = self._chance.choice(self._contracts).symbol

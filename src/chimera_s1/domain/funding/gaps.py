@@ -9,9 +9,10 @@ the interval of each settlement. It would report a hole that is none where an in
 for a single spacing between two shorter ones. Settlements of other types follow no interval, so a
 missing one is found only by reading again.
 
-The newest settlement is missing if the hour that has one at any interval (00, 08, 16 UTC), or one
-that the mark price stream has moved beyond, is not published after `OVERDUE_MS`. Before that it is
-not yet published, which is no gap.
+An hour that has a settlement at any interval (00, 08, 16 UTC) shows what is missing at both ends:
+before the first settlement, of a contract that has traded since then; and after the newest one, if
+that hour, or one that the mark price stream has moved beyond, is not published after `OVERDUE_MS`.
+Before that it is not yet published, which is no gap.
 """
 
 from collections import deque
@@ -103,6 +104,8 @@ class GapSearch:
         return tuple(sorted(found, key=lambda gap: (gap.symbol, gap.start, gap.kind)))
 
     def _take_hour(self, symbol: Symbol, hour: int) -> None:
+        if symbol not in self._hours:
+            self._judge_first(symbol, hour)
         hours = self._hours.setdefault(symbol, deque(maxlen=4))
         if hours and hours[-1] == hour:
             return
@@ -112,6 +115,17 @@ class GapSearch:
             self._judge(symbol, left, right, (left - first, last - right))
         elif len(hours) < SIDES_NEED - 1:
             self._judge_last(symbol)  # the first spacing
+
+    def _judge_first(self, symbol: Symbol, hour: int) -> None:
+        """Report what is read and has no settlement before the first one, since trading began."""
+        facts, span = self._contracts.get(symbol), self._coverage.get(symbol)
+        if facts is None or not facts.expects_from or span is None:
+            return
+        since = max(self._begin(symbol), span.verified_from)
+        first, step = certain_after(facts, LastRegular(since, None)), _STEPS[-1]
+        last = min(hour - 1, span.verified_through) // step * step
+        if first is not None and first <= last:
+            self._holes.add(_gap(symbol, GapKind.NOT_PUBLISHED, first, last))
 
     def _judge_last(self, symbol: Symbol) -> None:
         """The newest spacing, of which one side is not known."""

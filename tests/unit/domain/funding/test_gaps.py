@@ -84,6 +84,24 @@ def test_before_the_listing_and_after_the_delisting_nothing_is_missing() -> None
     assert not found(records, covered(0, 60, B), covered(10, 60), now=60.2, facts=listed)
 
 
+def test_a_history_that_was_read_and_begins_late_lacks_its_first_settlements() -> None:
+    """An outage of the exchange may show as an empty history."""
+    records = settled(40, 48, 56)
+    listed_before = ContractFacts(interval_h=8, expects_from=hour(-500))
+    listed_then = ContractFacts(interval_h=8, expects_from=hour(33))
+
+    assert found(records, covered(0, 57), now=57.2, facts=listed_before) == [(NOT_PUBLISHED, 8, 32)]
+    assert not found(records, covered(0, 57), now=57.2, facts=listed_then)
+
+
+def test_before_what_was_read_no_first_settlement_is_called_unpublished() -> None:
+    listed = ContractFacts(interval_h=8, expects_from=hour(-500))
+
+    gaps = found(settled(40, 48, 56), covered(20, 57), now=57.2, facts=listed)
+
+    assert gaps == [(NOT_VERIFIED, 0, 20 - 1 / HOUR_MS), (NOT_PUBLISHED, 24, 32)]
+
+
 def test_what_is_not_published_yet_is_no_gap_and_what_is_overdue_is_one() -> None:
     records, through = settled(0, 8), 16 - OFF_GRID_MS / HOUR_MS
 
