@@ -46,16 +46,18 @@ class DueSettlements:
         """The time of the first that waits, epoch ms."""
         return min(self._hours)
 
-    def notice(self, symbol: Symbol, funding_time: int, now_ms: float, draw: float) -> None:
-        """It has happened. The first one of its hour begins the polls again."""
+    def notice(self, symbol: Symbol, funding_time: int, now_ms: float, draw: float) -> bool:
+        """It has happened. Whether it is the first of its hour, which begins the polls again."""
         due = DueSettlement(symbol, _full_hour(funding_time))
         if due in self._noticed_ms:
-            return
-        if due.funding_time not in self._hours:
+            return False
+        begins = due.funding_time not in self._hours
+        if begins:
             self._polls = 0
             self._next_poll_ms = now_ms + POLLS.wait_ms(0, draw)
         self._hours[due.funding_time] += 1
         self._noticed_ms[due] = now_ms
+        return begins
 
     def wait_ms(self, now_ms: float) -> float:
         """Until the next poll."""

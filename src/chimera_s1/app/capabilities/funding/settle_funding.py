@@ -75,9 +75,7 @@ class SettleFunding:
 
     def on_settled(self, symbol: Symbol, funding_time: int) -> None:
         """The mark price stream has moved on to the next settlement; never waits."""
-        waited = len(self._due)
-        self._due.notice(symbol, funding_time, self._clock.monotonic_ms(), self._draw())
-        if not waited:
+        if self._due.notice(symbol, funding_time, self._clock.monotonic_ms(), self._draw()):
             self.wake.notify()
 
     async def settle(self) -> JobResult:

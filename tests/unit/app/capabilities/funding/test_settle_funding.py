@@ -71,6 +71,7 @@ async def test_one_that_is_not_published_is_asked_for_ever_less_and_then_left() 
 
 @on_virtual_time
 async def test_a_settlement_that_follows_while_another_waits_is_polled_at_once() -> None:
+    """The job is woken: its next run may be as far away as the next read of the one that waits."""
     rig = FundingRig(HOURLY)
     rig.exchange.withheld = {Symbol("BUSDT")}
     await settlement(rig)
@@ -78,7 +79,9 @@ async def test_a_settlement_that_follows_while_another_waits_is_polled_at_once()
         await rig.clock.sleep_ms(min(result.again_ms, 1_000.0))
         if rig.clock.now_ms() % HOUR_MS > HOUR_MS - 60_000:
             break
+    assert (rig.settle.waiting, rig.settle.wake.version) == (1, 1)
     hour = await settlement(rig)
+    assert rig.settle.wake.version == 2
     await rig.settle.settle()
     assert [key.symbol for key in rig.settled(hour)] == ["AUSDT", "CUSDT"]
 
