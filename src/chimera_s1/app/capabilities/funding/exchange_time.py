@@ -4,10 +4,16 @@ from collections.abc import Callable
 from typing import Final
 
 from chimera_s1.domain.errors import ClockUncertainError
+from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.estimate_reader import EstimateReader
 
 STREAM_LAG_MS: Final = 60_000
 """The mark price stream's time counts while it is at most this much behind."""
+
+STREAM_LEAD_MS: Final = DAY_MS
+"""And this much ahead: it is a bad time, and history up to it would count as proven. A simulator's
+clock that runs fast is ahead of what is measured, too.
+"""
 
 
 class ExchangeTime:
@@ -33,4 +39,4 @@ class ExchangeTime:
             if streamed:
                 return streamed
             raise
-        return streamed if measured - streamed < STREAM_LAG_MS else measured
+        return streamed if -STREAM_LEAD_MS < measured - streamed < STREAM_LAG_MS else measured

@@ -1,6 +1,7 @@
 """The last estimates of every contract, as this instance has received them."""
 
 from collections.abc import Iterable
+from statistics import median_low
 
 from msgspec import Struct
 
@@ -61,8 +62,8 @@ class LatestEstimates:
                 if event := contract.take(estimate):
                     settled.append(event)
         if news:
-            # Set back with the exchange's clock, and not by a row that comes late.
-            self._exchange_ms = max(each.event_time for each in news)
+            # Set back with the exchange's clock; not moved by one row whose time is a bad one.
+            self._exchange_ms = median_low(each.event_time for each in news)
         self.settled += len(settled)
         return TakenEstimates(tuple(news), tuple(settled))
 

@@ -2,7 +2,11 @@
 
 import pytest
 
-from chimera_s1.app.capabilities.funding.exchange_time import STREAM_LAG_MS, ExchangeTime
+from chimera_s1.app.capabilities.funding.exchange_time import (
+    STREAM_LAG_MS,
+    STREAM_LEAD_MS,
+    ExchangeTime,
+)
 from chimera_s1.domain.errors import ClockUncertainError
 from chimera_s1.domain.identifiers import Symbol
 
@@ -30,6 +34,9 @@ def unknown() -> float:
         (NOW, NOW + STREAM_LAG_MS - 1, NOW),
         (NOW, NOW - 3_600_000, NOW),  # a simulator's clock that runs fast
         (NOW, NOW + STREAM_LAG_MS, NOW + STREAM_LAG_MS),  # the stream is down
+        (NOW, NOW - STREAM_LEAD_MS + 1, NOW),
+        (NOW, NOW - STREAM_LEAD_MS, NOW - STREAM_LEAD_MS),  # the stream's time is a bad one
+        (9_999_999_999_999, NOW, NOW),
         (0, NOW, NOW),
     ],
 )

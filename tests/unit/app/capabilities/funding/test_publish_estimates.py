@@ -407,6 +407,24 @@ async def test_stale_rows_change_nothing() -> None:
     assert (rig.latest.stale, rig.latest.exchange_ms) == (1, EPOCH_MS + 1_000)
 
 
+@on_virtual_time
+async def test_one_row_with_a_bad_time_does_not_move_the_exchanges_time() -> None:
+    """History up to that time would count as proven."""
+    rig = Rig(window=0)
+    async with rig.running():
+        rig.source.send(
+            FundingEstimate(BTC, "0.2", T, EPOCH_MS),
+            FundingEstimate(ETH, "0.2", T, 9_999_999_999_999),
+            FundingEstimate(Symbol("SOLUSDT"), "0.2", T, EPOCH_MS),
+        )
+        assert rig.latest.exchange_ms == EPOCH_MS
+        await settle()
+        rig.source.send(FundingEstimate(ETH, "0.3", T, EPOCH_MS + 1_000))
+        await settle()
+
+    assert rig.rates(ETH) == ["0.2", "0.3"], "its next row is no late one"
+
+
 @pytest.mark.parametrize(
     ("connected", "age_ms", "words"),
     [
