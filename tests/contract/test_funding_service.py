@@ -61,7 +61,7 @@ class Site(Struct):
 
     async def job(self, number: int, name: str) -> dict[str, Any]:
         [found] = [job for job in (await self.health(number))["jobs"] if job["name"] == name]
-        return found
+        return dict(found)
 
     async def owner(self, asked: int = 0) -> int:
         """The number of the instance that runs the jobs, as the instance *asked* says."""
