@@ -13,7 +13,7 @@ from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import FundingStore
 
 COMPLETE_JOB: Final = "funding.complete"
-VERIFY_JOB: Final = "funding.verify"
+REREAD_JOB: Final = "funding.reread"
 
 
 class RunCompletions:
@@ -49,12 +49,12 @@ class RunCompletions:
         self.gaps = len((await self._find_gaps.find()).gaps)
         return f"{read}; {count(self.gaps, 'gap') if self.gaps else 'no gap'}"
 
-    async def verify_slice(self) -> str:
+    async def reread_slice(self) -> str:
         """Read a seventh of the older history again."""
         window = slice_of_day(self._history_days, self._exchange.now_ms())
         if window is None:
             return f"{COMPLETE_JOB} reads all of the history"
-        return await self._complete(VERIFY_JOB, window)
+        return await self._complete(REREAD_JOB, window)
 
     async def _complete(self, job: str, window: Window) -> str:
         rates = await self._history.rates(job, window)

@@ -35,7 +35,7 @@ from chimera_s1.app.capabilities.funding.run_backfills import JOB as BACKFILL_JO
 from chimera_s1.app.capabilities.funding.run_backfills import RunBackfills
 from chimera_s1.app.capabilities.funding.run_completions import (
     COMPLETE_JOB,
-    VERIFY_JOB,
+    REREAD_JOB,
     RunCompletions,
 )
 from chimera_s1.app.capabilities.funding.settings import FundingSettings
@@ -315,9 +315,9 @@ def _jobs(history: _History, obstacle: Callable[[], str]) -> Iterator[Job]:
         limit_ms=LIMIT_MS,
     )
     yield Job(
-        name=VERIFY_JOB,
+        name=REREAD_JOB,
         schedule=daily("03:40"),
-        run=when_ready(history.completions.verify_slice),
+        run=when_ready(history.completions.reread_slice),
         jitter_ms=MINUTE_MS,
         limit_ms=LIMIT_MS,
     )

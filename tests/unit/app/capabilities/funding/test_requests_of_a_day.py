@@ -24,7 +24,7 @@ async def run_a_day(rig: FundingRig, hours: Mapping[str, int]) -> None:
     """What the jobs do in 24 hours, at their times."""
     timetable: dict[int, Callable[[], Awaitable[object]]] = {
         2 * HOUR_MS + 40 * MINUTE_MS: rig.backfills.run,
-        3 * HOUR_MS + 40 * MINUTE_MS: rig.completions.verify_slice,
+        3 * HOUR_MS + 40 * MINUTE_MS: rig.completions.reread_slice,
         **dict.fromkeys(
             [hour * HOUR_MS + 20 * MINUTE_MS for hour in (0, 8, 16)],
             rig.completions.complete_recent,
