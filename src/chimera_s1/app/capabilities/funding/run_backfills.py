@@ -34,7 +34,7 @@ from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.funding_store import FundingStore
 from chimera_s1.domain.ports.job_runs import JobRuns
 
-JOB: Final = "funding.backfill"
+BACKFILL_JOB: Final = "funding.backfill"
 REQUEST_CURSOR: Final = "funding.backfill.request"
 READ_CURSOR: Final = "funding.backfill.read"
 
@@ -95,7 +95,7 @@ class RunBackfills:
         if stored is None or stored.is_done or stored.start > backfill.start:
             await self._cursors.advance(REQUEST_CURSOR, backfill.request_position)
             self._done = _Done()
-        await self._runs.request(JOB, self._new_id())
+        await self._runs.request(BACKFILL_JOB, self._new_id())
         progress = await self.backfill_progress()
         assert progress is not None
         return progress
@@ -109,7 +109,7 @@ class RunBackfills:
         backfill = await self._stored()
         if backfill is None:
             return None
-        job = (await self._runs.read([JOB]))[JOB].state
+        job = (await self._runs.read([BACKFILL_JOB]))[BACKFILL_JOB].state
         outcome = job.outcome if job is not None else None
         state, problem = BackfillState.WAITING, ""
         if backfill.is_done:
@@ -186,8 +186,8 @@ class RunBackfills:
             self._done.rows = before.rows + read.new + read.completed
             self._done.requests = before.requests + read.requests
 
-        show(await self._history.rates(JOB, window, show))
-        amounts = await self._history.amounts(JOB, window)
+        show(await self._history.rates(BACKFILL_JOB, window, show))
+        amounts = await self._history.amounts(BACKFILL_JOB, window)
         self._done.requests += amounts.requests
 
     async def _proven(self) -> Window | None:

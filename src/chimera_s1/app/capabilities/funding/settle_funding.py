@@ -17,7 +17,7 @@ from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, SE
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.funding_store import FundingStore
 
-JOB: Final = "funding.settlements"
+SETTLEMENTS_JOB: Final = "funding.settlements"
 
 EARLY_MS: Final = MINUTE_MS
 """A settlement's published time may be this much before its full hour."""
@@ -109,7 +109,7 @@ class SettleFunding:
         self._give_up(now_ms)
         self._due.polled(now_ms, self._draw())
         window = await self._window()
-        await self._history.rates(JOB, window)
+        await self._history.rates(SETTLEMENTS_JOB, window)
         self._read_ms = self._clock.monotonic_ms()
         found = await self._take_stored()
         if found:
@@ -169,7 +169,7 @@ class SettleFunding:
         if self._amounts_from is None or few:
             return
         window = Window(self._amounts_from, now)
-        await self._history.amounts(JOB, window)
+        await self._history.amounts(SETTLEMENTS_JOB, window)
         self._amounts_from = None
 
     def _result(self, found: int) -> JobResult:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chimera_s1.app.capabilities.funding.run_backfills import JOB, RUN_MS
+from chimera_s1.app.capabilities.funding.run_backfills import BACKFILL_JOB, RUN_MS
 from chimera_s1.app.capability import JobResult
 from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
 from chimera_s1.domain.funding.backfill import BackfillState
@@ -81,12 +81,14 @@ async def test_a_requested_backfill_shows_how_far_it_is_and_survives_its_process
 
     progress = await rig.backfills.request_backfill(30)
     assert (progress.state, progress.days, progress.done_share) == (BackfillState.WAITING, 30, 0)
-    assert (await rig.runs.read([JOB]))[JOB].request, "the instance that runs the jobs is asked"
+    assert (await rig.runs.read([BACKFILL_JOB]))[BACKFILL_JOB].request, (
+        "the instance that runs the jobs is asked"
+    )
 
     rig.exchange.fail_after = 5
     with pytest.raises(ExchangeUnavailableError):
         await rig.backfills.run()
-    failed = JobState(name=JOB, version=1, outcome=JobOutcome.FAILED, sentence="503")
+    failed = JobState(name=BACKFILL_JOB, version=1, outcome=JobOutcome.FAILED, sentence="503")
     await rig.runs.write(failed)
     rig.open()
     stopped = await rig.backfills.backfill_progress()
