@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from chimera_s1.app.capabilities.funding.complete_rates import ANNOUNCED_MS
+from chimera_s1.app.capabilities.funding.write_rates import ANNOUNCED_MS
 from chimera_s1.app.capabilities.operations.relay_log import (
     OVERLAP,
     PAGE,
