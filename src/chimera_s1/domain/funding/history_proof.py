@@ -61,7 +61,7 @@ class HistoryProof:
     """What the batches of one window prove, in their order.
 
     Args:
-        start: Of the window, epoch ms.
+        start: Of what is proven, epoch ms; batches may begin before it.
         exchange_ms: The exchange's time when the read began.
         contracts: By symbol; of a contract that is not in it no settlement is expected.
         symbols: The contracts whose history this proves, with or without rows; more are added as
@@ -84,6 +84,7 @@ class HistoryProof:
         times: RegularTimes,
         tail_ms: int = PUBLICATION_TAIL_MS,
     ) -> None:
+        self._start = start
         self._bound = exchange_ms - tail_ms
         self._final = exchange_ms - FINAL_AFTER_MS
         self._contracts = contracts
@@ -108,13 +109,13 @@ class HistoryProof:
                 if self._were_asked:
                     self.late.add(symbol)
         if batch.asked is not None:
-            self._start_of_new = batch.end + 1
+            self._start_of_new = max(self._start, batch.end + 1)
             self._were_asked = True
         self._leave_out(batch, not_stored)
         return [*self._spans(batch.complete_to)]
 
     def _leave_out(self, batch: HistoryBatch, not_stored: Collection[Symbol]) -> None:
-        after = batch.end + 1
+        after = max(self._start, batch.end + 1)
         if batch.unproven is None:
             self._start_of = dict.fromkeys(self._start_of, after)
             self._start_of_new = after

@@ -142,8 +142,9 @@ class CompleteRates:
             known=read.symbols,
             confirms_end=read.confirms_end,
         )
+        # Not of what leads to the window: its first intervals are not known yet.
         proof = HistoryProof(
-            start,
+            window.start,
             exchange_ms=read.exchange_ms,
             contracts=read.contracts,
             symbols=read.symbols if symbol is None else [symbol],

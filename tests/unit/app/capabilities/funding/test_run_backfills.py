@@ -74,6 +74,26 @@ async def test_a_long_run_ends_and_another_goes_on() -> None:
 
 
 @on_virtual_time
+async def test_where_reads_meet_every_interval_becomes_known() -> None:
+    """Each begins where nothing before it is known: the first poll, and every run of the fill."""
+    rig = FundingRig(CONTRACTS, history_days=30)
+    await rig.settle.settle()
+    rig.exchange.read_ms = RUN_MS / 2
+    runs = 1
+    while (await rig.backfills.run()).again_ms is not None:
+        runs += 1
+    assert runs > 3
+
+    known_from = rig.clock.now_ms() - 30 * DAY_MS
+    intervals = {
+        (key.symbol, record.interval_h)
+        for key, record in rig.store.records.items()
+        if key.funding_time > known_from
+    }
+    assert intervals == set(CONTRACTS.items())
+
+
+@on_virtual_time
 async def test_a_requested_backfill_shows_how_far_it_is_and_survives_its_process() -> None:
     rig = FundingRig(CONTRACTS, history_days=1)
     assert await rig.backfills.backfill_progress() is None
