@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from statistics import median_high, median_low
 from typing import Final
 
-from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.operations.schedule import DAY_MS
 
 RECENT_DAYS: Final = 8
 """Read again every 8 hours: an outage of a week leaves nothing for a backfill."""
+
+AMOUNT_DAYS: Final = 6
+"""Of requested amounts at once: as many as one request of income shows, whose weight is high."""
 
 PART_DAYS: Final = 3
 """Of older history at once: after an interruption, at most one such part is read again."""
@@ -42,6 +45,24 @@ def older_windows(proven: Window | None, oldest: int, now: int) -> Iterator[Wind
     end = now if proven is None else min(now, proven.start - 1)
     while end >= oldest:
         start = max(oldest, end - PART_DAYS * DAY_MS + 1)
+        yield Window(start, end)
+        end = start - 1
+
+
+def missing_amounts(
+    proven: AmountCoverage | None, whole: Window, length_ms: int
+) -> Iterator[Window]:
+    """What is not proven of *whole*, in parts of at most *length_ms*, which join what is proven.
+    What has followed it for less than that is left to the jobs that read the newest part.
+    """
+    if proven is not None and whole.start <= proven.verified_through:
+        if whole.end - proven.verified_through > length_ms:
+            yield Window(proven.verified_through + 1, whole.end)
+        end = min(whole.end, proven.verified_from - 1)
+    else:
+        end = whole.end
+    while end >= whole.start:
+        start = max(whole.start, end - length_ms + 1)
         yield Window(start, end)
         end = start - 1
 

@@ -5,10 +5,12 @@ from itertools import pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
+from chimera_s1.domain.funding.coverage_union import Span, extend_span, is_progress
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import (
     RECENT_DAYS,
+    missing_amounts,
     newest_window,
     older_windows,
     proven_window,
@@ -56,6 +58,28 @@ def test_at_first_the_newest_part_is_read_first(oldest: int) -> None:
     windows = list(older_windows(None, oldest, NOW))
     assert (windows[0].end, windows[-1].start) == (NOW, oldest)
     assert all(newer.start == older.end + 1 for newer, older in pairwise(windows))
+
+
+@given(st.none() | st.tuples(TIMES, TIMES), TIMES, st.integers(DAY_MS, 200 * DAY_MS))
+def test_missing_amounts_join_what_is_proven(
+    times: tuple[int, int] | None, start: int, length_ms: int
+) -> None:
+    """All from *start* on is proven afterwards, except a newest part that is shorter than one read;
+    what lies before *start* is of no use.
+    """
+    span = None if times is None else Span(*sorted(times))
+    stored = None
+    if span is not None:
+        stored = AmountCoverage(
+            account="live:1", verified_from=span.start, verified_through=span.end
+        )
+    for each in missing_amounts(stored, Window(start, NOW), length_ms):
+        assert start <= each.start <= each.end <= NOW
+        assert is_progress(span, Span(*each)) or span is None or span.end < start
+        span = extend_span(span, Span(*each))
+    assert span is not None
+    assert span.start <= start
+    assert NOW - span.end <= length_ms
 
 
 def test_what_is_older_than_the_history_is_not_read_to_join() -> None:

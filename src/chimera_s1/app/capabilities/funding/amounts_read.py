@@ -28,6 +28,7 @@ class AmountsRead(Struct, kw_only=True):
         without_price: Assets without a market in USDT.
         verified_through: Epoch ms; None if nothing is proven.
         obstacles: Why amounts are missing, or not proven.
+        is_cut_short: The exchange has failed, so the rest was not read.
     """
 
     account: str | None = None
@@ -41,6 +42,7 @@ class AmountsRead(Struct, kw_only=True):
     without_price: set[str] = field(default_factory=set)
     verified_through: int | None = None
     obstacles: list[str] = field(default_factory=list)
+    is_cut_short: bool = False
 
     def name_unmatched(self, row: str) -> None:
         if len(self.unmatched) < NAMES_MAX:

@@ -1,6 +1,6 @@
 """Complete the stored funding history with what the account paid and received."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
@@ -16,6 +16,8 @@ from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage
 from chimera_s1.domain.funding.match_income import REACH_MS
+from chimera_s1.domain.funding.read_order import Window
+from chimera_s1.domain.funding.reading_windows import missing_amounts
 from chimera_s1.domain.funding.record import FundingDispute
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource
@@ -74,20 +76,43 @@ class CompleteAmounts:
         Raises:
             StoreUnavailableError: A part may be written; the next call writes the rest.
         """
+        return await self._run(Window(start, end))
+
+    async def complete_missing(self, start: int, end: int) -> AmountsRead:
+        """As `complete`, what is not proven of the account between both, the newest part first: so
+        a call after an interruption, or with the key of another account, reads what is left.
+        """
+        return await self._run(Window(start, end), only_missing=True)
+
+    async def _run(self, window: Window, *, only_missing: bool = False) -> AmountsRead:
         read = AmountsRead()
         try:
             read.account = await self._source.account()
             if read.account is not None:
-                await self._complete(read, start, end)
+                for each in await self._windows(read.account, window, only_missing=only_missing):
+                    await self._complete(read, *each)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             read.obstacles.append(f"income cannot be read: {error}")
+            read.is_cut_short = True
         self.last = read
         return read
 
+    async def _windows(
+        self, account: str, window: Window, *, only_missing: bool
+    ) -> Iterable[Window]:
+        if not only_missing:
+            return [window]
+        proven = await self._store.amount_coverage(account)
+        start = max(window.start, self._now_ms() - HISTORY_MS)
+        return missing_amounts(proven, Window(start, window.end), WINDOW_MS)
+
+    def _now_ms(self) -> int:
+        if now_ms := self._exchange_ms():
+            return now_ms
+        raise ExchangeUnavailableError("the exchange's time is not known yet")
+
     async def _complete(self, read: AmountsRead, start: int, end: int) -> None:
-        now_ms = self._exchange_ms()
-        if not now_ms:
-            raise ExchangeUnavailableError("the exchange's time is not known yet")
+        now_ms = self._now_ms()
         prices = AssetPrices(self._source, now_ms)
         writer = WriteAmounts(
             self._store,

@@ -68,7 +68,13 @@ class CompleteHistory:
 
     async def amounts(self, job: str, window: Window) -> AmountsRead:
         """As `CompleteAmounts.complete`, for *job*."""
-        read = await self._amounts.complete(window.start, window.end)
+        return self._count(job, await self._amounts.complete(window.start, window.end))
+
+    async def missing_amounts(self, job: str, window: Window) -> AmountsRead:
+        """As `CompleteAmounts.complete_missing`, for *job*."""
+        return self._count(job, await self._amounts.complete_missing(window.start, window.end))
+
+    def _count(self, job: str, read: AmountsRead) -> AmountsRead:
         self.written["amount"] += read.written
         self.requests[job] += read.requests
         self.refused += read.refused

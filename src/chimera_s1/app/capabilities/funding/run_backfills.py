@@ -21,6 +21,7 @@ from chimera_s1.domain.funding.backfill import (
 )
 from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import (
+    AMOUNT_DAYS,
     PART_DAYS,
     newest_window,
     older_windows,
@@ -42,6 +43,8 @@ RUN_MS: Final = 10 * MINUTE_MS
 """A run ends after the part in which this has passed, and another one goes on: 90 days take up to
 16 min within the limits of two instances, and a run is shown only once it has ended.
 """
+
+AMOUNTS_AGAIN_MS: Final = 60 * MINUTE_MS
 
 CURRENT_MS: Final = 2 * 60 * MINUTE_MS
 """A history that ends this much before now is current: the job of settlements reads on."""
@@ -146,6 +149,8 @@ class RunBackfills:
             left = await self._fill(end_ms)
         if left:
             return JobResult(f"{count(left, 'day')} of funding history left to read", again_ms=1)
+        if problem := await self._fill_amounts():
+            return JobResult(f"amounts are missing: {problem}", again_ms=AMOUNTS_AGAIN_MS)
         if newest or self._done.requests > before:
             return JobResult("the funding history is read")
         return JobResult("no funding history is missing")
@@ -156,7 +161,8 @@ class RunBackfills:
         window = newest_window(await self._proven(), self._oldest(now), now)
         if window is None or now - window.start < CURRENT_MS:
             return False
-        await self._complete(window)
+        await self._read_rates(window)
+        await self._read_amounts(window)
         return True
 
     async def _go_on(self, backfill: Backfill, end_ms: float) -> int:
@@ -164,7 +170,11 @@ class RunBackfills:
         while not backfill.is_done and self._clock.monotonic_ms() < end_ms:
             days_read = min(backfill.days, backfill.days_read + PART_DAYS)
             read = structs.replace(backfill, days_read=days_read)
-            await self._complete(Window(read.done_from, backfill.done_from))
+            await self._read_rates(Window(read.done_from, backfill.done_from))
+            if read.is_done or not read.days_read % AMOUNT_DAYS:
+                newest = (read.days_read - 1) // AMOUNT_DAYS * AMOUNT_DAYS
+                end = backfill.requested_at - newest * DAY_MS
+                await self._read_amounts(Window(read.done_from, end))
             await self._cursors.advance(READ_CURSOR, read.read_position)
             backfill = read
         return backfill.days - backfill.days_read
@@ -176,10 +186,17 @@ class RunBackfills:
         for window in older_windows(await self._proven(), oldest, now):
             if self._clock.monotonic_ms() >= end_ms:
                 return -((oldest - window.end) // DAY_MS)
-            await self._complete(window)
+            await self._read_rates(window)
         return 0
 
-    async def _complete(self, window: Window) -> None:
+    async def _fill_amounts(self) -> str:
+        """Read the amounts that are missing, after their rates; return why some could not be."""
+        now = self._exchange.now_ms()
+        read = await self._history.missing_amounts(BACKFILL_JOB, Window(self._oldest(now), now))
+        self._done.requests += read.requests
+        return read.problem if read.is_cut_short else ""
+
+    async def _read_rates(self, window: Window) -> None:
         before = structs.replace(self._done)
 
         def show(read: RatesRead) -> None:
@@ -187,6 +204,8 @@ class RunBackfills:
             self._done.requests = before.requests + read.requests
 
         show(await self._history.rates(BACKFILL_JOB, window, show))
+
+    async def _read_amounts(self, window: Window) -> None:
         amounts = await self._history.amounts(BACKFILL_JOB, window)
         self._done.requests += amounts.requests
 

@@ -38,6 +38,7 @@ class ExchangeOfClock:
         account_name: Whose income is read, which is none; without it, there is no key.
         withheld: Contracts whose settlements are not published.
         failures: Raised by the next reads, in order.
+        income_failures: Likewise, by reads of income.
         fail_after: After so many reads the next one fails; None does not.
         requests: By kind of read.
     """
@@ -52,6 +53,7 @@ class ExchangeOfClock:
         self.account_name: str | None = None
         self.withheld: set[Symbol] = set()
         self.failures: list[ChimeraError] = []
+        self.income_failures: list[ChimeraError] = []
         self.fail_after: int | None = None
         self.requests: Counter[str] = Counter()
 
@@ -75,6 +77,8 @@ class ExchangeOfClock:
         assert self.account_name, f"no key for {rate_type} from {start} to {end}"
         self.requests["income"] += 1
         await self._reply()
+        if self.income_failures:
+            raise self.income_failures.pop(0)
         return IncomePage(self.account_name, (), (), is_full=False)
 
     async def usdt_price(self, asset: str, time: int) -> Candle | NoPrice:

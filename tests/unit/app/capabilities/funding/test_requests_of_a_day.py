@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.unit.app.capabilities.funding.funding_rig import FundingRig
@@ -60,6 +60,13 @@ async def proven_rig(hours: Mapping[str, int], *, page_rows: int) -> FundingRig:
             )
             for symbol in hours
         ]
+    )
+    await rig.store.extend_amount_coverage(
+        AmountCoverage(
+            account="live:1",
+            verified_from=now - (HISTORY_DAYS + 1) * DAY_MS,
+            verified_through=now - HOUR_MS,
+        )
     )
     return rig
 

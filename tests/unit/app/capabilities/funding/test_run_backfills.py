@@ -2,12 +2,16 @@
 
 import pytest
 
-from chimera_s1.app.capabilities.funding.run_backfills import BACKFILL_JOB, RUN_MS
+from chimera_s1.app.capabilities.funding.run_backfills import AMOUNTS_AGAIN_MS, BACKFILL_JOB, RUN_MS
 from chimera_s1.app.capability import JobResult
-from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    InvalidValueError,
+)
 from chimera_s1.domain.funding.backfill import BackfillState
 from chimera_s1.domain.funding.coverage import RateCoverage
-from chimera_s1.domain.funding.reading_windows import PART_DAYS
+from chimera_s1.domain.funding.reading_windows import AMOUNT_DAYS, PART_DAYS
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.job_state import JobOutcome, JobState
 from chimera_s1.domain.operations.schedule import DAY_MS
@@ -91,6 +95,57 @@ async def test_where_reads_meet_every_interval_becomes_known() -> None:
         if key.funding_time > known_from
     }
     assert intervals == set(CONTRACTS.items())
+
+
+async def amounts_proven_days(rig: FundingRig, account: str) -> float:
+    coverage = await rig.store.amount_coverage(account)
+    return 0 if coverage is None else (rig.clock.now_ms() - coverage.verified_from) / DAY_MS
+
+
+@on_virtual_time
+async def test_amounts_are_read_once_for_each_account_also_after_an_interruption() -> None:
+    """Seven days a request: the weight of income is high."""
+    rig = FundingRig(CONTRACTS, history_days=30)
+    rig.exchange.account_name = "live:1"
+    rig.exchange.income_failures = [ExchangeRefusedError("-2015 no permission")]
+    first = await rig.backfills.run()
+    assert "no permission" in first.sentence
+    assert first.again_ms == AMOUNTS_AGAIN_MS
+    assert count_days(rig) >= 30, "the rates are read all the same"
+
+    rates = rig.exchange.requests["rates"]
+    rig.exchange.fail_after = 5
+    assert (await rig.backfills.run()).again_ms == AMOUNTS_AGAIN_MS
+    assert 7 < await amounts_proven_days(rig, "live:1") < 30
+    rig.exchange.fail_after = None
+    rig.open()
+    assert (await rig.backfills.run()).again_ms is None
+
+    assert await amounts_proven_days(rig, "live:1") >= 30
+    windows, kinds, failed = 5, 2, 2
+    assert rig.exchange.requests["income"] <= windows * kinds + 2 * failed
+    assert rig.exchange.requests["rates"] == rates
+
+    before = rig.exchange.requests["income"]
+    await rig.backfills.run()
+    assert rig.exchange.requests["income"] == before
+    rig.exchange.account_name = "live:2"
+    await rig.backfills.run()
+    assert await amounts_proven_days(rig, "live:2") >= 30
+    assert rig.exchange.requests["income"] == before + windows * kinds
+
+
+@on_virtual_time
+async def test_a_requested_backfill_reads_the_amounts_of_each_day_again() -> None:
+    rig = FundingRig(CONTRACTS, history_days=1)
+    rig.exchange.account_name = "live:1"
+    await rig.backfills.request_backfill(30)
+    rig.exchange.read_ms = RUN_MS / 4
+    while (await rig.backfills.run()).again_ms is not None:
+        rig.open()
+
+    assert await amounts_proven_days(rig, "live:1") >= 30
+    assert rig.exchange.requests["income"] <= 30 / AMOUNT_DAYS * 2 + 2
 
 
 @on_virtual_time
