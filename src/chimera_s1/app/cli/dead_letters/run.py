@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +18,7 @@ from chimera_s1.app.cli.shared.output import (
     stdout_console,
 )
 from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
-from chimera_s1.app.cli.shared.service_call import call_service
+from chimera_s1.app.cli.shared.service_call import call_service, path_part
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.access.scopes import Scope
@@ -107,7 +106,7 @@ def _service(settings: Settings, url: str | None, scope: Scope) -> ServiceAccess
 
 
 def _path(letter_id: str) -> str:
-    return f"{_PATH}/{quote(letter_id, safe='')}"
+    return f"{_PATH}/{path_part(letter_id)}"
 
 
 async def _read_all(service: ServiceAccess) -> tuple[list[Letter], tuple[_Unreadable, ...]]:
@@ -120,7 +119,7 @@ async def _read_all(service: ServiceAccess) -> tuple[list[Letter], tuple[_Unread
         unreadable |= {each.place: each for each in page.unreadable}
         if page.next_after is None:
             return letters, tuple(unreadable.values())
-        path = f"{_PATH}?after={quote(page.next_after, safe='')}"
+        path = f"{_PATH}?after={path_part(page.next_after)}"
 
 
 def _print(letters: Sequence[Letter]) -> None:

@@ -14,7 +14,7 @@ from chimera_s1.app.cli.shared.options import (
 from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
 from chimera_s1.domain.funding.month import Month
-from chimera_s1.domain.identifiers import parse_symbol
+from chimera_s1.domain.identifiers import Symbol, parse_symbol
 
 funding = typer.Typer(
     no_args_is_help=True, help="Show, complete and verify the stored funding history."
@@ -77,7 +77,7 @@ def gaps(
     from chimera_s1.app.cli.funding.gaps import print_gaps  # noqa: PLC0415 (help is quick)
 
     try:
-        code = anyio.run(print_gaps, settings_with(state_dir), url, symbol, as_json)
+        code = anyio.run(print_gaps, settings_with(state_dir), url, _parsed(symbol), as_json)
     except ChimeraError as error:
         print_status(f"error: {error}")
         code = _NOT_KNOWN
@@ -135,17 +135,21 @@ def _verify(
             raise InvalidValueError("--month needs --archive, which is cut by months")
         from chimera_s1.app.cli.funding.gaps import print_verified  # noqa: PLC0415 (help is quick)
 
-        return anyio.run(print_verified, settings_with(state_dir), url, symbol)
+        return anyio.run(print_verified, settings_with(state_dir), url, _parsed(symbol))
     from chimera_s1.app.cli.funding.verify import (  # noqa: PLC0415 (help is quick)
         WantedFiles,
         verify_archive,
     )
 
     wanted = WantedFiles(
-        None if symbol is None else parse_symbol(symbol),
+        _parsed(symbol),
         None if month is None else Month.parse(month),
     )
     return anyio.run(verify_archive, state_dir, url, archive, wanted)
+
+
+def _parsed(symbol: str | None) -> Symbol | None:
+    return None if symbol is None else parse_symbol(symbol)
 
 
 @funding.command()

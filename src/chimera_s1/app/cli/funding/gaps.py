@@ -21,6 +21,7 @@ from chimera_s1.app.cli.shared.service_call import call_service
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.identifiers import Symbol
 
 NONE, SOME, NOT_KNOWN = 0, 1, 2
 """Exit codes."""
@@ -60,7 +61,7 @@ class Gaps(Struct, frozen=True):
     disputes: tuple[DisputeRow, ...]
 
 
-async def print_gaps(settings: Settings, url: str | None, symbol: str | None, as_json: bool) -> int:
+async def print_gaps(settings: Settings, url: str | None, symbol: Symbol | None, as_json: bool) -> int:
     """Print gaps and disputes; the exit code.
 
     Raises:
@@ -76,20 +77,20 @@ async def print_gaps(settings: Settings, url: str | None, symbol: str | None, as
     return exit_code(found)
 
 
-async def print_verified(settings: Settings, url: str | None, symbol: str | None) -> int:
+async def print_verified(settings: Settings, url: str | None, symbol: Symbol | None) -> int:
     """As `print_gaps`, with the exit code of `funding verify`."""
     found = await _read_gaps(settings, url, symbol)
     _print(found, symbol)
     return verify_exit_code(found)
 
 
-async def _read_gaps(settings: Settings, url: str | None, symbol: str | None) -> Gaps:
+async def _read_gaps(settings: Settings, url: str | None, symbol: Symbol | None) -> Gaps:
     service = find_service(url, os.environ, settings, scope=Scope.READ)
     query = "" if symbol is None else f"?{urlencode({'symbol': symbol})}"
     return await call_service(service, "GET", f"/xchg/funding/gaps{query}", Gaps)
 
 
-def _print(found: Gaps, symbol: str | None) -> None:
+def _print(found: Gaps, symbol: Symbol | None) -> None:
     if exit_code(found) == SOME:
         print_gap_rows(found.gaps)
     _print_disputes(found)
@@ -146,7 +147,7 @@ def _print_disputes(found: Gaps) -> None:
         )
 
 
-def _sentence(found: Gaps, symbol: str | None) -> str:
+def _sentence(found: Gaps, symbol: Symbol | None) -> str:
     if found.verified_through is None:
         return (
             f"not known: nothing of {symbol or 'the funding history'} is verified yet; "
@@ -159,7 +160,7 @@ def _sentence(found: Gaps, symbol: str | None) -> str:
             f"{count} gaps: {found.not_verified} not verified, {found.not_published} not "
             f"published by the exchange{shown}"
         )
-    what = f"{found.contracts} contracts" if symbol is None else symbol.upper()
+    what = f"{found.contracts} contracts" if symbol is None else symbol
     return (
         f"no gaps: every published settlement of {what} is stored, verified from "
         f"{_second(found.searched_from)} through {_second(found.verified_through)} UTC"

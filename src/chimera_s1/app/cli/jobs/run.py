@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import anyio
 from msgspec import Struct
@@ -18,7 +17,7 @@ from chimera_s1.app.cli.shared.output import (
     stdout_console,
 )
 from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
-from chimera_s1.app.cli.shared.service_call import call_service
+from chimera_s1.app.cli.shared.service_call import call_service, path_part
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.access.scopes import Scope
@@ -66,7 +65,7 @@ async def print_jobs(settings: Settings, url: str | None, as_json: bool) -> None
 async def run_and_print(settings: Settings, url: str | None, name: str, wait_s: float) -> bool:
     """Run the job *name* and print how the run ended; whether it succeeded."""
     service = find_service(url, os.environ, settings, scope=Scope.JOBS_RUN)
-    before = await call_service(service, "POST", f"/xchg/jobs/{quote(name, safe='')}/run", JobRow)
+    before = await call_service(service, "POST", f"/xchg/jobs/{path_part(name)}/run", JobRow)
     print_status(f"{name}: requested")
     after = before
     with anyio.move_on_after(wait_s):

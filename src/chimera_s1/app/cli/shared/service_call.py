@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +25,11 @@ class ServiceCallError(ChimeraError):
     """The service did not answer, or answered that it cannot do this now."""
 
     code = "service.call"
+
+
+def path_part(text: str) -> str:
+    """*text* as a part of a path or query; bytes of an argument that are not UTF-8 become `?`."""
+    return quote(text, safe="", errors="replace")
 
 
 async def call_service(
