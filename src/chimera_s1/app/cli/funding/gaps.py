@@ -22,11 +22,19 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.health import count
 
 NONE, SOME, NOT_KNOWN = 0, 1, 2
 """Exit codes."""
 
+_MINUTE = slice(len("2026-11-27T08:00"))
 _SECOND = slice(len("2026-11-27T08:00:00"))
+
+
+_NOT_VERIFIED = "not read yet, or a read failed: chimera-s1 jobs list"
+_NOT_PUBLISHED = (
+    "the exchange's own history lacks them: chimera-s1 funding verify --archive binance"
+)
 
 
 class GapRow(Struct, frozen=True):
@@ -61,7 +69,9 @@ class Gaps(Struct, frozen=True):
     disputes: tuple[DisputeRow, ...]
 
 
-async def print_gaps(settings: Settings, url: str | None, symbol: Symbol | None, as_json: bool) -> int:
+async def print_gaps(
+    settings: Settings, url: str | None, symbol: Symbol | None, as_json: bool
+) -> int:
     """Print gaps and disputes; the exit code.
 
     Raises:
@@ -94,7 +104,10 @@ def _print(found: Gaps, symbol: Symbol | None) -> None:
     if exit_code(found) == SOME:
         print_gap_rows(found.gaps)
     _print_disputes(found)
-    print_line(_sentence(found, symbol))
+    for line in gap_counts(found):
+        print_status(line)
+    if exit_code(found) != SOME:
+        print_line(_sentence(found, symbol))
 
 
 def exit_code(found: Gaps) -> int:
@@ -135,6 +148,27 @@ def _cells(row: GapRow) -> tuple[str, ...]:
     return row.symbol, row.kind, _second(row.start), _second(row.end)
 
 
+def gap_counts(found: Gaps) -> list[str]:
+    """How many there are of each kind, and what to do; on standard error, apart from the rows."""
+    if exit_code(found) != SOME:
+        return []
+    total = found.not_verified + found.not_published
+    lines = [count(total, "gap") + _shown(total, len(found.gaps))]
+    if found.not_verified:
+        lines.append(f"{found.not_verified} not_verified: {_NOT_VERIFIED}")
+    if found.not_published:
+        lines.append(f"{found.not_published} not_published: {_NOT_PUBLISHED}")
+    return lines
+
+
+def _shown(total: int, rows: int) -> str:
+    return (
+        ""
+        if rows == total
+        else f"; the first {rows} are shown, --symbol shows those of one contract"
+    )
+
+
 def _print_disputes(found: Gaps) -> None:
     for row in found.disputes:
         print_line(
@@ -153,18 +187,13 @@ def _sentence(found: Gaps, symbol: Symbol | None) -> str:
             f"not known: nothing of {symbol or 'the funding history'} is verified yet; "
             "chimera-s1 jobs list shows when it is read"
         )
-    if found.gaps:
-        count = found.not_verified + found.not_published
-        shown = "" if count == len(found.gaps) else f"; the first {len(found.gaps)} are shown"
-        return (
-            f"{count} gaps: {found.not_verified} not verified, {found.not_published} not "
-            f"published by the exchange{shown}"
-        )
-    what = f"{found.contracts} contracts" if symbol is None else symbol
-    return (
-        f"no gaps: every published settlement of {what} is stored, verified from "
-        f"{_second(found.searched_from)} through {_second(found.verified_through)} UTC"
-    )
+    what = count(found.contracts, "contract") if symbol is None else symbol
+    first, last = _minute(found.searched_from), _minute(found.verified_through)
+    return f"no gaps in {what} from {first} through {last} UTC"
+
+
+def _minute(epoch_ms: int) -> str:
+    return format_utc(epoch_ms)[_MINUTE].replace("T", " ")
 
 
 def _second(epoch_ms: int) -> str:

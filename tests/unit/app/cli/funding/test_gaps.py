@@ -9,7 +9,7 @@ from rich.console import Console
 
 from chimera_s1.app.cli import application
 from chimera_s1.app.cli.funding import gaps
-from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code, verify_exit_code
+from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code, gap_counts, verify_exit_code
 
 HOUR_MS = 3_600_000
 START = 1_793_923_200_000
@@ -60,6 +60,18 @@ def test_table_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2026-11-06 00:00:00" in text
     assert "not_published" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_each_kind_of_gap_is_counted_with_what_to_do() -> None:
+    """Of more gaps than are shown; a kind without gaps is not named."""
+    found = structs.replace(WELL, not_verified=1, not_published=2, gaps=(GAP,))
+
+    lines = gap_counts(found)
+
+    assert lines[0] == "3 gaps; the first 1 are shown, --symbol shows those of one contract"
+    assert [line.partition(":")[0] for line in lines[1:]] == ["1 not_verified", "2 not_published"]
+    assert len(gap_counts(structs.replace(found, not_verified=0))) == 2
+    assert gap_counts(WELL) == []
 
 
 def test_without_a_service_gaps_are_not_known(
