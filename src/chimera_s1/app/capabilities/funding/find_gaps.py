@@ -16,7 +16,6 @@ from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.funding_store import FundingStore
 
-DISPUTES_MAX: Final = 1_000
 FRESH_MS: Final = 5_000
 """A search reads the whole history, so what was found is not searched again so soon."""
 
@@ -121,7 +120,7 @@ class FindGaps:
             verified_through=_verified_through(verified, contracts),
             contracts=len(verified),
             gaps=search.conclude(),
-            disputes=await self._store.disputes(symbol=symbol, limit=DISPUTES_MAX),
+            disputes=await self._store.disputes(symbol=symbol),
         )
 
     async def _take_records(

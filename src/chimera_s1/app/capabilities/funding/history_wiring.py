@@ -13,7 +13,6 @@ from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
-from chimera_s1.app.capabilities.funding.findings import ReportFindings
 from chimera_s1.app.capabilities.funding.known_contracts import KnownContracts
 from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.app.capabilities.funding.metrics import (
@@ -22,6 +21,7 @@ from chimera_s1.app.capabilities.funding.metrics import (
     SETTLEMENT_DELAY_HELP,
 )
 from chimera_s1.app.capabilities.funding.relay_records import CURSOR, RelayRecords, replay_event
+from chimera_s1.app.capabilities.funding.report_disputes import ReportDisputes
 from chimera_s1.app.capabilities.funding.review_history import ReviewHistory
 from chimera_s1.app.capabilities.funding.run_backfills import RunBackfills
 from chimera_s1.app.capabilities.funding.run_completions import RunCompletions
@@ -136,22 +136,22 @@ def _complete_history(  # noqa: PLR0917 (parts by position)
     known: KnownContracts,
     changes: ChangeSignal,
 ) -> CompleteHistory:
-    findings = ReportFindings(operations.outbox.record)
+    reports = ReportDisputes(operations.outbox.record)
     rates = CompleteRates(
         source,
         store,
         exchange_ms=exchange.now_ms,
         contracts=known.facts,
         last_estimate=latest.last_estimate,
-        on_dispute=findings.on_dispute,
-        on_refused=findings.on_refused,
+        on_dispute=reports.on_dispute,
+        on_refused=reports.on_refused,
     )
     amounts = CompleteAmounts(
         source,
         store,
         exchange_ms=exchange.now_ms,
-        on_dispute=findings.on_dispute,
-        on_refused=findings.on_refused,
+        on_dispute=reports.on_dispute,
+        on_refused=reports.on_refused,
     )
     return CompleteHistory(rates, amounts, wake_relay=changes.notify)
 

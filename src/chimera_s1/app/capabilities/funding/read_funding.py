@@ -20,7 +20,6 @@ from chimera_s1.domain.ports.funding_store import FundingStore
 from chimera_s1.domain.ports.instrument_reader import InstrumentReader
 
 PAGE_MAX = 1_000
-DISPUTES_MAX = 1_000
 WINDOW_DAYS_MAX = 366
 ALL_CONTRACTS_DAYS_MAX = 92
 DEFAULT_DAYS = 7
@@ -161,7 +160,7 @@ class ReadFunding:
         coverage = await self._store.coverage()
         if not found:
             await self._check_known(symbol, coverage)
-        disputes = await self._store.disputes(symbol=symbol, limit=DISPUTES_MAX)
+        disputes = await self._store.disputes(symbol=symbol)
         return RecordPage(
             found[:limit],
             found[limit - 1].key if len(found) > limit else None,

@@ -18,7 +18,6 @@ from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.funding_store import FundingStore
 
 REVIEW_MS, INCOMPLETE_REVIEW_MS = 60_000.0, 5_000.0
-DISPUTES_MAX = 1_000
 
 
 class Reviewed(Struct, frozen=True, kw_only=True):
@@ -73,7 +72,7 @@ class ReviewHistory:
 
     async def _look(self) -> Reviewed:
         now = self._exchange.now_ms()
-        disputes = await self._store.disputes(limit=DISPUTES_MAX)
+        disputes = await self._store.disputes()
         cursor = await self._cursors.read(CURSOR)
         announced = await self._store.announced(after=cursor, limit=PAGE)
         return Reviewed(

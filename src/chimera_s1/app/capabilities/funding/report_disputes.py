@@ -1,4 +1,4 @@
-"""Say what contradicts the stored history, and what the store refuses."""
+"""Log and report what contradicts the stored history, and records that the store refuses."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from chimera_s1.domain.ports.operations_log import EventDetail
 _log = logging.getLogger(__name__)
 
 
-class ReportFindings:
+class ReportDisputes:
     """Args: record: Takes an operational event."""
 
     def __init__(self, record: Callable[[str, EventDetail], None]) -> None:
