@@ -11,9 +11,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from chimera_s1.adapters.binance.archive.names import CHECKSUM_SUFFIX, ArchiveFileId
-from chimera_s1.domain.funding.archive_check import HOUR_MS
 from chimera_s1.domain.funding.month import Month
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 FILE = ArchiveFileId(Symbol("BTCUSDT"), Month(2026, 10))
 HEADER = "calc_time,funding_interval_hours,last_funding_rate"

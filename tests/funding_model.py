@@ -23,13 +23,13 @@ from chimera_s1.domain.funding.history_proof import PUBLICATION_TAIL_MS
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, Settlement, SettlementKey
 from chimera_s1.domain.funding.settlement_times import (
-    HOUR_MS,
     INTERVALS_H,
     ContractFacts,
     full_hour,
     next_multiple,
 )
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 from tests.fakes.funding_exchange import FakeFundingExchange, PublishedRow
 from tests.fakes.funding_store import FakeFundingStore
 

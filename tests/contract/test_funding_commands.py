@@ -11,11 +11,11 @@ from msgspec import structs
 from chimera_s1.adapters.binance.archive.names import ArchiveFileId
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli import application as cli
-from chimera_s1.domain.funding.archive_check import HOUR_MS
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, SettlementKey
 from chimera_s1.domain.identifiers import Symbol, Venue
+from chimera_s1.domain.operations.schedule import HOUR_MS
 from tests.archive_files import FILE, file_server, good_lines, write_file
 from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
 from tests.fakes.token_store import MemoryTokenStore

@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
-from chimera_s1.domain.funding.daily_sums import DAY_MS, DailyFunding
+from chimera_s1.domain.funding.daily_sums import DailyFunding
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement import SPECIAL, SettlementKey
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import AnnouncedRecord, FundingChange, FundingStore
 from tests.contract.funding_harness import FundingHarness
 from tests.contract.funding_harnesses import funding, funding_harness

@@ -8,10 +8,11 @@ from anyio.lowlevel import checkpoint
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
 from chimera_s1.domain.funding.coverage_union import Span, extend_span
-from chimera_s1.domain.funding.daily_sums import DAY_MS, DailyFunding, sum_day
+from chimera_s1.domain.funding.daily_sums import DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import (
     AnnouncedRecord,
     FundingChange,

@@ -31,12 +31,13 @@ from chimera_s1.adapters.arango.versioned_documents import PutResult, put_newer,
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
 from chimera_s1.domain.funding.coverage_union import Span
-from chimera_s1.domain.funding.daily_sums import DAY_MS, DailyFunding, sum_day
+from chimera_s1.domain.funding.daily_sums import DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.record_row import FundingRow, parse_exact, record_of, row_of
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.ledger.commit import Document
+from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import (
     AnnouncedRecord,
     FundingChange,

@@ -13,11 +13,12 @@ from chimera_s1.adapters.sqlite.database import SqliteAccess
 from chimera_s1.domain.errors import InvalidValueError, StoreUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
 from chimera_s1.domain.funding.coverage_union import Span, extend_span
-from chimera_s1.domain.funding.daily_sums import DAY_MS, DailyFunding, sum_day
+from chimera_s1.domain.funding.daily_sums import DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.record_row import FundingRow, parse_exact, record_of, row_of
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import (
     AnnouncedRecord,
     FundingChange,

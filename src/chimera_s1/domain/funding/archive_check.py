@@ -22,11 +22,10 @@ from chimera_s1.domain.funding.month import Month
 from chimera_s1.domain.funding.settlement import REGULAR
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 TIME_TOLERANCE_MS: Final = 60_000
 """Between `calc_time` and funding time of one settlement; the shortest interval is 1 h."""
-
-HOUR_MS: Final = 3_600_000
 
 
 class ArchiveRow(Struct, frozen=True, gc=False):

@@ -10,9 +10,10 @@ from chimera_s1.domain.canonical import canonical_hash
 from chimera_s1.domain.funding.history_pages import HistoryBatch
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import Settlement, SettlementKey
-from chimera_s1.domain.funding.settlement_times import HOUR_MS, full_hour, is_regular
+from chimera_s1.domain.funding.settlement_times import full_hour, is_regular
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 
 class HourOfContract(NamedTuple):

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from chimera_s1.domain.identifiers import Symbol
 
-DAY_MS: Final = 86_400_000
 _PRECISION: Final = 60
 """Digits; more than all amounts of a day have, so that sums are exact."""
 

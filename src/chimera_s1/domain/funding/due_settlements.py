@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.settlement_times import full_hour
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.schedule import HOUR_MS
@@ -48,7 +49,7 @@ class DueSettlements:
 
     def notice(self, symbol: Symbol, funding_time: int, now_ms: float, draw: float) -> bool:
         """It has happened. Whether it is the first of its hour, which begins the polls again."""
-        due = DueSettlement(symbol, _full_hour(funding_time))
+        due = DueSettlement(symbol, full_hour(funding_time))
         if due in self._noticed_ms:
             return False
         begins = due.funding_time not in self._hours
@@ -69,7 +70,7 @@ class DueSettlements:
 
     def take_stored(self, stored: Iterable[SettlementKey]) -> tuple[DueSettlement, ...]:
         """Forget those of *stored* that wait, and return them."""
-        keys = {DueSettlement(key.symbol, _full_hour(key.funding_time)) for key in stored}
+        keys = {DueSettlement(key.symbol, full_hour(key.funding_time)) for key in stored}
         found = tuple(each for each in self._noticed_ms if each in keys)
         self._forget(found)
         return found
@@ -87,8 +88,3 @@ class DueSettlements:
             del self._noticed_ms[each]
             self._hours[each.funding_time] -= 1
         self._hours = +self._hours
-
-
-def _full_hour(time: int) -> int:
-    """Next to *time*: a settlement is some ms off it."""
-    return (time + HOUR_MS // 2) // HOUR_MS * HOUR_MS

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from chimera_s1.domain.funding.estimate import FundingEstimate
+from chimera_s1.domain.funding.settlement_times import full_hour
 from chimera_s1.domain.identifiers import Symbol
 
 REPEAT_MS: Final = 58_000
@@ -27,8 +28,6 @@ EARLY_MS: Final = 1_000
 """How much before its time a settlement may show in the stream. Where `T` moves on earlier, the
 exchange has changed the interval, and nothing was settled.
 """
-
-HOUR_MS: Final = 3_600_000
 
 
 class Settled(NamedTuple):
@@ -69,18 +68,13 @@ class ContractEstimates:
         """The last estimate of the settlement at the full hour next to *funding_time*; empty if
         none was received, or too many settlements ago.
         """
-        return self._rates.get(_hour(funding_time), "")
+        return self._rates.get(full_hour(funding_time), "")
 
     def _keep(self, estimate: FundingEstimate) -> None:
-        hour = _hour(estimate.funding_time)
+        hour = full_hour(estimate.funding_time)
         self._rates[hour] = estimate.rate
         if len(self._rates) > KEPT_SETTLEMENTS:
             del self._rates[min(self._rates)]
-
-
-def _hour(funding_time: int) -> int:
-    """Settlements may be some ms off the full hour."""
-    return round(funding_time / HOUR_MS)
 
 
 class PublishedEstimates:

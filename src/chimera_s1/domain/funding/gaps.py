@@ -23,7 +23,6 @@ from typing import Final
 from chimera_s1.domain.funding.coverage import FundingGap, GapKind, RateCoverage
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement_times import (
-    HOUR_MS,
     INTERVAL_MAX_H,
     INTERVALS_H,
     OFF_GRID_MS,
@@ -37,6 +36,7 @@ from chimera_s1.domain.funding.settlement_times import (
     next_multiple,
 )
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 READ_WITHIN_MS: Final = HOUR_MS
 """After its time a settlement is read within this, or the history is not verified."""

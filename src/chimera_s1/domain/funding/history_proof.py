@@ -12,7 +12,6 @@ from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.history_pages import HistoryBatch
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.funding.settlement_times import (
-    HOUR_MS,
     INTERVAL_MAX_H,
     OFF_GRID_MS,
     OVERDUE_MS,
@@ -23,6 +22,7 @@ from chimera_s1.domain.funding.settlement_times import (
     is_regular,
 )
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 PUBLICATION_TAIL_MS: Final = 15 * 60_000
 FINAL_AFTER_MS: Final = 24 * HOUR_MS

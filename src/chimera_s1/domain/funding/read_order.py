@@ -5,8 +5,8 @@ from statistics import median_low
 from typing import Final, NamedTuple
 
 from chimera_s1.domain.funding.coverage import RateCoverage
-from chimera_s1.domain.funding.settlement_times import HOUR_MS
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 PART_MS: Final = 72 * HOUR_MS
 

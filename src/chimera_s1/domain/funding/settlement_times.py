@@ -5,8 +5,8 @@ from typing import Final
 from msgspec import Struct
 
 from chimera_s1.domain.funding.settlement import REGULAR, SettlementKey
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
-HOUR_MS: Final = 3_600_000
 OFF_GRID_MS: Final = 60_000
 """A settlement is published with a time some ms off its full hour, never this much."""
 

@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.domain.funding.archive_check import (
-    HOUR_MS,
     ArchiveComparison,
     ArchiveFinding,
     ArchiveMonth,
@@ -22,6 +21,7 @@ from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.month import Month
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 MONTH = Month(2026, 10)
 SYMBOL = Symbol("BTCUSDT")

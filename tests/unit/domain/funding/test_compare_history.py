@@ -14,8 +14,8 @@ from chimera_s1.domain.funding.compare_history import (
 from chimera_s1.domain.funding.history_pages import HistoryBatch
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, Settlement, SettlementKey
-from chimera_s1.domain.funding.settlement_times import HOUR_MS
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 T = 1_796_000_400_000
 """A full hour."""

@@ -5,7 +5,6 @@ import pytest
 from chimera_s1.domain.funding.estimate import FundingEstimate
 from chimera_s1.domain.funding.estimates import (
     EARLY_MS,
-    HOUR_MS,
     KEPT_SETTLEMENTS,
     OVERLAP_MS,
     REPEAT_MS,
@@ -14,6 +13,7 @@ from chimera_s1.domain.funding.estimates import (
     Settled,
 )
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 BTC = Symbol("BTCUSDT")
 T = 1_772_496_000_000

@@ -7,8 +7,9 @@ from chimera_s1.domain.funding.coverage import FundingGap, GapKind, RateCoverage
 from chimera_s1.domain.funding.gaps import GapSearch, typical_through
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, Settlement, SettlementKey
-from chimera_s1.domain.funding.settlement_times import HOUR_MS, OFF_GRID_MS, ContractFacts
+from chimera_s1.domain.funding.settlement_times import OFF_GRID_MS, ContractFacts
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 DAY = 1_795_996_800_000 // (24 * HOUR_MS) * 24 * HOUR_MS
 A, B, C = Symbol("AUSDT"), Symbol("BUSDT"), Symbol("CUSDT")

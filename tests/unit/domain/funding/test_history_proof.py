@@ -12,7 +12,6 @@ from chimera_s1.domain.funding.history_proof import (
 )
 from chimera_s1.domain.funding.settlement import REGULAR, Settlement, SettlementKey
 from chimera_s1.domain.funding.settlement_times import (
-    HOUR_MS,
     OFF_GRID_MS,
     OVERDUE_MS,
     ContractFacts,
@@ -21,6 +20,7 @@ from chimera_s1.domain.funding.settlement_times import (
     first_expected,
 )
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 DAY = 1_795_996_800_000 // (24 * HOUR_MS) * 24 * HOUR_MS
 A, B = Symbol("AUSDT"), Symbol("BUSDT")

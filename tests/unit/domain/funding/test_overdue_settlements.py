@@ -8,8 +8,9 @@ from chimera_s1.domain.funding.coverage import FundingGap, GapKind, RateCoverage
 from chimera_s1.domain.funding.gaps import GapSearch
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SettlementKey
-from chimera_s1.domain.funding.settlement_times import HOUR_MS, OFF_GRID_MS, ContractFacts
+from chimera_s1.domain.funding.settlement_times import OFF_GRID_MS, ContractFacts
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 MIDNIGHT = 1_793_923_200_000
 BTC, ETH, OTHER = Symbol("BTCUSDT"), Symbol("ETHUSDT"), Symbol("SOLUSDT")

@@ -29,7 +29,7 @@ from chimera_s1.domain.funding.reading_windows import (
 )
 from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.operations.job_state import JobOutcome
-from chimera_s1.domain.operations.schedule import DAY_MS, MINUTE_MS, SECOND_MS
+from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.funding_store import FundingStore
@@ -44,9 +44,9 @@ RUN_MS: Final = 10 * MINUTE_MS
 16 min within the limits of two instances, and a run is shown only once it has ended.
 """
 
-AMOUNTS_AGAIN_MS: Final = 60 * MINUTE_MS
+AMOUNTS_AGAIN_MS: Final = HOUR_MS
 
-CURRENT_MS: Final = 2 * 60 * MINUTE_MS
+CURRENT_MS: Final = 2 * HOUR_MS
 """A history that ends this much before now is current: the job of settlements reads on."""
 
 

@@ -9,8 +9,8 @@ from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.history_pages import HistoryBatch, HistoryPageError
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
-from chimera_s1.domain.funding.settlement_times import HOUR_MS
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource
 from chimera_s1.domain.ports.funding_store import (
     FundingChange,
@@ -19,7 +19,7 @@ from chimera_s1.domain.ports.funding_store import (
     WrittenRecords,
 )
 
-ANNOUNCED_MS: Final = 8 * 24 * HOUR_MS
+ANNOUNCED_MS: Final = 8 * DAY_MS
 """An older settlement is stored without an event."""
 
 WITHDRAWN_MAX: Final = 20

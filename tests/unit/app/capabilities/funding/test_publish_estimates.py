@@ -19,11 +19,12 @@ from chimera_s1.app.capabilities.operations.publication_gate import PublicationG
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.funding.estimate import FundingEstimate
-from chimera_s1.domain.funding.estimates import HOUR_MS, Settled
+from chimera_s1.domain.funding.estimates import Settled
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs, window_start
 from chimera_s1.domain.market.instrument_selection import Listing
 from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.schedule import HOUR_MS
 from tests.fakes.funding_events import FakeFundingEvents
 from tests.fakes.instrument_reader import MemoryInstrumentReader
 from tests.fakes.mark_prices import FakeMarkPrices
