@@ -21,7 +21,7 @@ DAYS = 30
 
 def review_of(rig: FundingRig) -> ReviewHistory:
     relay = RelayLog(
-        RelayRecords(rig.store, FakeFundingEvents(), lambda *_: None, rig.clock.now_ms),
+        RelayRecords(rig.store, FakeFundingEvents(), lambda *_: None, rig.time.now_ms),
         rig.cursors,
         JobLease(CURSOR, MemoryLeaseStore(rig.clock), "one", rig.clock),
         cursor=CURSOR,
