@@ -218,7 +218,7 @@ async def test_nothing_to_write(funding: FundingStore) -> None:
 async def test_one_refused_record_does_not_lose_the_others(
     funding_harness: FundingHarness, funding: FundingStore, announce: bool
 ) -> None:
-    """It is named with the store's reason, each time."""
+    """It is named with the store's reason, each time, and never announced."""
     funding_harness.refuse(key_of("BAD"))
     some = [change(full_record(name), announce=announce) for name in ("A", "BAD", "C")]
 
@@ -228,7 +228,9 @@ async def test_one_refused_record_does_not_lose_the_others(
         assert [each.change for each in result.refused] == [some[1]]
         assert all(each.reason for each in result.refused)
 
-    assert await funding.between(*EVER) == (some[0].record, some[2].record)
+    stored = [some[0].record, some[2].record]
+    assert await funding.between(*EVER) == tuple(stored)
+    assert records(await all_announced(funding)) == (stored if announce else [])
 
 
 async def test_of_instances_that_write_at_once_one_writes_each_version(

@@ -5,7 +5,7 @@ it has read; of two writers of one number, one succeeds. So batches appear in th
 follower misses none, and a version is checked against everything written before it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from secrets import token_hex
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -37,12 +37,22 @@ UNACCEPTABLE: Final = frozenset({400, 413})
 
 
 class Batch(Struct, Generic[T], frozen=True):
+    """Attributes:
+    withdrawn: The places of changes that do not count any more.
+    """
+
     number: int
     changes: tuple[T, ...]
+    withdrawn: frozenset[int] = frozenset()
+
+    def counted(self) -> dict[int, T]:
+        """The changes that count, by their places."""
+        return {n: each for n, each in enumerate(self.changes) if n not in self.withdrawn}
 
     def positioned(self) -> list[tuple[int, T]]:
-        """Each change with its position in the log."""
-        return list(enumerate(self.changes, start=self.number * POSITIONS_PER_BATCH))
+        """Each change that counts with its position in the log."""
+        start = self.number * POSITIONS_PER_BATCH
+        return [(start + place, change) for place, change in self.counted().items()]
 
 
 class BatchAppended(Struct, frozen=True):
@@ -135,11 +145,23 @@ class DenseLog(Struct, Generic[T], frozen=True):
         )
         return [self._batch(document) for document in found]
 
+    def withdraw(self, batch: Batch[T], places: Iterable[int], requests: RetryingRequests) -> None:
+        """Let the changes at *places* of a stored batch count no more; their positions stay."""
+        withdrawn = sorted({*batch.withdrawn, *places})
+        path = f"/_api/document/{self.collection}/{_key(batch.number)}"
+        requests.send(Request("patch", path, body={"withdrawn": withdrawn}))
+
     def read(
-        self, after: int, limit: int, requests: RetryingRequests, *, since: int = 0
+        self,
+        after: int,
+        limit: int,
+        requests: RetryingRequests,
+        *,
+        since: int = 0,
+        through: int | None = None,
     ) -> Sequence[tuple[int, T]]:
         """Changes beyond position *after* and not before the time *since*, in order; at most
-        *limit*, each with its position.
+        *limit*, each with its position. *through* is the number of the last batch to read.
         """
         found: list[tuple[int, T]] = []
         last = max(after // POSITIONS_PER_BATCH - 1, 0)
@@ -148,6 +170,7 @@ class DenseLog(Struct, Generic[T], frozen=True):
             found += [
                 (position, change)
                 for batch in batches
+                if through is None or batch.number <= through
                 for position, change in batch.positioned()
                 if position > after and self.time_of(change) >= since
             ]
@@ -182,7 +205,8 @@ class DenseLog(Struct, Generic[T], frozen=True):
     def _batch(self, document: Document) -> Batch[T]:
         try:
             changes = msgspec.convert(document.get("changes"), list[Document])
-            return Batch(int(str(document["_key"])), tuple(map(self.decode, changes)))
+            withdrawn = msgspec.convert(document.get("withdrawn", ()), frozenset[int])
+            return Batch(int(str(document["_key"])), tuple(map(self.decode, changes)), withdrawn)
         except (msgspec.ValidationError, InvalidValueError) as error:
             what = f"has a damaged document {self.collection}/{document['_key']} ({error})"
             raise UnexpectedDocumentError(what, cure="restore it") from error

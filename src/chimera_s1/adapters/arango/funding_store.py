@@ -93,6 +93,7 @@ class ArangoFundingStore:
             key_of=lambda record: record.key,
             select_newer=_next_versions,
             put_rows=self._put_announced,
+            withdraws_refused=True,
         )
 
     async def find(self, keys: Collection[SettlementKey]) -> Mapping[SettlementKey, FundingRecord]:
@@ -136,7 +137,7 @@ class ArangoFundingStore:
         return WrittenRecords(tuple(written), tuple(refused))
 
     async def announced(self, *, after: int = 0, limit: int = 500) -> tuple[AnnouncedRecord, ...]:
-        found = await self._database.run_projection(partial(ANNOUNCEMENTS.read, after, limit))
+        found = await self._announced.read(after, limit)
         return tuple(AnnouncedRecord(*each) for each in found)
 
     async def forget_announced(self, *, through: int, before: int) -> int:
@@ -238,7 +239,7 @@ def _put_next(records: Sequence[FundingRecord], requests: RetryingRequests) -> l
 
 def _next_versions(
     records: Sequence[FundingRecord],
-    without_row: Sequence[FundingRecord],
+    _without_row: Sequence[FundingRecord],
     must_have_seen: str,
     requests: RetryingRequests,
 ) -> list[FundingRecord]:
@@ -248,8 +249,6 @@ def _next_versions(
     keys = list(dict.fromkeys(record.key for record in records))
     stored = requests.find_documents(FUNDING, list(map(settlement_key, keys)), must_have_seen)
     versions = dict(zip(keys, map(version_of, stored), strict=True))
-    for record in without_row:
-        versions[record.key] = max(record.version, versions.get(record.key, 0))
     found: list[FundingRecord] = []
     for record in records:
         if record.version == versions[record.key] + 1:

@@ -4,7 +4,7 @@ A change comes first, its row after it. A cursor says up to which batch the rows
 after a crash between the two the next writer of any instance writes them.
 """
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar, assert_never
 
@@ -47,6 +47,11 @@ class LoggedChanges(Struct, Generic[T]):
 
 
 class LoggedRows(Generic[T]):
+    """Args:
+    withdraws_refused: A change whose row the store refuses for good is withdrawn from the log.
+        Otherwise it stays, and its row is tried again.
+    """
+
     def __init__(
         self,
         database: ArangoDatabase,
@@ -56,6 +61,7 @@ class LoggedRows(Generic[T]):
         key_of: Callable[[T], Hashable],
         select_newer: SelectNewer[T],
         put_rows: PutRows[T],
+        withdraws_refused: bool = False,
     ) -> None:
         self._database = database
         self._log = log
@@ -64,6 +70,7 @@ class LoggedRows(Generic[T]):
         self._key_of = key_of
         self._select_newer = select_newer
         self._put_rows = put_rows
+        self._withdraws_refused = withdraws_refused
         # Changes in the log whose rows were refused: without a row they would be logged each time.
         self._without_row: dict[Hashable, T] = {}
         # The newest batch that is known to be stored.
@@ -99,6 +106,13 @@ class LoggedRows(Generic[T]):
                     assert_never(unreachable)
         return result
 
+    async def read(self, after: int, limit: int) -> Sequence[tuple[int, T]]:
+        """As `DenseLog.read`, of changes whose rows are written."""
+        through = await self._cursors.read(self._cursor)
+        return await self._database.run_projection(
+            partial(self._log.read, after, limit, through=through)
+        )
+
     async def last_position(self) -> int:
         """No change whose row is written has a later position."""
         number = await self._cursors.read(self._cursor)
@@ -120,21 +134,46 @@ class LoggedRows(Generic[T]):
         return after
 
     async def _write(self, batches: Sequence[Batch[T]], result: LoggedChanges[T]) -> int:
-        newest = {self._key_of(change): change for batch in batches for change in batch.changes}
-        await self._put(list(newest.values()), result)
+        newest = {
+            self._key_of(change): (batch.number, change)
+            for batch in batches
+            for change in batch.counted().values()
+        }
+        refused = await self._put([change for _, change in newest.values()], result)
+        if self._withdraws_refused:
+            await self._withdraw(batches, {(newest[key][0], key) for key in refused})
         number = batches[-1].number
         self._seen = max(self._seen, number)
         await self._cursors.advance(self._cursor, number)
         return number
 
-    async def _put(self, changes: Sequence[T], result: LoggedChanges[T]) -> None:
+    async def _withdraw(
+        self, batches: Sequence[Batch[T]], refused: Collection[tuple[int, Hashable]]
+    ) -> None:
+        """Of each batch the changes of *refused*, which are numbers of batches with keys."""
+        for batch in batches:
+            places = [
+                place
+                for place, change in batch.counted().items()
+                if (batch.number, self._key_of(change)) in refused
+            ]
+            if places:
+                work = partial(self._log.withdraw, batch, places)
+                await self._database.run_projection(work)
+
+    async def _put(self, changes: Sequence[T], result: LoggedChanges[T]) -> set[Hashable]:
+        """The keys of those that are refused."""
+        refused: set[Hashable] = set()
         for change, reason in zip(changes, await self._put_rows(changes), strict=True):
             key = self._key_of(change)
             if not reason:
                 self._without_row.pop(key, None)
                 continue
-            self._without_row[key] = change
+            refused.add(key)
             result.refused[key] = (change, reason)
+            if not self._withdraws_refused:
+                self._without_row[key] = change
             if len(self._without_row) > WITHOUT_ROW_MAX:
                 # It is logged again when it is written again.
                 del self._without_row[next(iter(self._without_row))]
+        return refused

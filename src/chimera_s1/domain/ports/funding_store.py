@@ -77,9 +77,9 @@ class FundingStore(Protocol):
 
     async def write(self, changes: Sequence[FundingChange]) -> WrittenRecords:
         """Write each version once. A version that is not one above the stored one is skipped:
-        another instance has written it. An announcement is never lost: it is in the log before the
-        record is seen. What the store refuses for good does not keep the rest from being written.
-        After an error a part may be written, which a repeated call skips.
+        another instance has written it. No announcement of a written record is lost: after an error
+        or a crash a part may be written, and the next call, of any instance, completes it. What the
+        store refuses for good is not announced, and does not keep the rest from being written.
         """
         ...
 
