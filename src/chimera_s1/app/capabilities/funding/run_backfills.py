@@ -133,7 +133,7 @@ class RunBackfills:
         )
 
     async def run(self) -> JobResult:
-        """Go on with what was requested, else read what is missing.
+        """Go on with what was requested, then read what is missing.
 
         Raises:
             ExchangeUnavailableError, ExchangeRefusedError, StoreUnavailableError: The next run
@@ -142,12 +142,10 @@ class RunBackfills:
         end_ms = self._clock.monotonic_ms() + RUN_MS
         before = self._done.requests
         newest = await self._read_newest()
-        backfill = await self._stored()
+        left, backfill = 0, await self._stored()
         if backfill is not None and not backfill.is_done:
             left = await self._go_on(backfill, end_ms)
-        else:
-            left = await self._fill(end_ms)
-        if left:
+        if left := left or await self._fill(end_ms):
             return JobResult(f"{count(left, 'day')} of funding history left to read", again_ms=1)
         if problem := await self._fill_amounts():
             return JobResult(f"amounts are missing: {problem}", again_ms=AMOUNTS_AGAIN_MS)

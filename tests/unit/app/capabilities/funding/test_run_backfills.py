@@ -149,6 +149,18 @@ async def test_a_requested_backfill_reads_the_amounts_of_each_day_again() -> Non
 
 
 @on_virtual_time
+async def test_a_request_does_not_end_the_first_fill() -> None:
+    """And amounts are read only where the rates are: others would have no record."""
+    rig = FundingRig(CONTRACTS, history_days=30)
+    rig.exchange.account_name = "live:1"
+    await rig.backfills.request_backfill(7)
+    assert (await rig.backfills.run()).again_ms is None
+
+    assert count_days(rig) >= 30
+    assert await amounts_proven_days(rig, "live:1") >= 30
+
+
+@on_virtual_time
 async def test_a_requested_backfill_shows_how_far_it_is_and_survives_its_process() -> None:
     rig = FundingRig(CONTRACTS, history_days=1)
     assert await rig.backfills.backfill_progress() is None
