@@ -2,8 +2,7 @@
 
 import re
 from pathlib import Path
-
-import ccxt.async_support as ccxt  # type: ignore[import-untyped]  # it ships no types
+from typing import Any
 
 from chimera_s1.adapters.binance.http.reply_classification import (
     FORBIDDEN_CODES,
@@ -39,17 +38,19 @@ def test_each_definite_code_is_on_the_page_with_two_independent_sources() -> Non
 
 def codes_refused_by_ccxt() -> set[int]:
     """Codes that ccxt maps to an error which says that nothing was executed."""
+    import ccxt.async_support as ccxt  # type: ignore[import-untyped]  # noqa: PLC0415 (slow)
+
     binance = ccxt.binance().exceptions
     tables = [binance, binance["spot"], binance["linear"], ccxt.tokocrypto().exceptions]
     return {
         int(code)
         for table in tables
         for code, error in table["exact"].items()
-        if re.fullmatch(r"-\d+", code) and _is_refusal(error)
+        if re.fullmatch(r"-\d+", code) and _is_refusal(ccxt, error)
     }
 
 
-def _is_refusal(error: type[Exception]) -> bool:
+def _is_refusal(ccxt: Any, error: type[Exception]) -> bool:
     if error in {ccxt.RateLimitExceeded, ccxt.InvalidNonce}:
         return True
     vague = error in {ccxt.ExchangeError, ccxt.BadResponse}

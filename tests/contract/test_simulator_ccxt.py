@@ -3,13 +3,11 @@
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import ccxt  # type: ignore[import-untyped]  # it ships no types
-import ccxt.async_support  # type: ignore[import-untyped]
-import ccxt.pro  # type: ignore[import-untyped]
 import pytest
 from msgspec import Struct
 
@@ -18,9 +16,10 @@ from tests.processes import ChimeraProcess, simulator_process
 from tests.simulator_client import simulator_client
 
 TIMEOUT_S = 30
+MODULES = ("ccxt", "ccxt.async_support")  # Imported by the tests: slow, and all workers collect.
 CLIENTS = {
-    f"{module.__name__} {name} {key}": (module, name, with_key)
-    for module in (ccxt, ccxt.async_support)
+    f"{module} {name} {key}": (module, name, with_key)
+    for module in MODULES
     for name in ("binance", "binanceusdm")
     for with_key, key in ((False, "without a key"), (True, "with a key"))
 }
@@ -44,12 +43,13 @@ async def simulator() -> AsyncIterator[ChimeraProcess]:
 
 @asynccontextmanager
 async def opened(
-    simulator: ChimeraProcess, module: Any, name: str, *, with_key: bool = False
+    simulator: ChimeraProcess, module: str, name: str, *, with_key: bool = False
 ) -> AsyncIterator[Any]:
     ready = simulator.ready
     key = {"apiKey": ready["api_key"], "secret": ready["api_secret"]} if with_key else {}
-    client = point_at_simulator(getattr(module, name)(key), ready)
-    assert client.options == getattr(module, name)().options
+    made = getattr(import_module(module), name)
+    client = point_at_simulator(made(key), ready)
+    assert client.options == made().options
     try:
         yield client
     finally:
@@ -130,8 +130,8 @@ def test_ccxt_with_a_key_knows_which_pairs_are_traded_on_margin(
     assert markets["LUNC/USDT"]["margin"] is False
 
 
-@pytest.mark.parametrize("module", [ccxt, ccxt.async_support])
-async def test_ccxt_with_a_key_reads_its_account(simulator: ChimeraProcess, module: Any) -> None:
+@pytest.mark.parametrize("module", MODULES)
+async def test_ccxt_with_a_key_reads_its_account(simulator: ChimeraProcess, module: str) -> None:
     async with (
         opened(simulator, module, "binance", with_key=True) as spot,
         opened(simulator, module, "binanceusdm", with_key=True) as futures,
@@ -152,7 +152,7 @@ async def test_ccxt_with_a_key_reads_its_account(simulator: ChimeraProcess, modu
 
 
 async def test_ccxt_transfers_money_and_finds_the_transfer(simulator: ChimeraProcess) -> None:
-    async with opened(simulator, ccxt.async_support, "binance", with_key=True) as client:
+    async with opened(simulator, "ccxt.async_support", "binance", with_key=True) as client:
         before = await called(client.fetch_balance)
         moved = await called(client.transfer, "USDT", 7, "spot", "future")
         after = await called(client.fetch_balance)
@@ -165,7 +165,7 @@ async def test_ccxt_transfers_money_and_finds_the_transfer(simulator: ChimeraPro
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
 async def test_ccxt_keeps_a_local_book(simulator: ChimeraProcess, symbol: str) -> None:
     """Snapshot and diffs chain: ccxt raises on the first gap."""
-    async with opened(simulator, ccxt.pro, "binance") as client:
+    async with opened(simulator, "ccxt.pro", "binance") as client:
         with anyio.fail_after(TIMEOUT_S):
             rest_book = await client.fetch_order_book(symbol, 5)
             tickers = await client.watch_bids_asks([symbol])
@@ -180,7 +180,7 @@ async def test_ccxt_keeps_a_local_book(simulator: ChimeraProcess, symbol: str) -
 
 
 async def test_ccxt_watches_mark_prices(simulator: ChimeraProcess) -> None:
-    async with opened(simulator, ccxt.pro, "binance") as client:
+    async with opened(simulator, "ccxt.pro", "binance") as client:
         with anyio.fail_after(TIMEOUT_S):
             mark = await client.watch_mark_price("BTC/USDT:USDT")
 
@@ -192,7 +192,7 @@ async def test_ccxt_reads_a_market_as_large_as_binance(simulator: ChimeraProcess
     async with simulator_client(simulator.ready) as sim:
         status, _ = await sim.control("POST", "/sim/listings/whole-market")
         assert status == 201
-    async with opened(simulator, ccxt.async_support, "binance", with_key=True) as client:
+    async with opened(simulator, "ccxt.async_support", "binance", with_key=True) as client:
         markets = await called(client.load_markets)
         tiers = await called(client.fetch_leverage_tiers)
         intervals = await called(client.fetch_funding_intervals)

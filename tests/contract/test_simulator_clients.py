@@ -12,9 +12,8 @@ import anyio.to_thread
 import pytest
 from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketStreams
 from binance_common.constants import TimeUnit
-from binance_sdk_derivatives_trading_usds_futures import derivatives_trading_usds_futures as usds
-from binance_sdk_spot.spot import Spot
 
+from tests.contract.binance_sdks import Sdk, futures_sdk, spot_sdk
 from tests.processes import ChimeraProcess, simulator_process
 
 TIMEOUT_S = 20
@@ -27,8 +26,8 @@ async def simulator() -> AsyncIterator[ChimeraProcess]:
 
 
 @pytest.fixture
-def spot(simulator: ChimeraProcess) -> Spot:
-    return Spot(
+def spot(simulator: ChimeraProcess) -> Sdk:
+    return spot_sdk(
         config_rest_api=ConfigurationRestAPI(base_path=simulator.ready["spot_rest_url"]),
         config_ws_streams=ConfigurationWebSocketStreams(
             stream_url=simulator.ready["spot_ws_url"] + "/stream"
@@ -37,8 +36,8 @@ def spot(simulator: ChimeraProcess) -> Spot:
 
 
 @pytest.fixture
-def futures(simulator: ChimeraProcess) -> usds.DerivativesTradingUsdsFutures:
-    return usds.DerivativesTradingUsdsFutures(
+def futures(simulator: ChimeraProcess) -> Sdk:
+    return futures_sdk(
         config_rest_api=ConfigurationRestAPI(base_path=simulator.ready["perp_rest_url"]),
         config_ws_streams=ConfigurationWebSocketStreams(
             stream_url=simulator.ready["perp_ws_url"] + "/stream"
@@ -65,7 +64,7 @@ async def first_message(subscribing: Awaitable[Any]) -> Any:
     return message
 
 
-async def test_spot_sdk_reads_rest(spot: Spot) -> None:
+async def test_spot_sdk_reads_rest(spot: Sdk) -> None:
     api = spot.rest_api
 
     time = await called(api.time)
@@ -87,7 +86,7 @@ async def test_spot_sdk_reads_rest(spot: Spot) -> None:
     assert day.close_time - day.open_time == 86_400_000
 
 
-async def test_spot_sdk_reads_streams(spot: Spot) -> None:
+async def test_spot_sdk_reads_streams(spot: Sdk) -> None:
     streams: Any = spot.websocket_streams
     await streams.create_connection()
     try:
@@ -104,7 +103,7 @@ async def test_spot_sdk_reads_streams(spot: Spot) -> None:
     assert (diff.e, diff.s) == ("depthUpdate", "BTCUSDT")
 
 
-async def test_spot_sdk_lists_what_it_subscribed(spot: Spot) -> None:
+async def test_spot_sdk_lists_what_it_subscribed(spot: Sdk) -> None:
     streams: Any = spot.websocket_streams
     await streams.create_connection()
     try:
@@ -121,7 +120,7 @@ async def test_spot_sdk_lists_what_it_subscribed(spot: Spot) -> None:
     assert one["result"] == ["ethusdt@bookTicker"]
 
 
-async def test_futures_sdk_reads_rest(futures: usds.DerivativesTradingUsdsFutures) -> None:
+async def test_futures_sdk_reads_rest(futures: Sdk) -> None:
     api = futures.rest_api
 
     time = await called(api.check_server_time)
@@ -138,7 +137,7 @@ async def test_futures_sdk_reads_rest(futures: usds.DerivativesTradingUsdsFuture
     assert float(day.low_price) <= float(price.price) <= float(day.high_price)
 
 
-async def test_futures_sdk_reads_streams(futures: usds.DerivativesTradingUsdsFutures) -> None:
+async def test_futures_sdk_reads_streams(futures: Sdk) -> None:
     streams: Any = futures.websocket_streams
     await streams.create_connection()
     try:
@@ -165,7 +164,7 @@ async def test_spot_sdk_reads_times_in_microseconds(simulator: ChimeraProcess) -
     )
     streams_url = simulator.ready["spot_ws_url"] + "/stream"
     ws = ConfigurationWebSocketStreams(stream_url=streams_url, time_unit=TimeUnit.MICROSECOND)
-    spot = Spot(config_rest_api=rest, config_ws_streams=ws)
+    spot = spot_sdk(config_rest_api=rest, config_ws_streams=ws)
     streams: Any = spot.websocket_streams
 
     time = await called(spot.rest_api.time)

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import anyio.to_thread
-import ccxt  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from chimera_s1.adapters.simulator.config import SimulatorConfig
@@ -259,6 +258,8 @@ async def test_its_limit_is_shared_and_in_no_header(sim: SimulatorClient) -> Non
 
 
 async def test_ccxt_reads_the_history(sim: SimulatorClient) -> None:
+    import ccxt  # type: ignore[import-untyped]  # noqa: PLC0415 (slow)
+
     client = point_at_simulator(ccxt.binanceusdm(), sim.urls)
     rows = await anyio.to_thread.run_sync(
         lambda: client.fetch_funding_rate_history("BTC/USDT:USDT", NOON_MS - DAY_MS, 3)

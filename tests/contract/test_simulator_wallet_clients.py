@@ -11,10 +11,8 @@ import anyio.to_thread
 import pytest
 from binance_common.configuration import ConfigurationRestAPI
 from binance_common.errors import BadRequestError, UnauthorizedError
-from binance_sdk_derivatives_trading_usds_futures import derivatives_trading_usds_futures as usds
-from binance_sdk_spot.spot import Spot
-from binance_sdk_wallet.wallet import Wallet
 
+from tests.contract.binance_sdks import futures_sdk, spot_sdk, wallet_sdk
 from tests.processes import ChimeraProcess, simulator_process
 
 TIMEOUT_S = 20
@@ -41,11 +39,9 @@ async def called(method: Callable[..., Any], **parameters: Any) -> Any:
 
 
 async def test_the_sdks_transfer_money_and_read_it_back(simulator: ChimeraProcess) -> None:
-    wallet = Wallet(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
-    spot = Spot(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
-    futures = usds.DerivativesTradingUsdsFutures(
-        config_rest_api=configuration(simulator, "perp_rest_url")
-    ).rest_api
+    wallet = wallet_sdk(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
+    spot = spot_sdk(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
+    futures = futures_sdk(config_rest_api=configuration(simulator, "perp_rest_url")).rest_api
 
     before = (await called(futures.futures_account_balance_v3))[0]
     moved = await called(
@@ -69,7 +65,7 @@ async def test_the_sdks_transfer_money_and_read_it_back(simulator: ChimeraProces
 
 
 async def test_the_wallet_sdk_reads_the_permissions_of_its_key(simulator: ChimeraProcess) -> None:
-    wallet = Wallet(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
+    wallet = wallet_sdk(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
 
     may = await called(wallet.get_api_key_permission)
 
@@ -78,7 +74,7 @@ async def test_the_wallet_sdk_reads_the_permissions_of_its_key(simulator: Chimer
 
 
 async def test_the_wallet_sdk_reads_coins_and_fees(simulator: ChimeraProcess) -> None:
-    wallet = Wallet(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
+    wallet = wallet_sdk(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
 
     coins = await called(wallet.all_coins_information)
     fees = await called(wallet.trade_fee, symbol="BTCUSDT")
@@ -93,8 +89,8 @@ async def test_the_wallet_sdk_parses_refusals(simulator: ChimeraProcess) -> None
     good = configuration(simulator, "spot_rest_url")
     wanted: dict[str, Any] = {"type": "MAIN_UMFUTURE", "asset": "USDT", "amount": 1_000_000.0}
     with pytest.raises(BadRequestError, match="insufficient balance"):
-        await called(Wallet(config_rest_api=good).rest_api.user_universal_transfer, **wanted)
+        await called(wallet_sdk(config_rest_api=good).rest_api.user_universal_transfer, **wanted)
 
     unknown = ConfigurationRestAPI(api_key="another", api_secret="x", base_path=good.base_path)
     with pytest.raises(UnauthorizedError, match="Invalid API-key"):
-        await called(Wallet(config_rest_api=unknown).rest_api.user_universal_transfer, **wanted)
+        await called(wallet_sdk(config_rest_api=unknown).rest_api.user_universal_transfer, **wanted)
