@@ -11,11 +11,12 @@ from msgspec import structs
 from chimera_s1.adapters.binance.archive.names import ArchiveFileId
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli import application as cli
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SPECIAL, SettlementKey
 from chimera_s1.domain.identifiers import Symbol, Venue
-from chimera_s1.domain.operations.schedule import HOUR_MS
+from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from tests.archive_files import FILE, file_server, good_lines, write_file
 from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
 from tests.fakes.token_store import MemoryTokenStore
@@ -298,8 +299,15 @@ async def test_without_an_archive_gaps_and_disputes_are_differences(
     assert any(line.startswith("disputed: BTCUSDT 2026-10-01 00:00:00 Regular") for line in lines)
 
 
+def exchange_is_ahead(parts: WebParts, ahead_ms: int = 0) -> int:
+    """Of this machine's clock; the full hour before the exchange's time."""
+    now = SystemClock().now_ms() + ahead_ms
+    parts.clock.step_wall_clock(now - parts.clock.now_ms())
+    return now // HOUR_MS * HOUR_MS
+
+
 async def test_show_prints_exact_cells_outside_a_terminal(run: Run, parts: WebParts) -> None:
-    now = SystemClock().now_ms() // HOUR_MS * HOUR_MS
+    now = exchange_is_ahead(parts)
     store(
         parts,
         record(now - 50 * HOUR_MS),
@@ -316,7 +324,32 @@ async def test_show_prints_exact_cells_outside_a_terminal(run: Run, parts: WebPa
     ]
 
 
-async def test_show_of_nothing_and_of_an_unknown_contract(run: Run) -> None:
+async def test_show_reads_the_most_days_that_it_allows(run: Run, parts: WebParts) -> None:
+    now = exchange_is_ahead(parts, 1_000)
+    store(parts, record(now - 364 * DAY_MS), record(now))
+
+    code, lines = await run("show", "BTCUSDT", "--days", "365")
+    too_many, words = await run("show", "BTCUSDT", "--days", "366")
+
+    assert code == 0
+    assert format_utc(now - 364 * DAY_MS) in lines[0]
+    assert format_utc(now) in lines[-1]
+    assert too_many == 2
+    assert "less than or equal to 365" in " ".join(words)
+
+
+async def test_show_ends_at_the_time_of_the_exchange(run: Run, parts: WebParts) -> None:
+    """A simulator's clock may run fast."""
+    now = exchange_is_ahead(parts, 10 * DAY_MS)
+    store(parts, record(now))
+
+    _, lines = await run("show", "BTCUSDT", "--days", "1")
+
+    assert [line.split("\t")[0] for line in lines] == [format_utc(now)]
+
+
+async def test_show_of_nothing_and_of_an_unknown_contract(run: Run, parts: WebParts) -> None:
+    exchange_is_ahead(parts)
     assert await run("show", "DATED_261225") == (
         0,
         ["DATED_261225 has no settlement of the last 7 days; see chimera-s1 funding gaps"],

@@ -155,7 +155,7 @@ def _parsed(symbol: str | None) -> Symbol | None:
 @funding.command()
 def show(
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Like BTCUSDT.")],
-    days: Annotated[int, typer.Option(min=1, max=366, metavar="N", help="Days before now.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=365, metavar="N", help="Days before now.")] = 7,
     as_json: JsonArrayOption = False,
     url: _Url = None,
     state_dir: StateDirOption = None,

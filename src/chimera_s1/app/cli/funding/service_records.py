@@ -61,9 +61,13 @@ class ServiceRecords:
     async def __aexit__(self, *_: object) -> None:
         await self._session.__aexit__(None, None, None)
 
-    async def pages(self, symbol: str, start: int, end: int) -> AsyncIterator[RecordPage]:
-        """At least one page; the oldest records first."""
-        query = {"start": str(start), "end": str(end), "limit": str(PAGE)}
+    async def pages(
+        self, symbol: str, start: int, end: int | None = None
+    ) -> AsyncIterator[RecordPage]:
+        """At least one page, the oldest records first; by default up to the exchange's now."""
+        query = {"start": str(start), "limit": str(PAGE)}
+        if end is not None:
+            query["end"] = str(end)
         while True:
             path = f"/xchg/funding/{quote(symbol, safe='')}?{urlencode(query)}"
             page = await call_in_session(self._session, "GET", path, RecordPage)

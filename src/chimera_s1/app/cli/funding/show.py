@@ -45,10 +45,10 @@ async def print_records(
         ServiceCallError: The service does not answer, or cannot read its store.
     """
     service = find_service(url, os.environ, settings, scope=Scope.READ)
-    end = SystemClock().now_ms() + DAY_MS  # the exchange's clock may be ahead
-    start = end - (days + 1) * DAY_MS
+    start = SystemClock().now_ms() - days * DAY_MS
     async with ServiceRecords(service) as records:
-        pages = [page async for page in records.pages(symbol, start, end)]
+        # To now by the exchange's clock, which may be ahead.
+        pages = [page async for page in records.pages(symbol, start)]
     rows = [row for page in pages for row in page.records]
     console = stdout_console()
     if as_json:
