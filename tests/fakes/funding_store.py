@@ -7,10 +7,11 @@ from anyio.lowlevel import checkpoint
 
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
-from chimera_s1.domain.funding.coverage_union import Span, extend_span
+from chimera_s1.domain.funding.coverage_union import extend_span
 from chimera_s1.domain.funding.daily_sums import DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import (
@@ -45,8 +46,8 @@ class FakeFundingStore:
         self._announced: list[FundingRecord] = []
         self._forgotten = 0
         self._disputes: dict[tuple[SettlementKey, str, str], FundingDispute] = {}
-        self._rate_spans: dict[Symbol, Span] = {}
-        self._amount_spans: dict[str, Span] = {}
+        self._rate_spans: dict[Symbol, Window] = {}
+        self._amount_spans: dict[str, Window] = {}
 
     async def find(self, keys: Collection[SettlementKey]) -> Mapping[SettlementKey, FundingRecord]:
         await self._check()
@@ -151,8 +152,8 @@ class FakeFundingStore:
     async def extend_coverage(self, coverage: Sequence[RateCoverage]) -> None:
         await self._check()
         for each in coverage:
-            span = Span(each.verified_from, each.verified_through)
-            self._rate_spans[each.symbol] = extend_span(self._rate_spans.get(each.symbol), span)
+            stored = self._rate_spans.get(each.symbol)
+            self._rate_spans[each.symbol] = extend_span(stored, each.span)
 
     async def amount_coverage(self, account: str) -> AmountCoverage | None:
         await self._check()
@@ -163,9 +164,8 @@ class FakeFundingStore:
 
     async def extend_amount_coverage(self, coverage: AmountCoverage) -> None:
         await self._check()
-        span = Span(coverage.verified_from, coverage.verified_through)
         stored = self._amount_spans.get(coverage.account)
-        self._amount_spans[coverage.account] = extend_span(stored, span)
+        self._amount_spans[coverage.account] = extend_span(stored, coverage.span)
 
     def _in_window(self, start: int, end: int, symbol: Symbol | None) -> list[SettlementKey]:
         return sorted(

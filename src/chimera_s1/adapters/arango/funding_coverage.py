@@ -15,7 +15,8 @@ from chimera_s1.adapters.arango.layout import FUNDING_COVERAGE, coverage_key
 from chimera_s1.adapters.arango.retrying_requests import BindValue, RetryingRequests
 from chimera_s1.adapters.arango.versioned_documents import put_newer
 from chimera_s1.domain.errors import StoreUnavailableError
-from chimera_s1.domain.funding.coverage_union import Span, extend_span
+from chimera_s1.domain.funding.coverage_union import extend_span
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.ledger.commit import Document
 
 RATES, AMOUNTS = "rates", "amounts"
@@ -31,25 +32,25 @@ class _Coverage(Struct, frozen=True):
     version: int
 
     @property
-    def span(self) -> Span:
-        return Span(self.verified_from, self.verified_through)
+    def span(self) -> Window:
+        return Window(self.verified_from, self.verified_through)
 
 
-def select(kind: str, requests: RetryingRequests) -> dict[str, Span]:
+def select(kind: str, requests: RetryingRequests) -> dict[str, Window]:
     """All spans of *kind*, by name."""
     binds: dict[str, BindValue] = {"@coverage": FUNDING_COVERAGE, "kind": kind}
     found = requests.query(queries.FUNDING_COVERAGE, binds, Document, _SPANS_PER_READ)
     return {each.name: each.span for each in map(_coverage, found)}
 
 
-def find(kind: str, name: str, requests: RetryingRequests) -> Span | None:
+def find(kind: str, name: str, requests: RetryingRequests) -> Window | None:
     document = requests.find_document(FUNDING_COVERAGE, coverage_key(kind, name), Document)
     return None if document is None else _coverage(document).span
 
 
-def extend(kind: str, spans: Sequence[tuple[str, Span]], requests: RetryingRequests) -> None:
+def extend(kind: str, spans: Sequence[tuple[str, Window]], requests: RetryingRequests) -> None:
     """Extend the span of each name."""
-    pending: dict[str, list[Span]] = {}
+    pending: dict[str, list[Window]] = {}
     for name, span in spans:
         pending.setdefault(name, []).append(span)
     while pending:
@@ -72,7 +73,7 @@ def extend(kind: str, spans: Sequence[tuple[str, Span]], requests: RetryingReque
 
 
 def _changed(
-    kind: str, found: dict[str, list[Span]], requests: RetryingRequests
+    kind: str, found: dict[str, list[Window]], requests: RetryingRequests
 ) -> list[_Coverage]:
     """The next versions of those documents that are extended."""
     keys = [coverage_key(kind, name) for name in found]

@@ -30,7 +30,6 @@ from chimera_s1.adapters.arango.retrying_requests import BindValue, RetryingRequ
 from chimera_s1.adapters.arango.versioned_documents import PutResult, put_newer, version_of
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
-from chimera_s1.domain.funding.coverage_union import Span
 from chimera_s1.domain.funding.daily_sums import DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.record_row import FundingRow, parse_exact, record_of, row_of
@@ -162,9 +161,7 @@ class ArangoFundingStore:
         }
 
     async def extend_coverage(self, coverage: Sequence[RateCoverage]) -> None:
-        found = [
-            (str(each.symbol), Span(each.verified_from, each.verified_through)) for each in coverage
-        ]
+        found = [(str(each.symbol), each.span) for each in coverage]
         await self._database.run_projection(partial(funding_coverage.extend, RATES, found))
 
     async def amount_coverage(self, account: str) -> AmountCoverage | None:
@@ -174,7 +171,7 @@ class ArangoFundingStore:
         return AmountCoverage(account=account, verified_from=span.start, verified_through=span.end)
 
     async def extend_amount_coverage(self, coverage: AmountCoverage) -> None:
-        found = [(coverage.account, Span(coverage.verified_from, coverage.verified_through))]
+        found = [(coverage.account, coverage.span)]
         await self._database.run_projection(partial(funding_coverage.extend, AMOUNTS, found))
 
     async def _announce(self, changes: Sequence[FundingChange]) -> WrittenRecords:

@@ -12,11 +12,12 @@ import msgspec
 from chimera_s1.adapters.sqlite.database import SqliteAccess
 from chimera_s1.domain.errors import InvalidValueError, StoreUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
-from chimera_s1.domain.funding.coverage_union import Span, extend_span
+from chimera_s1.domain.funding.coverage_union import extend_span
 from chimera_s1.domain.funding.daily_sums import DailyFunding, sum_day
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.record_row import FundingRow, parse_exact, record_of, row_of
 from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import (
@@ -171,9 +172,7 @@ class SqliteFundingStore:
         }
 
     async def extend_coverage(self, coverage: Sequence[RateCoverage]) -> None:
-        spans = [
-            (each.symbol, Span(each.verified_from, each.verified_through)) for each in coverage
-        ]
+        spans = [(each.symbol, each.span) for each in coverage]
         if spans:
             await self._database.write(partial(_extend_spans, _RATES, spans))
 
@@ -184,8 +183,8 @@ class SqliteFundingStore:
         return AmountCoverage(account=account, verified_from=span.start, verified_through=span.end)
 
     async def extend_amount_coverage(self, coverage: AmountCoverage) -> None:
-        span = Span(coverage.verified_from, coverage.verified_through)
-        await self._database.write(partial(_extend_spans, _AMOUNTS, [(coverage.account, span)]))
+        spans = [(coverage.account, coverage.span)]
+        await self._database.write(partial(_extend_spans, _AMOUNTS, spans))
 
 
 def _find(
@@ -294,17 +293,17 @@ def _select_disputes(
     )
 
 
-def _select_spans(kind: str, connection: sqlite3.Connection) -> dict[str, Span]:
-    return {name: Span(*span) for name, *span in connection.execute(_SPANS, (kind,))}
+def _select_spans(kind: str, connection: sqlite3.Connection) -> dict[str, Window]:
+    return {name: Window(*span) for name, *span in connection.execute(_SPANS, (kind,))}
 
 
-def _find_span(kind: str, name: str, connection: sqlite3.Connection) -> Span | None:
+def _find_span(kind: str, name: str, connection: sqlite3.Connection) -> Window | None:
     found = connection.execute(_SPAN, (kind, name)).fetchone()
-    return None if found is None else Span(*found[1:])
+    return None if found is None else Window(*found[1:])
 
 
 def _extend_spans(
-    kind: str, spans: Sequence[tuple[str, Span]], connection: sqlite3.Connection
+    kind: str, spans: Sequence[tuple[str, Window]], connection: sqlite3.Connection
 ) -> None:
     for name, span in spans:
         extended = extend_span(_find_span(kind, name, connection), span)

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 
 
@@ -14,6 +15,10 @@ class RateCoverage(Struct, frozen=True, kw_only=True, gc=False):
     verified_from: int
     verified_through: int
 
+    @property
+    def span(self) -> Window:
+        return Window(self.verified_from, self.verified_through)
+
 
 class AmountCoverage(Struct, frozen=True, kw_only=True, gc=False):
     """As `RateCoverage`, for what *account* paid and received in all symbols."""
@@ -21,6 +26,10 @@ class AmountCoverage(Struct, frozen=True, kw_only=True, gc=False):
     account: str
     verified_from: int
     verified_through: int
+
+    @property
+    def span(self) -> Window:
+        return Window(self.verified_from, self.verified_through)
 
 
 class GapKind(StrEnum):

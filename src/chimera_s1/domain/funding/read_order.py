@@ -2,20 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from statistics import median_low
-from typing import Final, NamedTuple
+from typing import Final
 
 from chimera_s1.domain.funding.coverage import RateCoverage
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import HOUR_MS
 
 PART_MS: Final = 72 * HOUR_MS
-
-
-class Window(NamedTuple):
-    """Epoch ms, both included."""
-
-    start: int
-    end: int
 
 
 def read_order(

@@ -9,7 +9,7 @@ from statistics import median_high, median_low
 from typing import Final
 
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
-from chimera_s1.domain.funding.read_order import Window
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.operations.schedule import DAY_MS
 
 RECENT_DAYS: Final = 8

@@ -3,18 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.funding.coverage_union import Span, extend_span
+from chimera_s1.domain.funding.coverage_union import extend_span
+from chimera_s1.domain.funding.window import Window
 
 TIMES = st.integers(0, 12)
-SPANS = st.builds(lambda a, b: Span(min(a, b), max(a, b)), TIMES, TIMES)
+SPANS = st.builds(lambda a, b: Window(min(a, b), max(a, b)), TIMES, TIMES)
 
 
-def times(span: Span) -> set[int]:
+def times(span: Window) -> set[int]:
     return set(range(span.start, span.end + 1))
 
 
 @given(SPANS, SPANS)
-def test_no_time_is_proven_that_neither_span_proves(stored: Span, found: Span) -> None:
+def test_no_time_is_proven_that_neither_span_proves(stored: Window, found: Window) -> None:
     """All of both where they join, also without overlap; else the span that ends later."""
     extended = extend_span(stored, found)
 
@@ -26,4 +27,4 @@ def test_no_time_is_proven_that_neither_span_proves(stored: Span, found: Span) -
 
 
 def test_the_first_span_is_taken_as_it_is() -> None:
-    assert extend_span(None, Span(3, 9)) == Span(3, 9)
+    assert extend_span(None, Window(3, 9)) == Window(3, 9)

@@ -6,8 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
-from chimera_s1.domain.funding.coverage_union import Span, extend_span, is_progress
-from chimera_s1.domain.funding.read_order import Window
+from chimera_s1.domain.funding.coverage_union import extend_span, is_progress
 from chimera_s1.domain.funding.reading_windows import (
     RECENT_DAYS,
     missing_amounts,
@@ -16,6 +15,7 @@ from chimera_s1.domain.funding.reading_windows import (
     proven_window,
     slice_of_day,
 )
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS
 
@@ -67,7 +67,7 @@ def test_missing_amounts_join_what_is_proven(
     """All from *start* on is proven afterwards, except a newest part that is shorter than one read;
     what lies before *start* is of no use.
     """
-    span = None if times is None else Span(*sorted(times))
+    span = None if times is None else Window(*sorted(times))
     stored = None
     if span is not None:
         stored = AmountCoverage(
@@ -75,8 +75,8 @@ def test_missing_amounts_join_what_is_proven(
         )
     for each in missing_amounts(stored, Window(start, NOW), length_ms):
         assert start <= each.start <= each.end <= NOW
-        assert is_progress(span, Span(*each)) or span is None or span.end < start
-        span = extend_span(span, Span(*each))
+        assert is_progress(span, Window(*each)) or span is None or span.end < start
+        span = extend_span(span, Window(*each))
     assert span is not None
     assert span.start <= start
     assert NOW - span.end <= length_ms

@@ -16,9 +16,9 @@ from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.funding.coverage import AmountCoverage
 from chimera_s1.domain.funding.match_income import REACH_MS
-from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import missing_amounts
 from chimera_s1.domain.funding.record import FundingDispute
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource
 from chimera_s1.domain.ports.funding_store import FundingStore, RefusedRecord

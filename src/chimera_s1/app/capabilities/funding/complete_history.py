@@ -7,7 +7,7 @@ from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.app.capabilities.funding.rates_read import RatesRead
-from chimera_s1.domain.funding.read_order import Window
+from chimera_s1.domain.funding.window import Window
 
 
 def _ignore(_: object) -> None:

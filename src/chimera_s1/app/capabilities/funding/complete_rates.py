@@ -23,10 +23,11 @@ from chimera_s1.domain.funding.history_proof import (
     HistoryProof,
     RegularTimes,
 )
-from chimera_s1.domain.funding.read_order import PART_MS, Window, read_order
+from chimera_s1.domain.funding.read_order import PART_MS, read_order
 from chimera_s1.domain.funding.record import FundingDispute
 from chimera_s1.domain.funding.settlement import Settlement, SettlementKey
 from chimera_s1.domain.funding.settlement_times import INTERVAL_MAX_H, ContractFacts, is_regular
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource, RatePage

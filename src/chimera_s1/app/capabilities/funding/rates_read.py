@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct, structs
 
 from chimera_s1.domain.funding.coverage import RateCoverage
-from chimera_s1.domain.funding.coverage_union import Span, extend_span, is_progress
+from chimera_s1.domain.funding.coverage_union import extend_span, is_progress
 from chimera_s1.domain.funding.gaps import typical_through
 from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol
@@ -52,7 +52,7 @@ class RatesProgress:
         self.exchange_ms = exchange_ms
         self.contracts = contracts
         self.symbols = {*contracts, *coverage}
-        self.spans = {symbol: _span(each) for symbol, each in coverage.items()}
+        self.spans = {symbol: each.span for symbol, each in coverage.items()}
         self.confirms_end = True
         self.result = RatesRead()
         self._progress = progress
@@ -63,18 +63,14 @@ class RatesProgress:
 
     def new_proof(self, proven: Sequence[RateCoverage]) -> list[RateCoverage]:
         """Those of *proven* that are worth storing."""
-        return [each for each in proven if is_progress(self.spans.get(each.symbol), _span(each))]
+        return [each for each in proven if is_progress(self.spans.get(each.symbol), each.span)]
 
     def prove(self, proven: Sequence[RateCoverage]) -> None:
         for each in proven:
-            self.spans[each.symbol] = extend_span(self.spans.get(each.symbol), _span(each))
+            self.spans[each.symbol] = extend_span(self.spans.get(each.symbol), each.span)
         through = typical_through({each.symbol: each for each in proven})
         latest = max(through or 0, self.result.proven_through or 0)
         self.result = structs.replace(self.result, proven_through=latest)
 
     def report(self) -> None:
         self._progress(self.result)
-
-
-def _span(coverage: RateCoverage) -> Span:
-    return Span(coverage.verified_from, coverage.verified_through)

@@ -14,6 +14,7 @@ from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.daily_sums import DailyFunding
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import FundingStore
@@ -35,16 +36,6 @@ class ContractUnknownError(ChimeraError):
     """Neither the registry nor the funding history has such a contract."""
 
     code = "funding.unknown"
-
-
-class TimeWindow(Struct, frozen=True):
-    """Epoch ms, both included."""
-
-    start: int
-    end: int
-
-    def contains(self, time: int) -> bool:
-        return self.start <= time <= self.end
 
 
 class RecordPage(Struct, frozen=True):
@@ -93,7 +84,7 @@ class DailyPage(Struct, frozen=True):
     total: Of all pages, with the settlements whose amount is not known.
     """
 
-    window: TimeWindow
+    window: Window
     rows: tuple[DailyFunding, ...]
     following: tuple[int, Symbol] | None
     total: FundingSums
@@ -118,7 +109,7 @@ class ReadFunding:
         self._find_gaps = find_gaps
         self._now_ms = now_ms
 
-    def window(self, start: int | None, end: int | None) -> TimeWindow:
+    def window(self, start: int | None, end: int | None) -> Window:
         """The times that a caller means; by default the last days before *end*, which is now.
 
         Raises:
@@ -137,7 +128,7 @@ class ReadFunding:
                 f"start {format_utc(first)} to end {format_utc(last)} is more than "
                 f"{WINDOW_DAYS_MAX} days; send start and end at most {WINDOW_DAYS_MAX} days apart"
             )
-        return TimeWindow(first, last)
+        return Window(first, last)
 
     def _now(self) -> int:
         try:
@@ -146,7 +137,7 @@ class ReadFunding:
             raise ExchangeUnavailableError(f"{error}; send start and end to read now") from error
 
     async def records(
-        self, symbol: Symbol, window: TimeWindow, *, limit: int, after: SettlementKey | None = None
+        self, symbol: Symbol, window: Window, *, limit: int, after: SettlementKey | None = None
     ) -> RecordPage:
         """At most *limit* records beyond *after*.
 
@@ -171,7 +162,7 @@ class ReadFunding:
     async def daily(
         self,
         symbol: Symbol | None,
-        window: TimeWindow,
+        window: Window,
         *,
         limit: int,
         after: tuple[int, Symbol] | None = None,
@@ -188,9 +179,7 @@ class ReadFunding:
                 f"start to end is more than {ALL_CONTRACTS_DAYS_MAX} days; send start and end at "
                 f"most {ALL_CONTRACTS_DAYS_MAX} days apart, or a symbol: then {WINDOW_DAYS_MAX}"
             )
-        days = TimeWindow(
-            window.start // DAY_MS * DAY_MS, window.end // DAY_MS * DAY_MS + DAY_MS - 1
-        )
+        days = Window(window.start // DAY_MS * DAY_MS, window.end // DAY_MS * DAY_MS + DAY_MS - 1)
         found = await self._store.daily_sums(days.start, days.end, symbol)
         if symbol is not None and not found:
             await self._check_known(symbol, await self._store.coverage())

@@ -10,8 +10,8 @@ from chimera_s1.app.capabilities.funding.settle_funding import SettleFunding
 from chimera_s1.app.capabilities.operations.relay_log import PAGE, RelayLog
 from chimera_s1.domain.errors import ClockUncertainError, StoreUnavailableError
 from chimera_s1.domain.funding.health import FundingReport
-from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import proven_window
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.cursor_store import CursorStore

@@ -19,7 +19,6 @@ from chimera_s1.domain.funding.backfill import (
     BackfillState,
     stored_backfill,
 )
-from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import (
     AMOUNT_DAYS,
     PART_DAYS,
@@ -27,6 +26,7 @@ from chimera_s1.domain.funding.reading_windows import (
     older_windows,
     proven_window,
 )
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.operations.job_state import JobOutcome
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS

@@ -6,8 +6,8 @@ from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.rates_read import RatesRead
-from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import RECENT_DAYS, proven_window, slice_of_day
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.funding_store import FundingStore

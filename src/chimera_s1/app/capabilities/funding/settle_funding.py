@@ -9,8 +9,8 @@ from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capability import JobResult
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.funding.due_settlements import GIVE_UP_MS, DueSettlement, DueSettlements
-from chimera_s1.domain.funding.read_order import Window
 from chimera_s1.domain.funding.reading_windows import proven_window
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
