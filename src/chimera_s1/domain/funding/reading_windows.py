@@ -1,15 +1,16 @@
-"""Which windows of the history are read.
+"""Which windows of the history are read, and in which order.
 
 One proven span of a contract is stored, and a newer one that does not join it replaces it. So the
 newest part is read from where the proof ends, and older parts from where it begins, backwards.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median_high, median_low
 from typing import Final
 
 from chimera_s1.domain.funding.coverage import AmountCoverage, RateCoverage
 from chimera_s1.domain.funding.window import Window
+from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS
 
 RECENT_DAYS: Final = 8
@@ -20,6 +21,8 @@ AMOUNT_DAYS: Final = 6
 
 PART_DAYS: Final = 3
 """Of older history at once: after an interruption, at most one such part is read again."""
+
+PART_MS: Final = PART_DAYS * DAY_MS
 
 
 def proven_window(coverage: Iterable[RateCoverage]) -> Window | None:
@@ -44,7 +47,7 @@ def older_windows(proven: Window | None, oldest: int, now: int) -> Iterator[Wind
     """From the start of what is proven back to *oldest*, in parts."""
     end = now if proven is None else min(now, proven.start - 1)
     while end >= oldest:
-        start = max(oldest, end - PART_DAYS * DAY_MS + 1)
+        start = max(oldest, end - PART_MS + 1)
         yield Window(start, end)
         end = start - 1
 
@@ -75,3 +78,28 @@ def slice_of_day(days: int, now: int) -> Window | None:
     newest = RECENT_DAYS + weekday * older // 7
     oldest = RECENT_DAYS + (weekday + 1) * older // 7
     return Window(now - oldest * DAY_MS, now - newest * DAY_MS) if oldest > newest else None
+
+
+def read_order(
+    start: int, end: int, coverage: Mapping[Symbol, RateCoverage], part_ms: int = PART_MS
+) -> Iterator[Window]:
+    """The parts of one long read, the first one first: what follows the start of what is proven,
+    forwards, then what lies before it, backwards. An interrupted read loses the proof of one page,
+    or of one part.
+    """
+    if end - start < part_ms:
+        yield Window(start, end)
+        return
+    if not coverage:
+        joint = max(start, end - part_ms + 1)
+    else:
+        joint = median_low([span.verified_from for span in coverage.values()])
+        through = median_low([span.verified_through for span in coverage.values()])
+        if not start < joint <= end + 1 or through < joint:
+            joint = start
+    if joint <= end:
+        yield Window(joint, end)
+    while start < joint:
+        part = Window(max(start, joint - part_ms), joint - 1)
+        yield part
+        joint = part.start

@@ -23,7 +23,7 @@ from chimera_s1.domain.funding.history_proof import (
     HistoryProof,
     RegularTimes,
 )
-from chimera_s1.domain.funding.read_order import PART_MS, read_order
+from chimera_s1.domain.funding.reading_windows import PART_MS, read_order
 from chimera_s1.domain.funding.record import FundingDispute
 from chimera_s1.domain.funding.settlement import Settlement, SettlementKey
 from chimera_s1.domain.funding.settlement_times import INTERVAL_MAX_H, ContractFacts, is_regular
