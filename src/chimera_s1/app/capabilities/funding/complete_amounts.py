@@ -43,7 +43,7 @@ class CompleteAmounts:
     has the amount of one account, whose key was the first to read it.
 
     Args:
-        exchange_ms: The exchange's time, epoch ms; 0 while it is not known.
+        exchange_ms: The exchange's time, epoch ms; raises ClockUncertainError.
         on_dispute: Takes each dispute once.
         on_refused: Takes a record that the store refuses for good.
 
@@ -103,16 +103,11 @@ class CompleteAmounts:
         if not only_missing:
             return [window]
         proven = await self._store.amount_coverage(account)
-        start = max(window.start, self._now_ms() - HISTORY_MS)
+        start = max(window.start, self._exchange_ms() - HISTORY_MS)
         return missing_amounts(proven, Window(start, window.end), WINDOW_MS)
 
-    def _now_ms(self) -> int:
-        if now_ms := self._exchange_ms():
-            return now_ms
-        raise ExchangeUnavailableError("the exchange's time is not known yet")
-
     async def _complete(self, read: AmountsRead, start: int, end: int) -> None:
-        now_ms = self._now_ms()
+        now_ms = self._exchange_ms()
         prices = AssetPrices(self._source, now_ms)
         writer = WriteAmounts(
             self._store,

@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.rates_read import RatesProgress, RatesRead
-from chimera_s1.app.capabilities.funding.write_rates import SLICE, WriteRates
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.capabilities.funding.write_rates import WriteRates
+from chimera_s1.domain.errors import ExchangeRefusedError
 from chimera_s1.domain.funding.compare_history import (
     DerivedFacts,
     HistoryComparison,
@@ -52,7 +53,7 @@ class CompleteRates:
     what it proves; so an interrupted read has lost nothing that it wrote.
 
     Args:
-        exchange_ms: The exchange's time, epoch ms; 0 while it is not known.
+        exchange_ms: The exchange's time, epoch ms; raises ClockUncertainError.
         contracts: What is known of the listed contracts, by symbol.
         last_estimate: As `EstimateReader`.
         on_dispute: Takes each dispute once.
@@ -102,10 +103,6 @@ class CompleteRates:
                 before is stored, and as far as it is proven, said to be.
         """
         exchange_ms = self._exchange_ms()
-        if not exchange_ms:
-            raise ExchangeUnavailableError(
-                "the exchange's time is not known yet, so no funding history can be proven"
-            )
         coverage = await self._store.coverage()
         if symbol is not None:
             coverage = {each: span for each, span in coverage.items() if each == symbol}
@@ -171,13 +168,9 @@ class CompleteRates:
         return proof.late
 
     async def _see_stored(self, window: Window, symbol: Symbol | None, times: RegularTimes) -> None:
-        after: SettlementKey | None = None
-        while records := await self._store.between(
-            *window, symbol=symbol, after=after, limit=SLICE
-        ):
+        async for records in record_pages(self._store, window, symbol):
             for record in records:
                 times.see(record.key)
-            after = records[-1].key
 
     async def _page(self, request: HistoryRead, symbol: Symbol | None) -> RatePage:
         try:

@@ -6,11 +6,12 @@ from typing import Final
 from anyio import Lock
 from msgspec import Struct
 
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.app.capabilities.funding.record_pages import record_pages
 from chimera_s1.domain.funding.coverage import FundingGap, RateCoverage
 from chimera_s1.domain.funding.gaps import GapSearch
 from chimera_s1.domain.funding.record import FundingDispute
 from chimera_s1.domain.funding.settlement_times import ContractFacts
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS
 from chimera_s1.domain.ports.clock import Clock
@@ -24,8 +25,6 @@ VALID_MS: Final = 60_000
 
 REST_FACTOR: Final = 10
 """After a search there is none for this many times as long: 90 days of 930 contracts take 10 s."""
-
-_PAGE: Final = 1_000
 
 
 class GapsFound(Struct, frozen=True, kw_only=True):
@@ -57,8 +56,7 @@ class _Search(Struct, frozen=True):
 class FindGaps:
     """Args:
     contracts: What is known of the listed contracts, by symbol.
-    exchange_ms: The exchange's time, epoch ms; while it is not known, 0 or
-        ExchangeUnavailableError.
+    exchange_ms: The exchange's time, epoch ms; raises ClockUncertainError.
     history_days: How much is kept complete.
     """
 
@@ -83,7 +81,7 @@ class FindGaps:
         """Of *symbol*, or of all contracts.
 
         Raises:
-            ExchangeUnavailableError: The exchange's time is not known.
+            ClockUncertainError: The exchange's time is not known.
             StoreUnavailableError: The store cannot be read.
         """
         coverage = await self._store.coverage()
@@ -100,11 +98,6 @@ class FindGaps:
         self, coverage: Mapping[Symbol, RateCoverage], symbol: Symbol | None
     ) -> GapsFound:
         exchange_ms = self._exchange_ms()
-        if not exchange_ms:
-            raise ExchangeUnavailableError(
-                "the exchange's time is not known yet, so neither is what should be stored by now; "
-                "see /health, component clock.perp"
-            )
         contracts = self._contracts()
         search = GapSearch(
             start=exchange_ms - self._history_ms,
@@ -126,12 +119,9 @@ class FindGaps:
     async def _take_records(
         self, search: GapSearch, exchange_ms: int, symbol: Symbol | None
     ) -> None:
-        after = None
-        while page := await self._store.between(
-            search.first_record, exchange_ms, symbol=symbol, after=after, limit=_PAGE
-        ):
+        window = Window(search.first_record, exchange_ms)
+        async for page in record_pages(self._store, window, symbol):
             search.take(page)
-            after = page[-1].key
 
 
 def _valid_ms(last: _Search, coverage: Mapping[Symbol, RateCoverage]) -> float:

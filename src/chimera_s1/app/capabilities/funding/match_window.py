@@ -1,17 +1,15 @@
 """Find what the income of a window says of each stored settlement."""
 
-from typing import Final
-
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.funding.read_income import IncomeWindow
+from chimera_s1.app.capabilities.funding.record_pages import record_pages
 from chimera_s1.app.capabilities.funding.write_amounts import FoundParts
 from chimera_s1.domain.funding.income import IncomeRow
 from chimera_s1.domain.funding.match_income import REACH_MS, match_income
 from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.ports.funding_store import FundingStore
-
-SLICE: Final = 1_000
 
 
 class MatchedWindow(Struct, frozen=True):
@@ -46,12 +44,8 @@ async def _stored(
     contracts = {(row.symbol, row.rate_type) for row in window.rows}
     keys: list[SettlementKey] = []
     with_amount: list[SettlementKey] = []
-    start, end = window.start - 2 * REACH_MS, window.end + 2 * REACH_MS
-    after: SettlementKey | None = None
-    while True:
-        records = await store.between(start, end, after=after, limit=SLICE)
+    reach = Window(window.start - 2 * REACH_MS, window.end + 2 * REACH_MS)
+    async for records in record_pages(store, reach):
         keys += [each.key for each in records if (each.key.symbol, each.key.rate_type) in contracts]
         with_amount += [each.key for each in records if each.amount is not None]
-        if len(records) < SLICE:
-            return keys, with_amount
-        after = records[-1].key
+    return keys, with_amount

@@ -9,7 +9,7 @@ from msgspec import Struct
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps, GapsFound
 from chimera_s1.app.near_name import near_name
 from chimera_s1.app.utc_time import format_utc
-from chimera_s1.domain.errors import ChimeraError, ExchangeUnavailableError, InvalidValueError
+from chimera_s1.domain.errors import ChimeraError, ClockUncertainError, InvalidValueError
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.daily_sums import DailyFunding
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
@@ -94,7 +94,7 @@ class ReadFunding:
     """Reads the store.
 
     Args:
-        now_ms: The exchange's time, epoch ms; it may raise ExchangeUnavailableError.
+        now_ms: The exchange's time, epoch ms; raises ClockUncertainError.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class ReadFunding:
 
         Raises:
             InvalidValueError: It is reversed or too large.
-            ExchangeUnavailableError: *end* is None, and the exchange's time is not known.
+            ClockUncertainError: *end* is None, and the exchange's time is not known.
         """
         last = self._now() if end is None else end
         first = last - DEFAULT_DAYS * DAY_MS if start is None else start
@@ -133,8 +133,8 @@ class ReadFunding:
     def _now(self) -> int:
         try:
             return self._now_ms()
-        except ExchangeUnavailableError as error:
-            raise ExchangeUnavailableError(f"{error}; send start and end to read now") from error
+        except ClockUncertainError as error:
+            raise ClockUncertainError(f"{error}; send start and end to read now") from error
 
     async def records(
         self, symbol: Symbol, window: Window, *, limit: int, after: SettlementKey | None = None
@@ -198,7 +198,7 @@ class ReadFunding:
 
         Raises:
             ContractUnknownError: There is no such contract.
-            ExchangeUnavailableError: The exchange's time is not known.
+            ClockUncertainError: The exchange's time is not known.
             StoreUnavailableError: The store cannot be read.
         """
         if symbol is not None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
+from chimera_s1.app.capabilities.funding.record_pages import record_pages
 from chimera_s1.app.capability import JobResult
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.funding.due_settlements import GIVE_UP_MS, DueSettlement, DueSettlements
@@ -31,8 +32,6 @@ COMMON_INTERVAL_H: Final = 4
 RECENT_MS: Final = HOUR_MS // 2
 BEHIND_MS: Final = DAY_MS
 """Where the history is this far behind, `RunCompletions` reads it first."""
-
-_PAGE: Final = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -132,16 +131,15 @@ class SettleFunding:
         """How many of those that wait are stored."""
         if not self._due:
             return 0
-        now, start, found = self._exchange.now_ms(), self._due.earliest - EARLY_MS, 0
-        after = None
-        while True:
-            page = await self._store.between(start, now + EARLY_MS, after=after, limit=_PAGE)
+        now, found = self._exchange.now_ms(), 0
+        window = Window(self._due.earliest - EARLY_MS, now + EARLY_MS)
+        async for page in record_pages(self._store, window):
             stored = self._due.take_stored(record.key for record in page)
             self._observe(stored, now)
             found += len(stored)
-            if len(page) < _PAGE or not self._due:
-                return found
-            after = page[-1].key
+            if not self._due:
+                break
+        return found
 
     def _observe(self, stored: Collection[DueSettlement], now: int) -> None:
         self.found += len(stored)

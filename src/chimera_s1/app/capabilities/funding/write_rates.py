@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.rates_read import RatesProgress
+from chimera_s1.app.capabilities.funding.record_pages import record_pages
 from chimera_s1.domain.funding.compare_history import HistoryComparison, withdrawal
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.history_pages import HistoryBatch, HistoryPageError
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
-from chimera_s1.domain.funding.settlement import SettlementKey
+from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from chimera_s1.domain.ports.funding_source import FundingSource
@@ -24,9 +25,6 @@ ANNOUNCED_MS: Final = 8 * DAY_MS
 
 WITHDRAWN_MAX: Final = 20
 """More contracts than this do not lose stored settlements at once: the reply is wrong."""
-
-SLICE: Final = 1_000
-"""Stored records that are compared at once."""
 
 
 class WriteRates:
@@ -62,15 +60,10 @@ class WriteRates:
         refused: set[Symbol] = set()
         # A settlement may have moved within its full hour.
         margin = HOUR_MS // 2
-        start, end = batch.start - margin, batch.end + margin
-        after: SettlementKey | None = None
-        more = True
-        while more:
-            records = await self._store.between(start, end, symbol=symbol, after=after, limit=SLICE)
+        window = Window(batch.start - margin, batch.end + margin)
+        async for records in record_pages(self._store, window, symbol):
             versions, disputes = comparison.take(records)
             refused |= await self._write(versions, disputes, read, records)
-            more = len(records) == SLICE
-            after = records[-1].key if more else None
         new, disputes = comparison.conclude()
         refused |= await self._write(new, disputes, read, ())
         if comparison.withdrawn:

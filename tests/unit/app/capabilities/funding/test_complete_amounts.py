@@ -15,6 +15,7 @@ from chimera_s1.app.capabilities.funding.complete_amounts import (
 )
 from chimera_s1.app.capabilities.funding.read_income import PAGES_MAX
 from chimera_s1.domain.errors import (
+    ClockUncertainError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
     StoreUnavailableError,
@@ -87,13 +88,19 @@ class Rig(Struct):
 
 def rig(*, page_rows: int = 1_000) -> Rig:
     exchange = IncomeExchange(now_ms=NOW, page_rows=page_rows)
+
+    def exchange_ms() -> int:
+        if not exchange.now_ms:
+            raise ClockUncertainError("the clock of perp is not measured yet")
+        return exchange.now_ms
+
     store = FakeFundingStore()
     disputes: list[FundingDispute] = []
     refused: list[RefusedRecord] = []
     amounts = CompleteAmounts(
         exchange,
         store,
-        exchange_ms=lambda: exchange.now_ms,
+        exchange_ms=exchange_ms,
         on_dispute=disputes.append,
         on_refused=refused.append,
     )
@@ -310,7 +317,7 @@ async def test_the_exchange_s_time_must_be_known() -> None:
 
     read = await at.amounts.complete(START, NOW)
 
-    assert "time is not known yet" in read.problem
+    assert "the clock of perp is not measured yet" in read.problem
     assert not at.exchange.windows
 
 

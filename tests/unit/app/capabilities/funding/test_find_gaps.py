@@ -9,7 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from chimera_s1.app.capabilities.funding.find_gaps import FRESH_MS, VALID_MS, FindGaps
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.errors import ClockUncertainError
 from chimera_s1.domain.funding.coverage import FundingGap, GapKind, RateCoverage
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import REGULAR, SettlementKey
@@ -50,11 +50,16 @@ class Found:
         self.find_gaps = FindGaps(
             self.store,
             contracts=lambda: self.contracts,
-            exchange_ms=lambda: self.clock.now_ms() if self.exchange_known else 0,
+            exchange_ms=self._exchange_ms,
             history_days=1,
             clock=self.clock,
         )
         self.store_hours(BTC, *range(-24, 25, 8))
+
+    def _exchange_ms(self) -> int:
+        if not self.exchange_known:
+            raise ClockUncertainError("the clock of perp is not measured yet")
+        return self.clock.now_ms()
 
     def store_hours(self, symbol: Symbol, *hours: int) -> None:
         for hour in hours:
@@ -109,7 +114,7 @@ async def test_without_the_exchanges_time_gaps_are_not_known() -> None:
     world = Found()
     world.exchange_known = False
 
-    with pytest.raises(ExchangeUnavailableError, match="time is not known yet"):
+    with pytest.raises(ClockUncertainError):
         await world.find_gaps.find()
 
 
