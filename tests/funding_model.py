@@ -62,6 +62,7 @@ FAULTS: Final = (
     "time off the hour",
     "mark price known later",
     "row withheld",
+    "gap before the end",
     "reads after a settlement",
     "read of one contract",
     "read day by day",
@@ -435,13 +436,30 @@ class FundingModel:
     # Checks
 
     async def _check_proof(self) -> None:
-        """What is said to be proven is stored, also what will only be published later."""
+        """What is said to be proven is stored, also what will only be published later; and what is
+        not stored is in a gap, at the latest when the next settlement is due.
+        """
         coverage = await self.store.coverage()
+        gaps = await self.gaps()
+        published, facts = self.exchange.published(self.exchange.now_ms), self._facts()
+        for row in published:
+            time, symbol, _ = row.key
+            is_due = self.start <= time <= self.exchange.now_ms - (INTERVALS_H[0] + 1) * HOUR_MS
+            if is_due and symbol in facts and not self._is_stored(row.key):
+                self.fired["gap before the end"] += 1
+                named = [gap for gap in gaps if gap.symbol == symbol and gap.start <= time]
+                assert any(time <= gap.end for gap in named), (row, named)
         for each in self._rows:
             time, symbol, _ = each.row.key
             span = coverage.get(symbol)
             if span is not None and span.verified_from <= time <= span.verified_through:
                 assert each.row.key in self.store.records, (each, span, self.exchange.now_ms)
+
+    def _is_stored(self, key: SettlementKey) -> bool:
+        """Also at the time that it had before it moved."""
+        return key in self.store.records or (
+            self._changed is not None and key.symbol == self._changed.key.symbol
+        )
 
     def _check_records(self) -> None:
         """The records are what was published, and nothing else."""

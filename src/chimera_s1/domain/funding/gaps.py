@@ -21,6 +21,7 @@ from statistics import median_low
 from typing import Final
 
 from chimera_s1.domain.funding.coverage import FundingGap, GapKind, RateCoverage
+from chimera_s1.domain.funding.history_proof import FINAL_AFTER_MS
 from chimera_s1.domain.funding.record import FundingRecord
 from chimera_s1.domain.funding.settlement_times import (
     INTERVAL_MAX_H,
@@ -150,35 +151,55 @@ class GapSearch:
         """What was not read, up to where it should be by now."""
         begin, span = self._begin(symbol), self._coverage.get(symbol)
         target = self._now - READ_WITHIN_MS
-        expected = self._expected(symbol, begin)
-        is_due = expected is not None and expected <= target
         if span is None:
-            if is_due or self._hours.get(symbol):
+            expected = self._expected(symbol, begin)
+            if (expected is not None and expected <= target) or self._hours.get(symbol):
                 yield from _span(symbol, begin, target)
             return
         yield from _span(symbol, begin, min(span.verified_from - 1, target))
-        if is_due and expected is not None and self._read_through < expected:
-            yield from _span(symbol, max(begin, span.verified_through + 1), target)
-            return
-        # Others were read further: so should this one, up to what is not yet published.
-        proven = self._read_through if expected is None else expected - OFF_GRID_MS
-        reachable = min(self._read_through, proven, target)
-        yield from _span(symbol, max(begin, span.verified_through + 1), reachable)
+        reachable = self._reachable(symbol, span.verified_through)
+        yield from _span(symbol, max(begin, span.verified_through + 1), min(reachable, target))
+
+    def _reachable(self, symbol: Symbol, verified_through: int) -> int:
+        """How far the contract should be verified by now; what is not published yet left out."""
+        target = self._now - READ_WITHIN_MS
+        if self._read_through < target - _STEPS[-1] and not self._is_over(symbol, verified_through):
+            return target  # nothing was read for longer than any interval
+        last = self._last(symbol)
+        verified = LastRegular(verified_through, None if last is None else last.interval_h)
+        after_verified = self._first_expected(symbol, verified)
+        if last is not None and after_verified is not None and after_verified < last.hour:
+            return target  # a second one beyond what is verified is stored
+        expected = self._expected(symbol, self._begin(symbol))
+        if expected is not None and expected <= self._now - FINAL_AFTER_MS:
+            expected = after_verified  # that one is not waited for
+        if expected is None or expected > target:
+            # Others were read further: so should this one.
+            not_due = self._now if expected is None else expected - OFF_GRID_MS
+            return min(self._read_through, not_due)
+        is_awaited = verified_through >= expected - OFF_GRID_MS
+        return verified_through if is_awaited and expected <= self._read_through else target
+
+    def _is_over(self, symbol: Symbol, time: int) -> bool:
+        """Whether no settlement is expected from *time* on."""
+        facts = self._contracts.get(symbol)
+        return facts is not None and facts.expects_until is not None and facts.expects_until <= time
 
     def _overdue(self, symbol: Symbol) -> Iterator[FundingGap]:
         """Settlements that have happened, and are not published long after, as the contract's own
         history says, read up to where they are expected.
         """
         facts, span = self._contracts.get(symbol), self._coverage.get(symbol)
-        expected = self._expected(symbol, self._begin(symbol))
-        if facts is None or span is None or expected is None:
+        if facts is None or span is None:
             return
-        if span.verified_through < expected - OFF_GRID_MS:
+        since = max(self._begin(symbol), span.verified_from)
+        last = self._last(symbol) or LastRegular(since, None)
+        last = last if last.hour >= since else LastRegular(since, last.interval_h)
+        expected, hour = first_expected(facts, last, since), certain_after(facts, last)
+        if expected is None or span.verified_through < expected - OFF_GRID_MS:
             return
-        last = self._last(symbol) or LastRegular(self._begin(symbol), None)
-        hour = certain_after(facts, last)
         published_by = min(self._now - OVERDUE_MS, self._read_through)
-        if hour is None or not self._begin(symbol) <= hour <= published_by:
+        if hour is None or hour > published_by:
             return
         until = published_by if facts.expects_until is None else facts.expects_until - 1
         latest = min(published_by, until) // _STEPS[-1] * _STEPS[-1]
@@ -187,6 +208,10 @@ class GapSearch:
     def _expected(self, symbol: Symbol, begin: int) -> int | None:
         facts = self._contracts.get(symbol)
         return None if facts is None else first_expected(facts, self._last(symbol), begin)
+
+    def _first_expected(self, symbol: Symbol, last: LastRegular) -> int | None:
+        facts = self._contracts.get(symbol)
+        return None if facts is None else first_expected(facts, last, 0)
 
     def _last(self, symbol: Symbol) -> LastRegular | None:
         hours = self._hours.get(symbol)

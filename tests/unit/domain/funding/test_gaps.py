@@ -122,6 +122,45 @@ def test_what_was_not_read_in_time_is_not_verified() -> None:
     assert found(records, covered(0, 9), now=18) == [(NOT_VERIFIED, after, 17)]
 
 
+def test_what_was_read_and_stored_but_not_verified_is_a_gap() -> None:
+    """A row that does not say its contract leaves its page unproven for all."""
+    records, after = settled(0, 8, 16, 24), 9 + 1 / HOUR_MS
+
+    assert not found(settled(0, 8, 16), covered(0, 9), now=16.9)
+    assert found(records, covered(0, 9), now=24.5) == [(NOT_VERIFIED, after, 23.5)]
+    assert found(records, covered(0, 16 - 1 / HOUR_MS), now=31) == [(NOT_VERIFIED, 16, 30)]
+    assert not found(records, covered(0, 24 - 1 / HOUR_MS), now=31)
+
+
+def test_a_verified_part_without_records_hides_nothing() -> None:
+    """Neither what follows it, nor that what precedes it was not read."""
+    assert found([], covered(20, 23.9), now=40) == [
+        (NOT_VERIFIED, 0, 20 - 1 / HOUR_MS),
+        (NOT_VERIFIED, 23.9 + 1 / HOUR_MS, 39),
+    ]
+
+
+def test_where_nothing_was_read_for_hours_a_delisted_contract_is_not_verified_to_its_end() -> None:
+    delisted = ContractFacts(interval_h=8, expects_until=hour(18))
+    stale = [covered(0, 12, each) for each in (B, C)]
+
+    gaps = found(settled(0, 8), covered(0, 17), *stale, now=30, facts=delisted)
+
+    assert gaps == [(NOT_VERIFIED, 17 + 1 / HOUR_MS, 29)]
+    assert not found(settled(0, 8, 16), covered(0, 19), *stale, now=30, facts=delisted)
+
+
+def test_a_contract_whose_settlement_is_awaited_is_read_as_all_others() -> None:
+    awaits = covered(0, 16 - OFF_GRID_MS / HOUR_MS)
+
+    def gaps(now: float) -> list[tuple[GapKind, float, float]]:
+        others = (covered(0, 18, each) for each in (B, C))
+        return found(settled(0, 8), awaits, *others, now=now)
+
+    assert not gaps(17.9)
+    assert [(kind, end) for kind, _, end in gaps(30)] == [(NOT_VERIFIED, 29), (NOT_PUBLISHED, 16)]
+
+
 def test_a_contract_behind_all_others_is_not_verified() -> None:
     others = (covered(0, 7.8, each) for each in (B, C))
 
