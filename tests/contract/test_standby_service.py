@@ -26,6 +26,7 @@ from tests.contract.service_process import (
 from tests.processes import ChimeraProcess, simulator_process
 
 STREAM = "mkt:events:spot:BTCUSDT"
+FUNDING_STREAM = "mkt:events:funding:BTCUSDT"
 UPDATES = 10
 
 
@@ -43,6 +44,24 @@ class Pair(Struct):
         for _ in range(count):
             last_id, _ = await reader.next()
         return last_id
+
+    async def estimate_after(self, ts: int) -> None:
+        """Wait for a funding estimate of after *ts*, by the exchange's clock."""
+        reader = StreamReader(self.redis, FUNDING_STREAM)
+        while "-est-" not in (fields := (await reader.next())[1])["event_id"] or (
+            int(fields["ts"]) <= ts
+        ):
+            pass
+
+    async def last_estimate(self) -> int:
+        """Its `ts`; 0 without one."""
+        return max([int(event_id.rpartition("-")[2]) for event_id in await self.estimates()] or [0])
+
+    async def estimates(self) -> list[str]:
+        """The `event_id` of each on the stream; there are realised rates, too."""
+        entries: Any = await self.redis.xrange(FUNDING_STREAM)
+        ids = [fields["event_id"] for _, fields in entries]
+        return [each for each in ids if "-est-" in each]
 
     async def published(self) -> list[int]:
         """The update ids on the stream, oldest first."""
@@ -67,13 +86,12 @@ async def pair(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Pair]:
             EmbeddedRedis(tmp_path / "redis", binary=redis_binary)
         )
         environ = {
-            **simulated(simulator.ready, "spot/BTCUSDT"),
-            "S1_VENUES": "spot",
+            **simulated(simulator.ready, "BTCUSDT"),
             "S1_CONFLATION_MS": "0",
             "S1_REDIS_ADDRESSES": str(redis.addresses[0]),
         }
         one = await stack.enter_async_context(service_process(tmp_path / "one", environ))
-        await one.logged("publishing; lease simulator:spot:")
+        await one.logged("publishing; lease simulator:")
         other = await stack.enter_async_context(service_process(tmp_path / "other", environ))
         await other.logged("standby: ")
         for service in (one, other):
@@ -82,39 +100,46 @@ async def pair(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Pair]:
         yield Pair(one, other, simulator, client)
 
 
-async def publisher_component(service: Service) -> dict[str, Any]:
+async def component(service: Service, name: str = "publisher") -> dict[str, Any]:
     async with httpx2.AsyncClient(base_url=await service.url()) as http:
         components = (await http.get("/health")).json()["components"]
-    found: dict[str, Any] = next(each for each in components if each["name"] == "publisher")
+    found: dict[str, Any] = next(each for each in components if each["name"] == name)
     return found
 
 
 async def test_a_standby_takes_over_from_a_paused_and_from_a_stopped_publisher(pair: Pair) -> None:
     """SIGSTOP: its lease ends, the standby publishes also what came meanwhile; awake again, the
     first one writes nothing and stands by. SIGTERM: the other one publishes at once. Every update
-    between the first and the last is on the stream once.
+    between the first and the last is on the stream once. The publisher writes estimates, too.
     """
     first = await pair.updates_after("0")
-    assert (await publisher_component(pair.one))["detail"].startswith("publishes; lease simulator")
-    standby = await publisher_component(pair.other)
+    assert (await component(pair.one))["detail"].startswith("publishes; lease simulator")
+    standby = await component(pair.other)
     assert standby["level"] == "GREEN"
     assert standby["detail"].startswith("standby: ")
+    assert "standby: " in (await component(pair.other, "funding.estimates"))["detail"]
+    assert "standby: " not in (await component(pair.one, "funding.estimates"))["detail"]
 
     os.kill(pair.one.process.pid, signal.SIGSTOP)
+    estimated = await pair.last_estimate()
     await pair.other.logged("publishing in place of ")
     second = await pair.updates_after(first, 3 * UPDATES)
+    await pair.estimate_after(estimated)
     os.kill(pair.one.process.pid, signal.SIGCONT)
     await pair.one.logged("publishing has stopped")
     third = await pair.updates_after(second)
-    assert (await publisher_component(pair.one))["detail"].startswith("standby: ")
+    assert (await component(pair.one))["detail"].startswith("standby: ")
 
     assert await pair.other.stop() == 0
+    estimated = await pair.last_estimate()
     await pair.one.logged("publishing in place of ")
     await pair.updates_after(third)
+    await pair.estimate_after(estimated)
     sent = await pair.sent()
-    published = await pair.published()
+    published, estimates = await pair.published(), await pair.estimates()
 
     assert published == sorted(set(published))
+    assert len(estimates) - len({*estimates}) <= 2, "a take-over may repeat one"
     seen = [update for update in sent if published[0] <= update <= published[-1]]
     assert len(seen) > UPDATES
     assert set(seen) <= set(published)

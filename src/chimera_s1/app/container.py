@@ -206,15 +206,7 @@ class Container(containers.DeclarativeContainer):
     publication = providers.Singleton(CurrentPublication)
     openings = providers.List(
         providers.Factory(open_instruments, settings, foundation, operations, catalog, hours),
-        providers.Factory(
-            open_market,
-            settings,
-            foundation,
-            operations,
-            catalog,
-            hours,
-            publication=publication,
-        ),
+        # Before market, which releases the publisher lease when its last quotes are written.
         providers.Factory(
             open_funding,
             settings,
@@ -224,6 +216,15 @@ class Container(containers.DeclarativeContainer):
             catalog,
             catalog,
             publication,
+        ),
+        providers.Factory(
+            open_market,
+            settings,
+            foundation,
+            operations,
+            catalog,
+            hours,
+            publication=publication,
         ),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),

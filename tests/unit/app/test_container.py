@@ -177,13 +177,14 @@ async def test_before_anything_runs_the_service_is_not_ready(tmp_path: Path) -> 
 
 
 async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -> None:
-    """Quotes first; then a standby may publish. Operational events follow, also those of the
-    capabilities that stop; last the letters that they become where Redis does not take them.
+    """Estimates and quotes first; then a standby may publish. Operational events follow, also those
+    of the capabilities that stop; last the letters that they become where Redis does not take them.
     """
     async with opened(WITH_KEY, tmp_path) as (_, capabilities):
         written = [pending.name for each in capabilities for pending in each.pending_writes]
 
     assert written == [
+        "funding estimates",
         "quotes",
         "downtime",
         "states of spot",

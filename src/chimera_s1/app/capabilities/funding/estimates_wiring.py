@@ -16,6 +16,7 @@ from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.app.capabilities.funding.publish_estimates import PublishEstimates
 from chimera_s1.app.capabilities.operations.publication_gate import PublicationGate
 from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
+from chimera_s1.app.capability import PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Symbol, Venue
@@ -54,6 +55,7 @@ class Estimates(Struct, frozen=True):
     workers: tuple[Worker, ...] = ()
     health: tuple[HealthSource, ...] = ()
     metrics: tuple[MetricSource, ...] = ()
+    pending_writes: tuple[PendingWrites, ...] = ()
 
 
 @asynccontextmanager
@@ -91,6 +93,9 @@ async def open_estimates(
             workers=(Worker("funding estimates", publish.run),),
             health=(HealthSource("funding.estimates", publish.report, required=False),),
             metrics=(estimates_source(source, latest, publish),),
+            pending_writes=(
+                PendingWrites("funding estimates", publish.flush, lambda: publish.waiting),
+            ),
         )
 
 

@@ -110,6 +110,15 @@ class PublishEstimates:
             if self._window:
                 tasks.start_soon(self._close_windows)
 
+    async def flush(self) -> None:
+        """Write what was received and what waits, once; nothing while the kill switch stops
+        publication.
+        """
+        self._close_window()
+        self._let_through = True
+        if batch := self._take_batch():
+            await self._write(batch)
+
     def receive(self, estimates: Sequence[FundingEstimate]) -> None:
         """Take what one message says."""
         taken = self._latest.take(estimates)
@@ -230,7 +239,11 @@ class PublishEstimates:
     async def _write(self, batch: Sequence[FundingEstimate]) -> bool:
         """False if some must be written again."""
         term, events = self._term, [estimate_event(each) for each in batch]
-        outcome = await self._events.try_publish(events)
+        try:
+            outcome = await self._events.try_publish(events)
+        except anyio.get_cancelled_exc_class():
+            self._keep(batch)  # for `flush`; entries that are there twice have one `event_id`
+            raise
         self._log_change(outcome.cause)
         self._cause = outcome.cause
         self.counts.published += len(events) - len(outcome.events)

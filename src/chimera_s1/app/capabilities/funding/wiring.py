@@ -92,6 +92,7 @@ async def open_funding(  # noqa: PLR0917 (parts by position)
                     ),
                 ),
                 histograms=(history.delay,),
+                pending_writes=estimates.pending_writes,
                 web=funding_part(
                     ReadFunding(
                         base.stores.funding, instruments, history.find_gaps, history.now_ms

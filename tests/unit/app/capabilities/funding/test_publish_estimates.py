@@ -379,6 +379,46 @@ async def test_a_kill_switch_that_slows_lets_the_newest_through_at_its_interval(
 
 
 @on_virtual_time
+async def test_what_waits_at_shutdown_is_written() -> None:
+    """The estimates of a window that has not ended, and those of a write that was cancelled."""
+    rig = Rig()
+    rig.events.held = anyio.Event()
+    async with rig.running():
+        await rig.seconds(1, ["0.1"])
+        assert rig.publish.waiting == 0, "being written"
+        rig.send("0.9", ETH)
+    rig.events.held.set()
+    await rig.publish.flush()
+
+    assert (rig.rates(), rig.rates(ETH), rig.publish.waiting) == (["0.1"], ["0.9"], 0)
+
+
+@pytest.mark.parametrize(("slow_ms", "flushed"), [(None, []), (10_000, ["0.1"])])
+@on_virtual_time
+async def test_at_shutdown_the_kill_switch_stops_estimates_and_slows_none(
+    slow_ms: int | None, flushed: list[str]
+) -> None:
+    rig = Rig(slow_ms=slow_ms)
+    async with rig.running():
+        rig.switch.set(on=True)
+        await rig.seconds(1, ["0.1"])
+    await rig.publish.flush()
+
+    assert (rig.rates(), rig.publish.waiting) == (flushed, 1 - len(flushed))
+
+
+@on_virtual_time
+async def test_a_standby_flushes_nothing() -> None:
+    rig = Rig()
+    rig.publication.term = 0
+    async with rig.running():
+        rig.send()
+    await rig.publish.flush()
+
+    assert (rig.rates(), rig.publish.waiting) == ([], 0)
+
+
+@on_virtual_time
 async def test_a_contract_that_is_not_served_any_more_is_not_written() -> None:
     """The kill switch may have held its estimate for hours; served again, it is due at once."""
     rig = Rig()
