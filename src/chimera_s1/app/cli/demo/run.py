@@ -92,6 +92,8 @@ The demo is running.
 In another terminal:
 
   {_program()} tail{where}
+  {_program()} funding show BTCUSDT --days 30{where}
+  {_program()} funding gaps{where}
   . {shell_file if shell_file.is_absolute() else f"./{shell_file}"}
   curl -s $S1_URL/health
   curl -s -H "Authorization: Bearer $S1_TOKEN" $S1_URL/xchg/quotes/spot/BTCUSDT
