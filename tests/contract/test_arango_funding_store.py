@@ -40,7 +40,7 @@ RECORDS_PATH = f"/_api/document/{FUNDING}"
 LOG_PATH = f"/_api/document/{FUNDING_ANNOUNCEMENTS}"
 COVERAGE_PATH = f"/_api/document/{FUNDING_COVERAGE}"
 EVER = (0, 10 * START)
-PAGE = (Path(__file__).parents[2] / "docs" / "funding-records.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "funding-history.md").read_text(encoding="utf-8")
 OUTAGE_TIMEOUTS = ArangoTimeouts(total_s=2.5, read_s=2.5)
 
 
