@@ -46,7 +46,9 @@ class Pair(Struct):
         return last_id
 
     async def estimate_after(self, ts: int) -> None:
-        """Wait for a funding estimate of after *ts*, by the exchange's clock."""
+        """Wait for a funding estimate of after *ts*, by the exchange's clock. It changes once a
+        minute, and a take-over writes it at once.
+        """
         reader = StreamReader(self.redis, FUNDING_STREAM)
         while "-est-" not in (fields := (await reader.next())[1])["event_id"] or (
             int(fields["ts"]) <= ts
@@ -130,8 +132,8 @@ async def test_a_standby_takes_over_from_a_paused_and_from_a_stopped_publisher(p
     third = await pair.updates_after(second)
     assert (await component(pair.one))["detail"].startswith("standby: ")
 
-    assert await pair.other.stop() == 0
     estimated = await pair.last_estimate()
+    assert await pair.other.stop() == 0
     await pair.one.logged("publishing in place of ")
     await pair.updates_after(third)
     await pair.estimate_after(estimated)
