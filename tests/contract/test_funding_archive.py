@@ -67,12 +67,18 @@ async def test_a_month_is_read(opening: Opening, tmp_path: Path) -> None:
 
     assert month is not None
     assert (month.symbol, month.month, len(month.rows)) == (FILE.symbol, FILE.month, 93)
+    assert month.has_checksum
 
 
-async def test_a_file_without_a_checksum_is_read(opening: Opening, tmp_path: Path) -> None:
+async def test_a_file_without_a_checksum_is_read_and_says_so(
+    opening: Opening, tmp_path: Path
+) -> None:
     put(tmp_path)
     async with opening(tmp_path) as archive:
-        assert await archive.read(FILE.symbol, FILE.month) is not None
+        month = await archive.read(FILE.symbol, FILE.month)
+
+    assert month is not None
+    assert (len(month.rows), month.has_checksum) == (93, False)
 
 
 async def test_a_month_that_is_not_published_is_none(opening: Opening, tmp_path: Path) -> None:

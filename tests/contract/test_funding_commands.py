@@ -8,7 +8,7 @@ import pytest
 from anyio import to_thread
 from msgspec import structs
 
-from chimera_s1.adapters.binance.archive.names import ArchiveFileId
+from chimera_s1.adapters.binance.archive.names import CHECKSUM_SUFFIX, ArchiveFileId
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli import application as cli
 from chimera_s1.app.utc_time import format_utc
@@ -192,6 +192,16 @@ async def test_a_damaged_file_is_named_and_the_others_are_compared(run: Run, arc
         "not checked: BTCUSDT 2026-10: BTCUSDT-fundingRate-2026-10.zip: its SHA-256 begins "
     )
     assert lines[1:] == [f"{verified(93, 1)}, 1 not checked"]
+
+
+async def test_a_file_without_its_checksum_is_compared_and_said(run: Run, archive: Path) -> None:
+    path = archive / FILE.path
+    path.with_name(f"{path.name}{CHECKSUM_SUFFIX}").unlink()
+
+    assert await run("verify", "--archive", archive) == (
+        0,
+        ["without a .CHECKSUM file: 1 file; damage may go unnoticed", verified()],
+    )
 
 
 @pytest.mark.parametrize(

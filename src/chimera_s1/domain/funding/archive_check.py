@@ -39,11 +39,16 @@ class ArchiveRow(Struct, frozen=True, gc=False):
 
 
 class ArchiveMonth(Struct, frozen=True):
-    """One file of the archive; *rows* ascend by time."""
+    """One file of the archive; *rows* ascend by time.
+
+    Attributes:
+        has_checksum: It was compared with the checksum file beside it.
+    """
 
     symbol: Symbol
     month: Month
     rows: tuple[ArchiveRow, ...]
+    has_checksum: bool = True
 
 
 class StoredRate(Struct, frozen=True, gc=False):
@@ -85,6 +90,7 @@ class ArchiveComparison(Struct, frozen=True, kw_only=True):
         not a difference.
     special_only_stored: Records of other types than Regular that the archive does not have; not a
         difference.
+    has_checksum: As that of `ArchiveMonth`.
     """
 
     symbol: Symbol
@@ -93,6 +99,7 @@ class ArchiveComparison(Struct, frozen=True, kw_only=True):
     not_covered: int = 0
     special_only_stored: int = 0
     findings: tuple[ArchiveFinding, ...] = ()
+    has_checksum: bool = True
 
 
 _Pairs: TypeAlias = dict[int, int]
@@ -126,6 +133,7 @@ def compare_with_archive(
         not_covered=len(only_archived) - len(missing),
         special_only_stored=sum(each.rate_type != REGULAR for each in unpaired),
         findings=tuple(sorted(findings, key=lambda finding: finding.time)),
+        has_checksum=archive.has_checksum,
     )
 
 

@@ -60,7 +60,8 @@ def read_archive_file(
     """
     if checksum is not None:
         _check_sum(file, content, checksum)
-    return ArchiveMonth(file.symbol, file.month, tuple(_rows(file, _csv(file, content))))
+    rows = tuple(_rows(file, _csv(file, content)))
+    return ArchiveMonth(file.symbol, file.month, rows, has_checksum=checksum is not None)
 
 
 def _check_sum(file: ArchiveFileId, content: bytes, checksum: bytes) -> None:

@@ -56,7 +56,10 @@ class WantedFiles(Struct, frozen=True):
 
 
 class VerifySummary(Struct):
-    """Attributes: unchecked: Files that could not be compared."""
+    """Attributes:
+    unchecked: Files that could not be compared.
+    without_checksum: Files that were compared, and have no checksum file.
+    """
 
     files: int = 0
     equal: int = 0
@@ -64,6 +67,7 @@ class VerifySummary(Struct):
     not_covered: int = 0
     special: int = 0
     unchecked: int = 0
+    without_checksum: int = 0
 
     def add(self, result: ArchiveComparison | NotCompared) -> None:
         match result:
@@ -75,6 +79,7 @@ class VerifySummary(Struct):
                 self.differences += len(result.findings)
                 self.not_covered += result.not_covered
                 self.special += result.special_only_stored
+                self.without_checksum += not result.has_checksum
             case _:
                 assert_never(result)
 
@@ -92,6 +97,9 @@ class VerifySummary(Struct):
             lines.append(f"not compared: {count} outside the verified history")
         if self.special:
             lines.append(f"not compared: {_counted(self.special, 'Special settlement')} stored")
+        if self.without_checksum:
+            count = _counted(self.without_checksum, "file")
+            lines.append(f"without a .CHECKSUM file: {count}; damage may go unnoticed")
         return [*lines, f"{self._result()}: {self._counts()}"]
 
     def _result(self) -> str:
