@@ -155,6 +155,9 @@ class FakeFundingStore:
             stored = self._rate_spans.get(each.symbol)
             self._rate_spans[each.symbol] = extend_span(stored, each.span)
 
+    def forget_coverage(self) -> None:
+        self._rate_spans.clear()
+
     async def amount_coverage(self, account: str) -> AmountCoverage | None:
         await self._check()
         span = self._amount_spans.get(account)

@@ -12,11 +12,17 @@ def extend_span(stored: Window | None, found: Window) -> Window:
     return max(stored, found, key=lambda span: span.end)
 
 
-def is_progress(stored: Window | None, found: Window) -> bool:
-    """Whether to store *found*: a short read must not discard the proof of a long one."""
+def is_progress(stored: Window | None, found: Window, kept_from: int = 0) -> bool:
+    """Whether to store *found*: a short read must not discard the proof of a long one. What is
+    before *kept_from* counts for nothing.
+    """
     if stored is None or _join(stored, found):
         return extend_span(stored, found) != stored
-    return found.length > stored.length
+    return _kept(found, kept_from) > _kept(stored, kept_from)
+
+
+def _kept(span: Window, kept_from: int) -> int:
+    return max(0, span.end - max(span.start, kept_from) + 1)
 
 
 def _join(one: Window, other: Window) -> bool:

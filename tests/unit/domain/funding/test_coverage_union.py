@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.funding.coverage_union import extend_span
+from chimera_s1.domain.funding.coverage_union import extend_span, is_progress
 from chimera_s1.domain.funding.window import Window
 
 TIMES = st.integers(0, 12)
@@ -28,3 +28,12 @@ def test_no_time_is_proven_that_neither_span_proves(stored: Window, found: Windo
 
 def test_the_first_span_is_taken_as_it_is() -> None:
     assert extend_span(None, Window(3, 9)) == Window(3, 9)
+
+
+def test_a_short_proof_replaces_no_long_one_unless_that_is_before_the_kept_history() -> None:
+    year, week = Window(0, 365), Window(370, 377)
+
+    assert not is_progress(year, week)
+    assert not is_progress(year, week, kept_from=300)
+    assert is_progress(year, week, kept_from=366)
+    assert is_progress(year, week, kept_from=360)

@@ -8,6 +8,7 @@ from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.app.capabilities.funding.rates_read import RatesRead
 from chimera_s1.domain.funding.window import Window
+from chimera_s1.domain.identifiers import Symbol
 
 
 def _ignore(_: object) -> None:
@@ -45,9 +46,15 @@ class CompleteHistory:
         self.has_new_amounts = False
 
     async def rates(
-        self, job: str, window: Window, progress: Callable[[RatesRead], None] = _ignore
+        self,
+        job: str,
+        window: Window,
+        progress: Callable[[RatesRead], None] = _ignore,
+        *,
+        symbol: Symbol | None = None,
+        kept_from: int = 0,
     ) -> RatesRead:
-        """As `CompleteRates.complete`, of all contracts, for *job*; also a failed read counts."""
+        """As `CompleteRates.complete`, for *job*; also a failed read counts."""
         last = RatesRead()
 
         def show(read: RatesRead) -> None:
@@ -56,7 +63,9 @@ class CompleteHistory:
             progress(read)
 
         try:
-            last = await self._rates.complete(window.start, window.end, progress=show)
+            last = await self._rates.complete(
+                window.start, window.end, symbol, kept_from=kept_from, progress=show
+            )
         finally:
             self.written["rate"] += last.new
             self.written["completed"] += last.completed

@@ -94,9 +94,11 @@ class CompleteRates:
         end: int,
         symbol: Symbol | None = None,
         *,
+        kept_from: int = 0,
         progress: Callable[[RatesRead], None] = _ignore,
     ) -> RatesRead:
-        """Read *start* to *end*, both included; without *symbol*, of all contracts.
+        """Read *start* to *end*, both included; without *symbol*, of all contracts. A proof that
+        ends before *kept_from* is worth nothing, so what is read replaces it.
 
         Raises:
             ExchangeUnavailableError, ExchangeRefusedError, StoreUnavailableError: What was read
@@ -107,7 +109,7 @@ class CompleteRates:
         if symbol is not None:
             coverage = {each: span for each, span in coverage.items() if each == symbol}
         contracts = self._contracts()
-        read = RatesProgress(exchange_ms, contracts, coverage, progress)
+        read = RatesProgress(exchange_ms, contracts, coverage, progress, kept_from)
         read.confirms_end = end - start > SHORT_MS
         for window in read_order(start, end, coverage, self._part_ms):
             late = await self._read_window(window, symbol, read, coverage)

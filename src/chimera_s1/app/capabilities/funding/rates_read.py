@@ -48,6 +48,7 @@ class RatesProgress:
         contracts: Mapping[Symbol, ContractFacts],
         coverage: Mapping[Symbol, RateCoverage],
         progress: Callable[[RatesRead], None],
+        kept_from: int = 0,
     ) -> None:
         self.exchange_ms = exchange_ms
         self.contracts = contracts
@@ -56,6 +57,7 @@ class RatesProgress:
         self.confirms_end = True
         self.result = RatesRead()
         self._progress = progress
+        self._kept_from = kept_from
 
     def add(self, **counts: int) -> None:
         changed = {name: getattr(self.result, name) + n for name, n in counts.items()}
@@ -63,7 +65,11 @@ class RatesProgress:
 
     def new_proof(self, proven: Sequence[RateCoverage]) -> list[RateCoverage]:
         """Those of *proven* that are worth storing."""
-        return [each for each in proven if is_progress(self.spans.get(each.symbol), each.span)]
+        return [
+            each
+            for each in proven
+            if is_progress(self.spans.get(each.symbol), each.span, self._kept_from)
+        ]
 
     def prove(self, proven: Sequence[RateCoverage]) -> None:
         for each in proven:

@@ -170,7 +170,7 @@ class FundingRig:
             draw=lambda: 0.0,
             observe_delay=self.delays.append,
         )
-        find_gaps = FindGaps(
+        self.find_gaps = FindGaps(
             self.store,
             contracts=lambda: self._contracts,
             exchange_ms=time.now_ms,
@@ -178,7 +178,7 @@ class FundingRig:
             clock=self.clock,
         )
         self.completions = RunCompletions(
-            history, self.store, find_gaps, exchange=time, history_days=self._history_days
+            history, self.store, self.find_gaps, exchange=time, history_days=self._history_days
         )
         self.backfills = RunBackfills(
             history,
