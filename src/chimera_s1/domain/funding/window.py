@@ -9,10 +9,5 @@ class Window(NamedTuple):
     start: int
     end: int
 
-    @property
-    def length(self) -> int:
-        """How many ms."""
-        return self.end - self.start + 1
-
     def contains(self, time: int) -> bool:
         return self.start <= time <= self.end

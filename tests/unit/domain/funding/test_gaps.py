@@ -130,6 +130,10 @@ def test_what_was_read_and_stored_but_not_verified_is_a_gap() -> None:
     assert found(records, covered(0, 9), now=24.5) == [(NOT_VERIFIED, after, 23.5)]
     assert found(records, covered(0, 16 - 1 / HOUR_MS), now=31) == [(NOT_VERIFIED, 16, 30)]
     assert not found(records, covered(0, 24 - 1 / HOUR_MS), now=31)
+    hourly, on_1 = settled(*range(7)), ContractFacts(interval_h=1)
+    assert [kind for kind, *_ in found(hourly, covered(0, 2.5), now=7.5, facts=on_1)] == [
+        NOT_VERIFIED
+    ]
 
 
 def test_a_verified_part_without_records_hides_nothing() -> None:
