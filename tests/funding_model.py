@@ -408,6 +408,8 @@ class FundingModel:
         candidates = [each for each in self._old_rows() if each.row.key not in names]
         if not self.setup.change:
             return
+        if self.setup.change == "rate changed":
+            candidates = self._unknown_prices  # what is completed must not be overwritten
         each = self._chance.choice(candidates)
         self._changed, row = each.row, each.row
         self.fired[self.setup.change] += 1
@@ -431,7 +433,8 @@ class FundingModel:
         [dispute] = self.reported
         assert dispute.key == self._changed.key
         assert dispute.field == field.get(self.setup.change, "funding_time")
-        assert _said(self.store.records[self._changed.key]) == self._changed
+        kept = _said(self.store.records[self._changed.key])
+        assert (kept.rate, kept.mark_price) == (self._changed.rate, self._changed.mark_price)
 
     # Checks
 
