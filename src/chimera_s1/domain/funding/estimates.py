@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from chimera_s1.domain.funding.estimate import FundingEstimate
 from chimera_s1.domain.funding.settlement_times import full_hour
 from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.operations.schedule import HOUR_MS
 
 REPEAT_MS: Final = 58_000
 """An unchanged estimate is published again after this: with a message a second and a window of at
@@ -46,6 +47,7 @@ class ContractEstimates:
 
     def __init__(self) -> None:
         self.newest: FundingEstimate | None = None
+        self._interval_ms: int | None = None
         self._rates: dict[int, str] = {}
 
     def is_stale(self, estimate: FundingEstimate) -> bool:
@@ -54,15 +56,31 @@ class ContractEstimates:
             return False
         return 0 <= self.newest.event_time - estimate.event_time <= OVERLAP_MS
 
-    def take(self, estimate: FundingEstimate) -> Settled | None:
-        """The settlement that *estimate*, which is not stale, shows to have happened."""
+    def take(self, estimate: FundingEstimate) -> tuple[Settled, ...]:
+        """The settlements that *estimate*, which is not stale, shows to have happened.
+
+        After an outage over several of them, the first and the last: whatever is read for these
+        contains the others, and the last one may not be published yet.
+        """
         before, self.newest = self.newest, estimate
         self._keep(estimate)
         if before is None or estimate.funding_time <= before.funding_time:
-            return None
+            return ()
         if estimate.event_time < before.funding_time - EARLY_MS:
+            return ()
+        first = Settled(estimate.symbol, before.funding_time)
+        last = self._settled_before(estimate)
+        if last is not None and first.funding_time < last.funding_time <= estimate.event_time:
+            return first, last
+        if estimate.event_time - first.funding_time < HOUR_MS:
+            self._interval_ms = estimate.funding_time - first.funding_time
+        return (first,)
+
+    def _settled_before(self, estimate: FundingEstimate) -> Settled | None:
+        """The settlement before that of *estimate*; None where the interval is not known."""
+        if self._interval_ms is None:
             return None
-        return Settled(estimate.symbol, before.funding_time)
+        return Settled(estimate.symbol, estimate.funding_time - self._interval_ms)
 
     def rate(self, funding_time: int) -> str:
         """The last estimate of the settlement at the full hour next to *funding_time*; empty if

@@ -1,5 +1,7 @@
 """What the estimates of a contract say, and when one is due."""
 
+from itertools import pairwise
+
 import pytest
 
 from chimera_s1.domain.funding.estimate import FundingEstimate
@@ -10,7 +12,6 @@ from chimera_s1.domain.funding.estimates import (
     REPEAT_MS,
     ContractEstimates,
     PublishedEstimates,
-    Settled,
 )
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import HOUR_MS
@@ -23,9 +24,10 @@ def estimate(event_time: int, funding_time: int = T, rate: str = "0.0001") -> Fu
     return FundingEstimate(BTC, rate, funding_time, event_time)
 
 
-def taken(*estimates: FundingEstimate) -> list[Settled | None]:
+def taken(*estimates: FundingEstimate) -> list[list[int]]:
+    """The times of the settlements that each shows."""
     contract = ContractEstimates()
-    return [contract.take(each) for each in estimates]
+    return [[settled.funding_time for settled in contract.take(each)] for each in estimates]
 
 
 @pytest.mark.parametrize("late_ms", [-EARLY_MS, 0, 1, 3 * HOUR_MS])
@@ -34,7 +36,7 @@ def test_a_time_that_moves_on_is_a_settlement(late_ms: int, interval_h: int) -> 
     """Also where it is seen late, after an outage."""
     after = estimate(T + late_ms, T + interval_h * HOUR_MS)
 
-    assert taken(estimate(T - 2_000), after) == [None, Settled(BTC, T)]
+    assert taken(estimate(T - 2_000), after) == [[], [T]]
 
 
 def test_a_shorter_or_longer_interval_is_no_settlement() -> None:
@@ -42,13 +44,39 @@ def test_a_shorter_or_longer_interval_is_no_settlement() -> None:
     moved = [T, T - 4 * HOUR_MS, T]
     early = [estimate(T - 5 * HOUR_MS + at, time) for at, time in enumerate(moved)]
 
-    assert taken(*early) == [None, None, None]
+    assert taken(*early) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("hours", "event_hour", "next_hour", "expected"),
+    [
+        ([0, 1], 4, 5, [1, 4]),  # the last of them is not published yet, perhaps
+        ([0, 1], 2.5, 3, [1, 2]),
+        ([0, 1], 1.5, 2, [1]),
+        ([0, 8], 15, 16, [8]),
+        ([0, 8], 24, 32, [8, 24]),
+        ([0, 1], 4, 8, [1]),  # the interval has become 4 h: none at 7
+        ([0, 4], 6, 7, [4]),  # it has become 1 h
+        ([0], 3, 4, [0]),  # not known: the first settlement since the start
+    ],
+)
+def test_an_outage_over_several_settlements_shows_the_first_and_the_last(
+    hours: list[int], event_hour: float, next_hour: int, expected: list[int]
+) -> None:
+    contract = ContractEstimates()
+    for before, hour in pairwise([-1, *hours]):
+        contract.take(estimate(T + before * HOUR_MS + 1_000, T + hour * HOUR_MS))
+    back = estimate(T + round(event_hour * HOUR_MS) + 1_000, T + next_hour * HOUR_MS)
+    shown = contract.take(back)
+
+    assert [(each.funding_time - T) / HOUR_MS for each in shown] == expected
+    assert all(each.symbol == BTC for each in shown)
 
 
 def test_each_settlement_is_told_apart_while_seconds_pass() -> None:
     rows = [estimate(T + at * 1_000, T if at < 0 else T + HOUR_MS) for at in range(-3, 4)]
 
-    assert taken(*rows) == [None, None, None, Settled(BTC, T), None, None, None]
+    assert taken(*rows) == [[], [], [], [T], [], [], []]
 
 
 def test_a_row_that_comes_again_or_late_is_stale() -> None:

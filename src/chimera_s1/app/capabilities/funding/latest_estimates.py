@@ -50,7 +50,8 @@ class LatestEstimates:
         return contract.rate(funding_time) if contract is not None else ""
 
     def take(self, estimates: Iterable[FundingEstimate]) -> TakenEstimates:
-        news, settled = [], []
+        news: list[FundingEstimate] = []
+        settled: list[Settled] = []
         for estimate in estimates:
             contract = self._contract(estimate.symbol)
             if contract is None:
@@ -59,8 +60,7 @@ class LatestEstimates:
                 self.stale += 1
             else:
                 news.append(estimate)
-                if event := contract.take(estimate):
-                    settled.append(event)
+                settled += contract.take(estimate)
         if news:
             # Set back with the exchange's clock; not moved by one row whose time is a bad one.
             self._exchange_ms = median_low(each.event_time for each in news)
