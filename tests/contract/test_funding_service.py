@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Site(Struct):
         _, clock = await self.sim.control("GET", "/sim/status")
         start = clock["clock"]["now_ms"] - 30 * DAY_MS
         reply = await self.clients[number].get(f"/xchg/funding/BTCUSDT?limit=1000&start={start}")
+        assert reply.status_code == HTTPStatus.OK, reply.text
         rows: list[dict[str, Any]] = reply.json()["records"]
         return rows
 
@@ -192,7 +194,7 @@ async def the_last_days_are_completed(site: Site, survivor: int) -> None:
     assert (await client.post("/xchg/jobs/funding.complete/run")).status_code == 202
     while (job := await site.job(survivor, "funding.complete"))["result"] != "ok":
         assert job["failures"] == 0, job
-    assert job["detail"].startswith("read 8 days: ")
+    assert job["detail"].startswith("read 8 days from ")
     assert "no gap" in job["detail"]
 
 

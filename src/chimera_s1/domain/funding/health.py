@@ -62,7 +62,7 @@ class FundingReport(Struct, frozen=True, kw_only=True):
     @property
     def _proven(self) -> str:
         if self.behind_ms is None:
-            return "no funding history yet"
+            return "no funding history yet: chimera-s1 jobs list says what funding.backfill does"
         text = f"settlements are complete until {self.behind_ms / MINUTE_MS:.0f} min ago"
         if self.behind_ms > BEHIND_MS:
             return f"{text}: chimera-s1 jobs list says why funding.settlements reads no further"

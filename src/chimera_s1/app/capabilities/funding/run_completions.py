@@ -8,6 +8,7 @@ from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.rates_read import RatesRead
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ExchangeRefusedError
 from chimera_s1.domain.funding.reading_windows import RECENT_DAYS, proven_window, slice_of_day
 from chimera_s1.domain.funding.window import Window
@@ -22,6 +23,7 @@ BEHIND_MAX: Final = 20
 """Contracts that are read alone a day, two or three requests each."""
 
 _log = logging.getLogger(__name__)
+_DATE = slice(len("2026-11-29"))
 
 
 class RunCompletions:
@@ -92,8 +94,8 @@ class RunCompletions:
     async def _complete(self, job: str, window: Window) -> str:
         rates = await self._history.rates(job, window)
         amounts = await self._history.amounts(job, window)
-        days = (window.end - window.start) / DAY_MS
-        return f"read {days:.0f} days: {_describe(rates)}; {amounts.sentence}"
+        days, first = (window.end - window.start) / DAY_MS, format_utc(window.start)[_DATE]
+        return f"read {days:.0f} days from {first}: {_describe(rates)}; {amounts.sentence}"
 
 
 def _describe(rates: RatesRead) -> str:

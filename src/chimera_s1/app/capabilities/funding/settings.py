@@ -13,8 +13,8 @@ class FundingSettings(CoreSettings):
         "Funding",
         90,
         (1, 3_650),
-        "days of funding history that are read at the first start, and once a week again; without "
-        "perp in S1_VENUES none",
+        "days of funding history that are read at the first start, and again in the course of each "
+        "week; without perp in S1_VENUES none",
     )
 
     @property

@@ -171,7 +171,9 @@ class SettleFunding:
         self._amounts_from = None
 
     def _result(self, found: int) -> JobResult:
-        self._last = f"stored the rates of {count(found, 'settlement')}"
+        self._last = (
+            f"stored the rates of {count(found, 'settlement')}" if found else "no new rates"
+        )
         if not self._due:
             return JobResult(self._last, self._next_hour_ms())
         waiting = f"{self._last}; {count(len(self._due), 'settlement')} not published yet"

@@ -46,7 +46,7 @@ async def test_it_follows_a_first_fill_and_then_looks_less_often() -> None:
     rig = FundingRig({"AUSDT": 8}, history_days=DAYS)
     review = review_of(rig)
     assert await review.review() == INCOMPLETE_REVIEW_MS
-    assert review.report().sentence == "no funding history yet"
+    assert review.report().sentence.startswith("no funding history yet: ")
 
     await rig.settle.settle()
     assert await review.review() == INCOMPLETE_REVIEW_MS

@@ -129,7 +129,7 @@ async def test_without_the_stream_each_hour_is_read_once() -> None:
     requests = rig.exchange.requests["rates"]
 
     result = await rig.settle.settle()
-    assert result.sentence == "no settlement is due; last: stored the rates of 0 settlements"
+    assert result.sentence == "no settlement is due; last: no new rates"
     assert rig.exchange.requests["rates"] == requests
     assert result.again_ms is not None
     await rig.clock.sleep_ms(result.again_ms)
