@@ -25,6 +25,7 @@ from tests.sample_instruments import registry_row
 ETH = ArchiveFileId(Symbol("ETHUSDT"), FILE.month)
 START, END = FILE.month.start, FILE.month.end
 SETTLEMENTS = 93
+WITHOUT_FUNDING = "not compared: 1 contract without a file and without records of the month"
 NAMES = ("BTCUSDT", "ETHUSDT", "DATED_261225")
 
 Run = Callable[..., Awaitable[tuple[int, list[str]]]]
@@ -247,7 +248,7 @@ async def test_a_url_is_read_for_all_contracts(run: Run, archive: Path) -> None:
     with file_server(archive) as url:
         found = await run("verify", "--archive", url, "--month", "2026-10")
 
-    assert found == (0, ["no differences: 3 files, 186 settlements equal"])
+    assert found == (0, [WITHOUT_FUNDING, verified()])
 
 
 async def test_binance_is_the_archive_of_the_setting(
@@ -264,7 +265,7 @@ async def test_binance_is_the_archive_of_the_setting(
         monkeypatch.setenv("S1_EGRESS_ALLOW", "data.binance.vision")
         code, lines = await run("verify", "--archive", "binance", "--month", "2026-10")
 
-    assert allowed == (0, ["no differences: 3 files, 186 settlements equal"])
+    assert allowed == (0, [WITHOUT_FUNDING, verified()])
     assert code == 2
     assert "127.0.0.1 is not in S1_EGRESS_ALLOW" in lines[0]
 
@@ -278,6 +279,26 @@ async def test_a_month_that_is_not_published_yet_is_not_checked(run: Run, tmp_pa
 
     assert code == 2
     assert lines[0].startswith("not checked: BTCUSDT 2026-10: not in the archive, which has")
+
+
+async def test_a_month_without_a_file_and_records_is_nothing_to_compare(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with file_server(tmp_path / "empty") as url:
+        found = await run("verify", "--archive", url, "--month", "2027-01", "--symbol", "BTCUSDT")
+
+    assert found == (2, [WITHOUT_FUNDING, "nothing compared: 0 files, 0 settlements equal"])
+
+
+async def test_a_file_of_another_name_is_not_checked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("")
+
+    code, lines = await run("verify", "--archive", tmp_path / "notes.md")
+
+    assert code == 2
+    assert lines[0].startswith("not checked: 'notes.md' is not the name of a funding file")
+    assert lines[1:] == ["nothing compared: 0 files, 0 settlements equal, 1 not checked"]
 
 
 async def test_the_service_away_exits_2(run: Run, parts: WebParts, archive: Path) -> None:

@@ -80,8 +80,8 @@ async def test_a_backfill_is_waited_for(parts: WebParts, run: Run) -> None:
     assert result == (
         0,
         (
-            "funding of 31 days is read: 2026-10-29 00:00 to 2026-11-29 00:00 UTC, 2790 rows, 31 "
-            "requests\n"
+            "funding of 31 days is read: 2026-10-29 00:00 to 2026-11-29 00:00 UTC, 2790 new or "
+            "completed records, 31 requests\n"
         ),
         "",
     )

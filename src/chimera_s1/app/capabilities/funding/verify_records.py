@@ -43,6 +43,16 @@ class NotCompared(Struct, frozen=True):
     reason: str
 
 
+class NothingThere(Struct, frozen=True):
+    """Neither the archive nor the store has a settlement: not listed then, or without funding."""
+
+    symbol: Symbol
+    month: Month
+
+
+Verified: TypeAlias = ArchiveComparison | NotCompared | NothingThere
+
+
 class VerifyRecords:
     """Compares only; what is missing is filled by the backfill, from the exchange's own history."""
 
@@ -50,7 +60,7 @@ class VerifyRecords:
         self._archive = archive
         self._read_stored = read_stored
 
-    async def verify(self, symbol: Symbol, month: Month) -> ArchiveComparison | NotCompared:
+    async def verify(self, symbol: Symbol, month: Month) -> Verified:
         """One file of the archive; an error about it is the reason why it is not compared."""
         try:
             archive = await self._archive.read(symbol, month)
@@ -69,12 +79,12 @@ class VerifyRecords:
 
 def _compare(
     symbol: Symbol, month: Month, archive: ArchiveMonth | None, stored: StoredHistory
-) -> ArchiveComparison | NotCompared:
+) -> Verified:
     if archive is None:
         if any(month.start <= each.funding_time <= month.end for each in stored.rates):
             reason = "not in the archive, which has a month a few days after its end"
             return NotCompared(symbol, month, reason)
-        return ArchiveComparison(symbol=symbol, month=month)  # not listed then, or without funding
+        return NothingThere(symbol, month)
     if stored.coverage is None:
         reason = "nothing of its history is verified yet; see chimera-s1 funding gaps"
         return NotCompared(symbol, month, reason)

@@ -63,7 +63,7 @@ async def backfill_and_wait(settings: Settings, url: str | None, days: int) -> N
         bar.show(_hours(progress)[0])
     print_line(
         f"funding of {progress.days} days is read: {_minute(progress.start)} to "
-        f"{_minute(progress.end)} UTC, {progress.rows} rows, {progress.requests} requests"
+        f"{_minute(progress.end)} UTC, {_stored(progress.rows)}, {progress.requests} requests"
     )
 
 
@@ -93,8 +93,12 @@ def _hours(progress: _Progress) -> tuple[int, int]:
 
 
 def _note(progress: _Progress) -> str:
-    back_to = f", back to {_minute(progress.done_from)} UTC, {progress.rows} rows"
+    back_to = f", back to {_minute(progress.done_from)} UTC, {progress.rows} stored"
     return f"{back_to}; {progress.state}: {progress.problem}" if progress.problem else back_to
+
+
+def _stored(rows: int) -> str:
+    return f"{rows} new or completed records" if rows else "no record was new"
 
 
 def _minute(epoch_ms: int) -> str:

@@ -12,7 +12,12 @@ from chimera_s1.adapters.binance.archive.download import ArchiveDownload
 from chimera_s1.adapters.binance.archive.local_files import LocalArchive
 from chimera_s1.adapters.binance.archive.names import ArchiveFileId
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.funding.verify_records import NotCompared, VerifyRecords
+from chimera_s1.app.capabilities.funding.verify_records import (
+    NotCompared,
+    NothingThere,
+    Verified,
+    VerifyRecords,
+)
 from chimera_s1.app.cli.funding.service_records import ServiceRecords
 from chimera_s1.app.cli.shared.count_progress import CountProgress
 from chimera_s1.app.cli.shared.options import state_directory
@@ -57,6 +62,7 @@ class WantedFiles(Struct, frozen=True):
 
 class VerifySummary(Struct):
     """Attributes:
+    empty: Contracts and months without a file and without records.
     unchecked: Files that could not be compared.
     without_checksum: Files that were compared, and have no checksum file.
     """
@@ -66,11 +72,14 @@ class VerifySummary(Struct):
     differences: int = 0
     not_covered: int = 0
     special: int = 0
+    empty: int = 0
     unchecked: int = 0
     without_checksum: int = 0
 
-    def add(self, result: ArchiveComparison | NotCompared) -> None:
+    def add(self, result: Verified) -> None:
         match result:
+            case NothingThere():
+                self.empty += 1
             case NotCompared():
                 self.unchecked += 1
             case ArchiveComparison():
@@ -100,6 +109,9 @@ class VerifySummary(Struct):
         if self.without_checksum:
             count = _counted(self.without_checksum, "file")
             lines.append(f"without a .CHECKSUM file: {count}; damage may go unnoticed")
+        if self.empty:
+            count = _counted(self.empty, "contract")
+            lines.append(f"not compared: {count} without a file and without records of the month")
         return [*lines, f"{self._result()}: {self._counts()}"]
 
     def _result(self) -> str:
@@ -164,7 +176,7 @@ async def _open_archive(
 async def _verify(
     verify: VerifyRecords, files: Sequence[ArchiveFileId], summary: VerifySummary, clock: Clock
 ) -> None:
-    if not files:
+    if not files and not summary.unchecked:
         raise ConfigurationError("no file of the archive is of that contract and month")
     with CountProgress("verify", "files", len(files), clock) as progress:
         for done, file in enumerate(files):
@@ -182,10 +194,16 @@ def _print_problems(problems: Sequence[str], summary: VerifySummary) -> None:
         summary.unchecked += 1
 
 
-def _result_lines(result: ArchiveComparison | NotCompared) -> list[str]:
-    if isinstance(result, NotCompared):
-        return [f"not checked: {result.symbol} {result.month}: {result.reason}"]
-    return [_finding_line(result.symbol, finding) for finding in result.findings]
+def _result_lines(result: Verified) -> list[str]:
+    match result:
+        case NothingThere():
+            return []
+        case NotCompared():
+            return [f"not checked: {result.symbol} {result.month}: {result.reason}"]
+        case ArchiveComparison():
+            return [_finding_line(result.symbol, finding) for finding in result.findings]
+        case _:
+            assert_never(result)
 
 
 def _finding_line(symbol: Symbol, finding: ArchiveFinding) -> str:
