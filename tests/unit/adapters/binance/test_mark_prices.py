@@ -81,6 +81,7 @@ def test_a_contract_without_funding_is_neither_an_error_nor_a_rate_of_0(
         {"r": 0.0001},
         {"r": None},
         {"r": "9" * 1_000},
+        {"r": "0." + "1" * 40},
         {"T": "soon"},
         {"T": -1},
         {"T": 10**16},

@@ -11,7 +11,11 @@ from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
 from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
-from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
+from chimera_s1.app.capabilities.funding.exchange_time import (
+    SIMULATOR_LEAD_MS,
+    STREAM_LEAD_MS,
+    ExchangeTime,
+)
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.known_contracts import KnownContracts
 from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
@@ -33,6 +37,7 @@ from chimera_s1.app.capabilities.operations.scoped_job_runs import job_runs_of
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.foundation import Foundation
+from chimera_s1.app.settings.types import BinanceEnvironment
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.dead_letter import LetterPort
@@ -68,8 +73,7 @@ def open_history(  # noqa: PLR0917 (parts by position)
     known: KnownContracts,
 ) -> History:
     store, cursors, clock = base.stores.funding, base.stores.cursors, base.clock
-    perp = next(each for each in operations.patrols if each.venue is Venue.PERP)
-    exchange, changes = ExchangeTime(latest, perp.exchange_ms), ChangeSignal()
+    exchange, changes = _exchange_time(settings, operations, latest), ChangeSignal()
     complete = _complete_history(source, store, exchange, operations, latest, known, changes)
     delay = LatencyHistogram(SETTLEMENT_DELAY, SETTLEMENT_DELAY_HELP, SETTLEMENT_DELAY_BOUNDS_MS)
     settle = SettleFunding(
@@ -125,6 +129,15 @@ def open_history(  # noqa: PLR0917 (parts by position)
         review,
         delay,
     )
+
+
+def _exchange_time(
+    settings: FundingSettings, operations: Operations, latest: LatestEstimates
+) -> ExchangeTime:
+    perp = next(each for each in operations.patrols if each.venue is Venue.PERP)
+    is_simulator = settings.binance_env is BinanceEnvironment.SIMULATOR
+    lead_ms = SIMULATOR_LEAD_MS if is_simulator else STREAM_LEAD_MS
+    return ExchangeTime(latest, perp.exchange_ms, lead_ms=lead_ms)
 
 
 def _complete_history(  # noqa: PLR0917 (parts by position)

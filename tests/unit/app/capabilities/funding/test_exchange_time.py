@@ -3,6 +3,7 @@
 import pytest
 
 from chimera_s1.app.capabilities.funding.exchange_time import (
+    SIMULATOR_LEAD_MS,
     STREAM_LAG_MS,
     STREAM_LEAD_MS,
     ExchangeTime,
@@ -32,16 +33,24 @@ def unknown() -> float:
     ("streamed", "measured", "expected"),
     [
         (NOW, NOW + STREAM_LAG_MS - 1, NOW),
-        (NOW, NOW - 3_600_000, NOW),  # a simulator's clock that runs fast
         (NOW, NOW + STREAM_LAG_MS, NOW + STREAM_LAG_MS),  # the stream is down
-        (NOW, NOW - STREAM_LEAD_MS + 1, NOW),
-        (NOW, NOW - STREAM_LEAD_MS, NOW - STREAM_LEAD_MS),  # the stream's time is a bad one
+        (NOW, NOW - STREAM_LEAD_MS, NOW),
+        (NOW, NOW - STREAM_LEAD_MS - 1, NOW - STREAM_LEAD_MS - 1),  # the stream's is a bad one
         (9_999_999_999_999, NOW, NOW),
         (0, NOW, NOW),
     ],
 )
 def test_the_stream_counts_while_it_is_current(streamed: int, measured: int, expected: int) -> None:
     assert ExchangeTime(Estimates(streamed), lambda: float(measured)).now_ms() == expected
+
+
+def test_a_simulators_clock_may_run_fast() -> None:
+    def now(measured: int) -> int:
+        time = ExchangeTime(Estimates(NOW), lambda: float(measured), lead_ms=SIMULATOR_LEAD_MS)
+        return time.now_ms()
+
+    assert now(NOW - SIMULATOR_LEAD_MS) == NOW
+    assert now(NOW - SIMULATOR_LEAD_MS - 1) == NOW - SIMULATOR_LEAD_MS - 1
 
 
 def test_without_a_measured_clock_the_stream_counts_however_old() -> None:
