@@ -98,8 +98,3 @@ class BackfillProgress(Struct, frozen=True, kw_only=True):
     requests: int
     state: BackfillState
     problem: str = ""
-
-    @property
-    def done_share(self) -> float:
-        """From 0 to 1."""
-        return (self.end - self.done_from) / (self.end - self.start)

@@ -1,8 +1,8 @@
 """Funding paid and received per day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, localcontext
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -28,6 +28,29 @@ class DailyFunding(Struct, frozen=True, kw_only=True, gc=False):
     received: Decimal
     paid: Decimal
     without_amount: int
+
+
+class FundingSums(Struct, frozen=True, kw_only=True):
+    """Of several days or contracts, as in `DailyFunding`."""
+
+    settlements: int
+    without_amount: int
+    received: Decimal
+    paid: Decimal
+    net: Decimal
+
+    @classmethod
+    def of(cls, rows: Sequence[DailyFunding]) -> Self:
+        with localcontext(prec=_PRECISION):
+            received = sum((each.received for each in rows), Decimal(0))
+            paid = sum((each.paid for each in rows), Decimal(0))
+            return cls(
+                settlements=sum(each.settlements for each in rows),
+                without_amount=sum(each.without_amount for each in rows),
+                received=received,
+                paid=paid,
+                net=received + paid,
+            )
 
 
 def sum_day(day: int, symbol: Symbol, amounts: Iterable[Decimal | None]) -> DailyFunding:

@@ -24,7 +24,7 @@ class RatePage(Struct, frozen=True):
     rows: tuple[Settlement, ...]
     unusable: tuple[str, ...]
     is_full: bool
-    unusable_of: frozenset[Symbol] | None = None
+    unusable_of: frozenset[Symbol] | None = frozenset()
 
 
 class IncomePage(Struct, frozen=True):
@@ -38,7 +38,7 @@ class IncomePage(Struct, frozen=True):
     rows: tuple[IncomeRow, ...]
     unusable: tuple[str, ...]
     is_full: bool
-    unusable_of: frozenset[Symbol] | None = None
+    unusable_of: frozenset[Symbol] | None = frozenset()
 
 
 class Candle(NamedTuple):

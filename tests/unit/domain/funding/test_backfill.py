@@ -8,8 +8,6 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.funding.backfill import (
     DAYS_MAX,
     Backfill,
-    BackfillProgress,
-    BackfillState,
     stored_backfill,
 )
 from chimera_s1.domain.operations.schedule import DAY_MS
@@ -53,16 +51,5 @@ def test_an_impossible_backfill_is_refused(days: int, read: int) -> None:
         Backfill(requested_at=AT, days=days, days_read=read)
 
 
-def test_the_share_that_is_done_grows_from_the_newest_day() -> None:
-    backfill = Backfill(requested_at=AT, days=4, days_read=1)
-    assert backfill.done_from == AT - DAY_MS
-    progress = BackfillProgress(
-        days=4,
-        start=backfill.start,
-        end=AT,
-        done_from=backfill.done_from,
-        rows=0,
-        requests=0,
-        state=BackfillState.RUNNING,
-    )
-    assert progress.done_share == 0.25
+def test_the_newest_days_are_read_first() -> None:
+    assert Backfill(requested_at=AT, days=4, days_read=1).done_from == AT - DAY_MS

@@ -152,8 +152,7 @@ class CompleteRates:
         while (request := pages.next_read) is not None:
             page = await self._page(request, symbol)
             read.add(requests=1, rows=len(page.rows), unusable=len(page.unusable))
-            unusable_of = page.unusable_of if page.unusable else frozenset()
-            batch = pages.take(page.rows, is_full=page.is_full, unusable_of=unusable_of)
+            batch = pages.take(page.rows, is_full=page.is_full, unusable_of=page.unusable_of)
             if batch is not None:
                 read.symbols.update(row.key.symbol for row in batch.rows)
                 comparison = HistoryComparison(

@@ -1,8 +1,7 @@
 """Read the stored funding history: the records of a contract, and what it paid and received."""
 
-from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal, localcontext
-from typing import Final, Self
+from collections.abc import Callable, Collection
+from typing import Final
 
 from msgspec import Struct
 
@@ -11,7 +10,7 @@ from chimera_s1.app.near_name import near_name
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import ChimeraError, ClockUncertainError, InvalidValueError
 from chimera_s1.domain.funding.coverage import RateCoverage
-from chimera_s1.domain.funding.daily_sums import DailyFunding
+from chimera_s1.domain.funding.daily_sums import DailyFunding, FundingSums
 from chimera_s1.domain.funding.record import FundingDispute, FundingRecord
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.funding.window import Window
@@ -27,9 +26,6 @@ DEFAULT_DAYS = 7
 
 _FOREVER: Final = 10**13
 """After every settlement, epoch ms."""
-
-_PRECISION: Final = 60
-"""Digits; enough that sums are exact."""
 
 
 class ContractUnknownError(ChimeraError):
@@ -51,29 +47,6 @@ class RecordPage(Struct, frozen=True):
     following: SettlementKey | None
     coverage: RateCoverage | None
     disputes: tuple[FundingDispute, ...]
-
-
-class FundingSums(Struct, frozen=True, kw_only=True):
-    """Of several days or contracts, as in `DailyFunding`."""
-
-    settlements: int
-    without_amount: int
-    received: Decimal
-    paid: Decimal
-    net: Decimal
-
-    @classmethod
-    def of(cls, rows: Sequence[DailyFunding]) -> Self:
-        with localcontext(prec=_PRECISION):
-            received = sum((each.received for each in rows), Decimal(0))
-            paid = sum((each.paid for each in rows), Decimal(0))
-            return cls(
-                settlements=sum(each.settlements for each in rows),
-                without_amount=sum(each.without_amount for each in rows),
-                received=received,
-                paid=paid,
-                net=received + paid,
-            )
 
 
 class DailyPage(Struct, frozen=True):

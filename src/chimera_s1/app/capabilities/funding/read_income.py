@@ -70,7 +70,7 @@ class _Rows:
         self.rows = [*(row for row in self.rows if row.time < start), *found]
         self.unusable |= dict.fromkeys(page.unusable)
         known = self.unusable_of
-        if page.unusable and known is not None:
+        if known is not None:
             self.unusable_of = None if page.unusable_of is None else known | page.unusable_of
 
 

@@ -3,7 +3,6 @@
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting
 from chimera_s1.app.settings.types import WholeNumber
-from chimera_s1.domain.operations.schedule import DAY_MS
 
 
 class FundingSettings(CoreSettings):
@@ -16,7 +15,3 @@ class FundingSettings(CoreSettings):
         "days of funding history that are read at the first start, and again in the course of each "
         "week; without perp in S1_VENUES none",
     )
-
-    @property
-    def funding_history_ms(self) -> int:
-        return self.funding_days * DAY_MS

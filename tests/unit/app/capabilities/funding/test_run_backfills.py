@@ -167,7 +167,8 @@ async def test_a_requested_backfill_shows_how_far_it_is_and_survives_its_process
     await rig.backfills.run()
 
     progress = await rig.backfills.request_backfill(30)
-    assert (progress.state, progress.days, progress.done_share) == (BackfillState.WAITING, 30, 0)
+    assert (progress.state, progress.days) == (BackfillState.WAITING, 30)
+    assert progress.done_from == progress.end
     assert (await rig.runs.read([BACKFILL_JOB]))[BACKFILL_JOB].request, (
         "the instance that runs the jobs is asked"
     )
@@ -180,16 +181,17 @@ async def test_a_requested_backfill_shows_how_far_it_is_and_survives_its_process
     rig.open()
     stopped = await rig.backfills.backfill_progress()
     assert stopped is not None
-    assert 0 < stopped.done_share < 1
     assert (stopped.state, stopped.problem) == (BackfillState.WAITING, "503")
-    assert stopped.done_from == stopped.end - round(stopped.done_share * 30) * DAY_MS
+    assert stopped.start < stopped.done_from < stopped.end
+    assert (stopped.end - stopped.done_from) % DAY_MS == 0
 
     rig.exchange.fail_after = None
     before = rig.exchange.requests.total()
     await rig.backfills.run()
     done = await rig.backfills.backfill_progress()
     assert done is not None
-    assert (done.state, done.done_share, done.problem) == (BackfillState.DONE, 1, "")
+    assert (done.state, done.problem) == (BackfillState.DONE, "")
+    assert done.done_from == done.start
     assert done.requests == rig.exchange.requests.total() - before
     assert count_days(rig) >= 30
 

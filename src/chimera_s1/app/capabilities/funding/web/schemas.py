@@ -16,9 +16,6 @@ _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
 SymbolField: TypeAlias = Annotated[
     str, Meta(description="The venue's code of the contract.", examples=["BTCUSDT"])
 ]
-ExactUsdt: TypeAlias = Annotated[
-    str, Meta(description="USDT, exact decimal.", pattern=_DECIMAL, examples=["-1.23456789"])
-]
 _Time: TypeAlias = Annotated[int, Meta(description="Epoch ms.", examples=[1795910400000])]
 _FundingTime: TypeAlias = Annotated[
     int,

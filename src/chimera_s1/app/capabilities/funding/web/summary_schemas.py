@@ -5,11 +5,11 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from chimera_s1.app.capabilities.funding.read_funding import DailyPage, FundingSums
+from chimera_s1.app.capabilities.funding.read_funding import DailyPage
 from chimera_s1.app.capabilities.funding.web.schemas import SymbolField
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.app.web.page_cursor import encode_cursor
-from chimera_s1.domain.funding.daily_sums import DailyFunding
+from chimera_s1.domain.funding.daily_sums import DailyFunding, FundingSums
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.money import exact_text
 
