@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from chimera_s1.domain.identifiers import Symbol
 
-_PRECISION: Final = 60
-"""Digits; more than all amounts of a day have, so that sums are exact."""
+_PRECISION: Final = 200
+"""Digits; an amount has at most 80 (its own 40, and those of a price), so no sum is rounded."""
 
 
 class DailyFunding(Struct, frozen=True, kw_only=True, gc=False):

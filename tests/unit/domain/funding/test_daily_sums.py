@@ -6,10 +6,11 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.funding.daily_sums import sum_day
+from chimera_s1.domain.funding.daily_sums import FundingSums, sum_day
 from chimera_s1.domain.identifiers import Symbol
 
-AMOUNTS = st.integers(-(10**30), 10**30).map(lambda units: Decimal(f"{units}e-18"))
+AMOUNTS = st.integers(-(10**80), 10**80).map(lambda units: Decimal(f"{units}e-60"))
+"""An amount and the price of its asset have at most 40 digits each."""
 
 
 @given(st.lists(st.none() | AMOUNTS))
@@ -22,3 +23,5 @@ def test_sums_are_exact(amounts: list[Decimal | None]) -> None:
     assert Fraction(day.received) == sum(each for each in known if each > 0)
     assert Fraction(day.paid) == sum(each for each in known if each < 0)
     assert (day.settlements, day.without_amount) == (len(amounts), len(amounts) - len(known))
+    total = FundingSums.of([day, day])
+    assert Fraction(total.net) == 2 * sum(known)
