@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, assert_never
 
 from msgspec import Struct, structs
 
@@ -14,6 +14,8 @@ from chimera_s1.domain.funding.settlement_times import full_hour, is_regular
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.operations.schedule import HOUR_MS
+
+_Field: TypeAlias = Literal["rate", "mark_price", "funding_time"]
 
 
 class HourOfContract(NamedTuple):
@@ -237,7 +239,7 @@ def _hour(key: SettlementKey) -> HourOfContract:
     return HourOfContract(key.symbol, full_hour(key.funding_time))
 
 
-def _dispute(record: FundingRecord, row: Settlement, field: str, now_ms: int) -> FundingDispute:
+def _dispute(record: FundingRecord, row: Settlement, field: _Field, now_ms: int) -> FundingDispute:
     stored, found = (_text(each, field) for each in (record, row))
     return FundingDispute(
         key=record.key,
@@ -249,11 +251,13 @@ def _dispute(record: FundingRecord, row: Settlement, field: str, now_ms: int) ->
     )
 
 
-def _text(each: FundingRecord | Settlement, field: str) -> str:
+def _text(each: FundingRecord | Settlement, field: _Field) -> str:
     match field:
         case "rate":
             return exact_text(each.rate)
         case "mark_price":
             return "" if each.mark_price is None else exact_text(each.mark_price)
-        case _:
+        case "funding_time":
             return str(each.key.funding_time)
+        case _:
+            assert_never(field)
