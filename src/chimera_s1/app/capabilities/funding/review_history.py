@@ -72,6 +72,7 @@ class ReviewHistory:
 
     async def _look(self) -> Reviewed:
         now = self._exchange.now_ms()
+        await self._settle.forget_stored()
         disputes = await self._store.disputes()
         cursor = await self._cursors.read(CURSOR)
         announced = await self._store.announced(after=cursor, limit=PAGE)

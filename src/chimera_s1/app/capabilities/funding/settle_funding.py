@@ -60,6 +60,7 @@ class SettleFunding:
         self._draw = draw
         self._observe_delay = observe_delay
         self._due = DueSettlements()
+        self._is_running = False
         self._read_ms: float | None = None
         self._amounts_from: int | None = None
         self._last = "nothing was read yet"
@@ -74,8 +75,26 @@ class SettleFunding:
 
     def on_settled(self, symbol: Symbol, funding_time: int) -> None:
         """The mark price stream has moved on to the next settlement; never waits."""
-        if self._due.notice(symbol, funding_time, self._clock.monotonic_ms(), self._draw()):
+        now_ms = self._clock.monotonic_ms()
+        if self._due.notice(symbol, funding_time, now_ms, self._draw()):
+            # Where no run gives them up: another instance has the job, or the store is away.
+            self._give_up(now_ms - GIVE_UP_MS)
             self.wake.notify()
+
+    async def forget_stored(self) -> None:
+        """Forget what waits here and another instance has stored; a run does it for itself.
+
+        Raises:
+            ClockUncertainError: The exchange's time is not known.
+            StoreUnavailableError: The store does not answer.
+        """
+        if not self._due:
+            return
+        window = Window(self._due.earliest - EARLY_MS, self._exchange.now_ms() + EARLY_MS)
+        async for page in record_pages(self._store, window):
+            if self._is_running or not self._due:
+                return
+            self._due.take_stored(record.key for record in page)
 
     async def settle(self) -> JobResult:
         """Read until every rate that is due is stored, or the next read is far away.
@@ -83,6 +102,13 @@ class SettleFunding:
         Raises:
             ExchangeUnavailableError, StoreUnavailableError: What is due still waits.
         """
+        self._is_running = True
+        try:
+            return await self._settle()
+        finally:
+            self._is_running = False
+
+    async def _settle(self) -> JobResult:
         found = await self._take_stored()
         if not self._due and self._read_recently():
             return JobResult(f"no settlement is due; last: {self._last}", self._next_hour_ms())

@@ -56,7 +56,8 @@ async def open_funding(  # noqa: PLR0917 (parts by position)
 
     def on_settled(symbol: Symbol, funding_time: int) -> None:
         known.on_settled(symbol, funding_time)
-        history.settle.on_settled(symbol, funding_time)
+        if settings.runs_shared_jobs:
+            history.settle.on_settled(symbol, funding_time)
 
     endpoints = endpoints_for(settings, tuple(Venue))
     rows = RowReader(partial(report_unusable_row, operations.outbox))

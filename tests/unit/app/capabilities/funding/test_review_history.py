@@ -59,6 +59,20 @@ async def test_it_follows_a_first_fill_and_then_looks_less_often() -> None:
 
 
 @on_virtual_time
+async def test_a_standby_does_not_report_what_another_instance_has_stored() -> None:
+    rig = FundingRig({"AUSDT": 8}, history_days=DAYS)
+    review = review_of(rig)
+    await rig.backfills.run()
+    key = max(rig.store.records)
+    rig.settle.on_settled(key.symbol, key.funding_time)
+    assert review.report().waiting == 1
+
+    await review.review()
+
+    assert review.report().waiting == 0
+
+
+@on_virtual_time
 async def test_a_store_that_is_away_is_said_and_what_was_known_stays() -> None:
     rig = FundingRig({"AUSDT": 8}, history_days=DAYS)
     review = review_of(rig)

@@ -119,6 +119,35 @@ async def test_a_standby_asks_for_nothing_that_another_instance_has_stored() -> 
 
 
 @on_virtual_time
+async def test_a_standby_forgets_what_another_instance_has_stored() -> None:
+    """It never runs the job; otherwise it would wait for every settlement there was."""
+    rig = FundingRig(HOURLY)
+    rig.exchange.withheld = {Symbol("CUSDT")}
+    standby = FundingRig(HOURLY)
+    standby.store = rig.store
+    standby.open()
+    for _ in range(5):
+        hour = await settlement(rig)
+        for symbol in HOURLY:
+            standby.settle.on_settled(Symbol(symbol), hour)
+        await rig.settle.settle()
+        await standby.settle.forget_stored()
+        assert standby.settle.waiting <= 2, "of CUSDT, until it is given up"
+
+    assert standby.settle.given_up > 0
+    assert (standby.settle.found, standby.delays) == (0, []), "another instance has counted them"
+
+
+@on_virtual_time
+async def test_settlements_that_no_run_takes_are_bounded() -> None:
+    """The store is away: the job fails before it reads."""
+    rig = FundingRig(HOURLY)
+    for _ in range(10):
+        await settlement(rig)
+        assert rig.settle.waiting <= 2 * len(HOURLY)
+
+
+@on_virtual_time
 async def test_without_the_stream_each_hour_is_read_once() -> None:
     rig = FundingRig(HOURLY)
     rig.exchange.lag_ms = 9_000
