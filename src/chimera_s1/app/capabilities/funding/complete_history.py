@@ -7,6 +7,7 @@ from chimera_s1.app.capabilities.funding.amounts_read import AmountsRead
 from chimera_s1.app.capabilities.funding.complete_amounts import CompleteAmounts
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.app.capabilities.funding.rates_read import RatesRead
+from chimera_s1.app.capabilities.funding.refused_records import RefusedRecords
 from chimera_s1.domain.funding.window import Window
 from chimera_s1.domain.identifiers import Symbol
 
@@ -33,6 +34,7 @@ class CompleteHistory:
         self,
         rates: CompleteRates,
         amounts: CompleteAmounts,
+        refused: RefusedRecords,
         *,
         wake_relay: Callable[[], None] = lambda: None,
     ) -> None:
@@ -41,7 +43,7 @@ class CompleteHistory:
         self._wake_relay = wake_relay
         self.written = Counter({"rate": 0, "completed": 0, "amount": 0})
         self.requests: Counter[str] = Counter()
-        self.refused = 0
+        self.refused = refused
         self.amounts_problem = ""
         self.has_new_amounts = False
 
@@ -70,7 +72,6 @@ class CompleteHistory:
             self.written["rate"] += last.new
             self.written["completed"] += last.completed
             self.requests[job] += last.requests
-            self.refused += last.refused
             if last.new or last.completed:
                 self._wake_relay()
         return last
@@ -86,7 +87,6 @@ class CompleteHistory:
     def _count(self, job: str, read: AmountsRead) -> AmountsRead:
         self.written["amount"] += read.written
         self.requests[job] += read.requests
-        self.refused += read.refused
         self.amounts_problem = read.problem
         self.has_new_amounts = read.written > 0
         if read.written:

@@ -24,6 +24,7 @@ from chimera_s1.app.capabilities.funding.metrics import (
     SETTLEMENT_DELAY_BOUNDS_MS,
     SETTLEMENT_DELAY_HELP,
 )
+from chimera_s1.app.capabilities.funding.refused_records import RefusedRecords
 from chimera_s1.app.capabilities.funding.relay_records import CURSOR, RelayRecords, replay_event
 from chimera_s1.app.capabilities.funding.report_disputes import ReportDisputes
 from chimera_s1.app.capabilities.funding.review_history import ReviewHistory
@@ -150,6 +151,7 @@ def _complete_history(  # noqa: PLR0917 (parts by position)
     changes: ChangeSignal,
 ) -> CompleteHistory:
     reports = ReportDisputes(operations.outbox.record)
+    refused = RefusedRecords(operations.outbox.record)
     rates = CompleteRates(
         source,
         store,
@@ -157,16 +159,16 @@ def _complete_history(  # noqa: PLR0917 (parts by position)
         contracts=known.facts,
         last_estimate=latest.last_estimate,
         on_dispute=reports.on_dispute,
-        on_refused=reports.on_refused,
+        on_refused=refused.take,
     )
     amounts = CompleteAmounts(
         source,
         store,
         exchange_ms=exchange.now_ms,
         on_dispute=reports.on_dispute,
-        on_refused=reports.on_refused,
+        on_refused=refused.take,
     )
-    return CompleteHistory(rates, amounts, wake_relay=changes.notify)
+    return CompleteHistory(rates, amounts, refused, wake_relay=changes.notify)
 
 
 def _relay(base: Foundation, records: RelayRecords, changes: ChangeSignal) -> RelayLog:

@@ -73,6 +73,7 @@ class ReviewHistory:
     async def _look(self) -> Reviewed:
         now = self._exchange.now_ms()
         await self._settle.forget_stored()
+        await self._history.refused.forget_stored(self._store)
         disputes = await self._store.disputes()
         cursor = await self._cursors.read(CURSOR)
         announced = await self._store.announced(after=cursor, limit=PAGE)
@@ -94,7 +95,7 @@ class ReviewHistory:
             disputes=reviewed.disputes,
             waiting=self._settle.waiting,
             amounts_problem=self._history.amounts_problem,
-            refused=self._history.refused,
+            refused=len(self._history.refused),
             store_problem=self._store_problem,
             relay_problem=self._relay.last_error,
         )

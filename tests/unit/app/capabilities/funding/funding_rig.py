@@ -11,6 +11,7 @@ from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.complete_rates import CompleteRates
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
+from chimera_s1.app.capabilities.funding.refused_records import RefusedRecords
 from chimera_s1.app.capabilities.funding.run_backfills import RunBackfills
 from chimera_s1.app.capabilities.funding.run_completions import RunCompletions
 from chimera_s1.app.capabilities.funding.settle_funding import SettleFunding
@@ -20,6 +21,7 @@ from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import HOUR_MS
 from chimera_s1.domain.ports.funding_source import Candle, IncomePage, NoPrice, RatePage
+from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.funding_store import FakeFundingStore
 from tests.virtual_time import LoopClock
 
@@ -119,7 +121,10 @@ class Estimates:
 
 
 class FundingRig:
-    """Attributes: delays: From a settlement to its stored rate, ms."""
+    """Attributes:
+    delays: From a settlement to its stored rate, ms.
+    reported: Operational events about records that the store refuses.
+    """
 
     def __init__(
         self,
@@ -135,6 +140,7 @@ class FundingRig:
         self.cursors = MemoryCursorStore()
         self.runs = MemoryJobRuns()
         self.delays: list[float] = []
+        self.reported: list[tuple[str, EventDetail]] = []
         self._contracts = {
             symbol: ContractFacts(interval_h=hours) for symbol, hours in intervals.items()
         }
@@ -145,6 +151,7 @@ class FundingRig:
         """The process starts: only stores are kept."""
         estimates = Estimates(self.clock)
         self.time = time = ExchangeTime(estimates, lambda: float(self.clock.now_ms()))
+        refused = RefusedRecords(lambda kind, detail: self.reported.append((kind, detail)))
         rates = CompleteRates(
             self.exchange,
             self.store,
@@ -152,16 +159,16 @@ class FundingRig:
             contracts=lambda: self._contracts,
             last_estimate=estimates.last_estimate,
             on_dispute=lambda _: None,
-            on_refused=lambda _: None,
+            on_refused=refused.take,
         )
         amounts = CompleteAmounts(
             self.exchange,
             self.store,
             exchange_ms=time.now_ms,
             on_dispute=lambda _: None,
-            on_refused=lambda _: None,
+            on_refused=refused.take,
         )
-        self.history = history = CompleteHistory(rates, amounts)
+        self.history = history = CompleteHistory(rates, amounts, refused)
         self.settle = SettleFunding(
             history,
             self.store,

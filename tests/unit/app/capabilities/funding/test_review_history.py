@@ -73,6 +73,32 @@ async def test_a_standby_does_not_report_what_another_instance_has_stored() -> N
 
 
 @on_virtual_time
+async def test_a_record_that_the_store_refuses_counts_until_it_is_stored() -> None:
+    """It is reported once, however often the jobs try."""
+    rig = FundingRig({"AUSDT": 8}, history_days=DAYS)
+    review = review_of(rig)
+    await rig.backfills.run()
+    await review.review()
+    assert review.report().level is Level.GREEN
+    bad = max(rig.store.records)
+    del rig.store.records[bad]
+    rig.store.refused.add(bad)
+
+    for _ in range(3):
+        await rig.completions.complete_recent()
+        await review.review()
+    assert review.report().level is Level.ORANGE
+    assert "the store refuses 1 record" in review.report().sentence
+    [(kind, detail)] = rig.reported
+    assert (kind, detail["symbol"]) == ("funding.record_refused", "AUSDT")
+
+    rig.store.refused.clear()
+    await rig.completions.complete_recent()
+    await review.review()
+    assert review.report().level is Level.GREEN
+
+
+@on_virtual_time
 async def test_a_store_that_is_away_is_said_and_what_was_known_stays() -> None:
     rig = FundingRig({"AUSDT": 8}, history_days=DAYS)
     review = review_of(rig)
