@@ -77,10 +77,12 @@ class FaultInjector:
         self.at = at
         self.kind = kind
         self.calls: Counter[str] = Counter()
+        self.sequence: list[str] = []
         self.fired = ""
 
     def fault_for(self, kind: str) -> FaultAction | None:
         self.calls[kind] += 1
+        self.sequence.append(kind)
         counted = self.calls[kind] if self.kind else self.calls.total()
         if self.fired or self.kind not in {"", kind} or counted != self.at:
             return None
