@@ -5,6 +5,7 @@ processes that crash.
 import random
 from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
 from typing import NoReturn
 
 import anyio
@@ -41,6 +42,31 @@ class Crash(BaseException):
     """The process has crashed; a BaseException, so that no handler catches it."""
 
 
+class ModelFault(StrEnum):
+    REFUSED = "refused"
+    EXECUTED_LATE = "executed late"
+    SHOWN_LATE = "shown late"
+    CRASH_BEFORE_SENDING = "crash before sending"
+    PAUSE = "pause"
+    CRASH_AFTER_SENDING = "crash after sending"
+    REQUEST_LOST = "request lost"
+    REPLY_LOST = "reply lost"
+    SLOW_NETWORK = "slow network"
+
+
+_PROBABILITIES = {
+    ModelFault.REFUSED: 0.05,
+    ModelFault.EXECUTED_LATE: 0.2,
+    ModelFault.SHOWN_LATE: 0.3,
+    ModelFault.CRASH_BEFORE_SENDING: 0.1,
+    ModelFault.PAUSE: 0.2,
+    ModelFault.CRASH_AFTER_SENDING: 0.1,
+    ModelFault.REQUEST_LOST: 0.08,
+    ModelFault.REPLY_LOST: 0.25,
+    ModelFault.SLOW_NETWORK: 0.1,
+}
+
+
 class ExecutedTransfer(Struct):
     order: TransferSubmission
     movement: Movement
@@ -55,17 +81,24 @@ class ModelExchange:
         self.chance = chance
         self.executed: list[ExecutedTransfer] = []
         self.sent: Counter[str] = Counter()
+        self.faults: Counter[ModelFault] = Counter()
+
+    def has(self, fault: ModelFault) -> bool:
+        """Draw whether *fault* happens now, and count it."""
+        happens = self.chance.random() < _PROBABILITIES[fault]
+        self.faults[fault] += happens
+        return happens
 
     async def handle(self, order: TransferSubmission) -> SubmissionReply:
         age_ms = self.clock.now_ms() - order.signed_at
         if age_ms > RECV_MS or age_ms < -SKEW_MS:
             return ReplyNotProcessed("-1021", 500, clock_suspect=True)
-        if self.chance.random() < 0.05:
+        if self.has(ModelFault.REFUSED):
             return ReplyRefused(FailureReason.REFUSED, "-5013")
-        late = self.chance.random() < 0.2
+        late = self.has(ModelFault.EXECUTED_LATE)
         await self.clock.sleep_ms(self.chance.uniform(0, EXECUTION_MS if late else 300))
         now = self.clock.now_ms()
-        lag_ms = self.chance.uniform(0, LAG_MS) if self.chance.random() < 0.3 else 100.0
+        lag_ms = self.chance.uniform(0, LAG_MS) if self.has(ModelFault.SHOWN_LATE) else 100.0
         movement = Movement(
             str(1000 + len(self.executed)),
             order.direction,
@@ -109,9 +142,9 @@ class ModelGateway:
         self._process.raise_if_crashed()
         assert isinstance(signed, ScriptedSignedTransfer)
         chance, clock = self._chance, self._exchange.clock
-        if chance.random() < 0.1:
+        if self._exchange.has(ModelFault.CRASH_BEFORE_SENDING):
             self._process.crash()
-        if chance.random() < 0.2:
+        if self._exchange.has(ModelFault.PAUSE):
             await clock.sleep_ms(chance.uniform(0, 40_000))  # the process is paused
         if cause := obstacle():
             return RequestNotSent(cause)
@@ -119,7 +152,7 @@ class ModelGateway:
         if self._re_signs:
             order = replace(order, signed_at=round(clock.now_ms() + self._process.skew_ms))
         self._exchange.sent[order.client_id] += 1
-        crashes = chance.random() < 0.1
+        crashes = self._exchange.has(ModelFault.CRASH_AFTER_SENDING)
         reply = await self._send(order)
         if crashes:
             self._process.crash()
@@ -131,8 +164,9 @@ class ModelGateway:
         chance, clock = self._chance, self._exchange.clock
         answers: list[SubmissionReply] = []
         delivered = anyio.Event()
-        request_lost, reply_lost = chance.random() < 0.08, chance.random() < 0.25
-        slow = chance.random() < 0.1
+        request_lost = self._exchange.has(ModelFault.REQUEST_LOST)
+        reply_lost = self._exchange.has(ModelFault.REPLY_LOST)
+        slow = self._exchange.has(ModelFault.SLOW_NETWORK)
         net_ms = chance.uniform(0, 8_000 if slow else 1_500)
 
         async def deliver() -> None:

@@ -40,6 +40,7 @@ from tests.load.model_exchange import (
     Crash,
     CrashablePort,
     ModelExchange,
+    ModelFault,
     ModelGateway,
     SimulatedProcess,
 )
@@ -203,9 +204,15 @@ class Model:
             yield "disputed"
 
 
-def violations(seed: int, variant: Variant = Variant.OURS) -> list[str]:
-    """The violations found with *seed*."""
-    return run_on_virtual_time(Model(seed, variant).run)
+def violations(
+    seed: int, variant: Variant = Variant.OURS, faults: Counter[ModelFault] | None = None
+) -> list[str]:
+    """The violations found with *seed*; the faults that happened are added to *faults*."""
+    model = Model(seed, variant)
+    found = run_on_virtual_time(model.run)
+    if faults is not None:
+        faults.update(model.exchange.faults)
+    return found
 
 
 def _failing(variant: Variant, seed: int) -> tuple[int, list[str]]:
