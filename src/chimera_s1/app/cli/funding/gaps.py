@@ -169,12 +169,17 @@ def _shown(total: int, rows: int) -> str:
     )
 
 
+def describe_dispute(row: DisputeRow) -> str:
+    """Nothing is found of a settlement that the exchange no longer has."""
+    return (
+        f"disputed: {row.symbol} {_second(row.funding_time)} {row.rate_type}: {row.field} "
+        f"{row.stored} is stored, {row.found or 'nothing'} was found {_second(row.found_at)}"
+    )
+
+
 def _print_disputes(found: Gaps) -> None:
     for row in found.disputes:
-        print_line(
-            f"disputed: {row.symbol} {_second(row.funding_time)} {row.rate_type}: {row.field} "
-            f"{row.stored} is stored, {row.found} was found {_second(row.found_at)}"
-        )
+        print_line(describe_dispute(row))
     if found.disputed:
         print_status(
             f"{found.disputed} disputed: the exchange has changed what it said; the first stays"

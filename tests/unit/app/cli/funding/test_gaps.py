@@ -9,7 +9,14 @@ from rich.console import Console
 
 from chimera_s1.app.cli import application
 from chimera_s1.app.cli.funding import gaps
-from chimera_s1.app.cli.funding.gaps import GapRow, Gaps, exit_code, gap_counts, verify_exit_code
+from chimera_s1.app.cli.funding.gaps import (
+    DisputeRow,
+    GapRow,
+    Gaps,
+    exit_code,
+    gap_counts,
+    verify_exit_code,
+)
 
 HOUR_MS = 3_600_000
 START = 1_793_923_200_000
@@ -47,6 +54,15 @@ def test_a_disputed_record_is_no_gap_and_yet_a_difference() -> None:
 
     assert (exit_code(disputed), verify_exit_code(disputed)) == (0, 1)
     assert (exit_code(WELL), verify_exit_code(WELL)) == (0, 0)
+
+
+def test_of_a_settlement_that_has_gone_nothing_was_found() -> None:
+    row = DisputeRow("BTCUSDT", START, "Regular", "funding_time", str(START), "", START + HOUR_MS)
+
+    assert gaps.describe_dispute(row) == (
+        "disputed: BTCUSDT 2026-11-06 00:00:00 Regular: funding_time 1793923200000 is stored, "
+        "nothing was found 2026-11-06 01:00:00"
+    )
 
 
 def test_table_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
