@@ -52,10 +52,22 @@ class Load(Struct, frozen=True):
         """The REST response for *path*."""
         if path.endswith("/time"):
             return {"serverTime": _clock.now_ms()}
-        rows = [
-            {"symbol": symbol, "status": "TRADING", "quoteAsset": "USDT"} for symbol in self.symbols
-        ]
-        return {"symbols": rows}
+        return {"symbols": [_listing(symbol) for symbol in self.symbols]}
+
+
+def _listing(symbol: str) -> dict[str, object]:
+    """What the registry needs; without it no feed begins."""
+    return {
+        "symbol": symbol,
+        "status": "TRADING",
+        "baseAsset": symbol.removesuffix("USDT"),
+        "quoteAsset": "USDT",
+        "filters": [
+            {"filterType": "PRICE_FILTER", "tickSize": "0.01", "minPrice": "0", "maxPrice": "0"},
+            {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0", "maxQty": "0"},
+            {"filterType": "NOTIONAL", "minNotional": "5"},
+        ],
+    }
 
 
 class Session:
