@@ -1,11 +1,11 @@
 """What is missing in the stored history, and what cannot be seen from it.
 
 A contract's interval is not part of a settlement; it is seen from the spacing of its regular
-settlements. A spacing is a hole if it is longer than those on both of its sides, or longer than the
+settlements. A spacing has a gap if it is longer than those on both of its sides, or longer than the
 longest interval (8 h). This finds what the exchange's own history lacks if the interval was in
 force for at least two spacings on each side. It cannot find: a settlement beside a change of the
 interval, or every second one of several; `funding verify --archive` can, because the archive says
-the interval of each settlement. It would report a hole that is none where an interval was in force
+the interval of each settlement. It would report a gap that is none where an interval was in force
 for a single spacing between two shorter ones. Settlements of other types follow no interval, so a
 missing one is found only by reading again.
 
@@ -79,7 +79,7 @@ class GapSearch:
         self._symbol = symbol
         self._read_through = typical_through(coverage) or 0
         self._hours: dict[Symbol, deque[int]] = {}
-        self._holes: set[FundingGap] = set()
+        self._unpublished: set[FundingGap] = set()
 
     @property
     def first_record(self) -> int:
@@ -98,7 +98,7 @@ class GapSearch:
             symbols &= {self._symbol}
         for symbol in symbols:
             self._judge_last(symbol)
-        found = [hole for hole in self._holes if hole.symbol in symbols]
+        found = [gap for gap in self._unpublished if gap.symbol in symbols]
         for symbol in symbols:
             found += self._not_verified(symbol)
             found += self._overdue(symbol)
@@ -126,7 +126,7 @@ class GapSearch:
         first, step = certain_after(facts, LastRegular(since, None)), _STEPS[-1]
         last = min(hour - 1, span.verified_through) // step * step
         if first is not None and first <= last:
-            self._holes.add(_gap(symbol, GapKind.NOT_PUBLISHED, first, last))
+            self._unpublished.add(_gap(symbol, GapKind.NOT_PUBLISHED, first, last))
 
     def _judge_last(self, symbol: Symbol) -> None:
         """The newest spacing, of which one side is not known."""
@@ -135,7 +135,7 @@ class GapSearch:
             self._judge(symbol, hours[-2], hours[-1], _SIDE_UNKNOWN)
 
     def _judge(self, symbol: Symbol, left: int, right: int, sides: tuple[int, int]) -> None:
-        """Report the hole between two settlements, where the exchange's history was read."""
+        """Report the gap between two settlements, where the exchange's history was read."""
         step = next((each for each in _STEPS if each >= max(sides)), _STEPS[-1])
         if right - left <= step:
             return
@@ -145,7 +145,7 @@ class GapSearch:
         span = self._coverage.get(symbol)
         is_read = span is not None and span.verified_from <= first and last <= span.verified_through
         if first <= last and is_read:
-            self._holes.add(_gap(symbol, GapKind.NOT_PUBLISHED, first, last))
+            self._unpublished.add(_gap(symbol, GapKind.NOT_PUBLISHED, first, last))
 
     def _not_verified(self, symbol: Symbol) -> Iterator[FundingGap]:
         """What was not read, up to where it should be by now."""

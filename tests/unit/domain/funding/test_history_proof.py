@@ -144,4 +144,4 @@ def test_intervals_are_the_hours_between_regular_settlements() -> None:
 
     intervals = [times.see(row.key) for row in settled(0, 8, 8.0001, 9, 23)]
 
-    assert intervals == [None, 8, 8, 1, None]  # 14 h is a hole, not an interval
+    assert intervals == [None, 8, 8, 1, None]  # 14 h is a gap, not an interval

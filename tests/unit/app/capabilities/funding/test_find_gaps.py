@@ -88,14 +88,14 @@ async def test_more_records_than_a_page_are_searched() -> None:
     for symbol in symbols:
         world.store_hours(symbol, *range(-24, 25, 8))
         await world.verify(symbol, 24)
-    hole = MIDNIGHT + 8 * HOUR_MS
-    del world.store.records[SettlementKey(hole, symbols[500], REGULAR)]
+    missing = MIDNIGHT + 8 * HOUR_MS
+    del world.store.records[SettlementKey(missing, symbols[500], REGULAR)]
     await world.verify(BTC, 24)
 
     found = await world.find_gaps.find()
 
     assert found.gaps == (
-        FundingGap(symbol=symbols[500], kind=GapKind.NOT_PUBLISHED, start=hole, end=hole),
+        FundingGap(symbol=symbols[500], kind=GapKind.NOT_PUBLISHED, start=missing, end=missing),
     )
     assert found.contracts == 1_001
 
