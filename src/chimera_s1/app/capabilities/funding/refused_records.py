@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.funding.settlement import SettlementKey
 from chimera_s1.domain.ports.funding_store import FundingStore, RefusedRecord
 from chimera_s1.domain.ports.operations_log import EventDetail
@@ -33,9 +34,10 @@ class RefusedRecords:
         if key in self._versions or len(self._versions) < REFUSED_MAX:
             self._versions[key] = version
         _log.error(
-            "%s: the store refuses the settlement at %d: %s",
+            "%s: the store refuses the settlement at %s: %s; correct the store, then "
+            "chimera-s1 jobs run funding.complete writes it",
             key.symbol,
-            key.funding_time,
+            format_utc(key.funding_time),
             refused.reason,
         )
         self._record(

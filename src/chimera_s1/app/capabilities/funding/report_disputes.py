@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.funding.record import FundingDispute
 from chimera_s1.domain.ports.operations_log import EventDetail
 
@@ -18,11 +19,11 @@ class ReportDisputes:
     def on_dispute(self, dispute: FundingDispute) -> None:
         """Called once for each."""
         _log.warning(
-            "%s: the exchange changed %s of the settlement at %d from %s to %s; the stored record "
-            "stays",
+            "%s: the exchange changed %s of the settlement at %s from %s to %s; the stored record "
+            "stays; chimera-s1 funding gaps lists all disputes",
             dispute.key.symbol,
             dispute.field,
-            dispute.key.funding_time,
+            format_utc(dispute.key.funding_time),
             dispute.stored,
             dispute.found or "nothing",
         )

@@ -9,6 +9,7 @@ from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
 from chimera_s1.app.capabilities.funding.record_pages import record_pages
 from chimera_s1.app.capability import JobResult
 from chimera_s1.app.change_signal import ChangeSignal
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.funding.due_settlements import GIVE_UP_MS, DueSettlement, DueSettlements
 from chimera_s1.domain.funding.reading_windows import proven_window
 from chimera_s1.domain.funding.window import Window
@@ -178,12 +179,12 @@ class SettleFunding:
             return
         self.given_up += len(late)
         _log.warning(
-            "the rates of %s were not published within %d min, %s at %d for example; the job "
+            "the rates of %s were not published within %d min, %s at %s for example; the job "
             "funding.complete reads them later",
             count(len(late), "settlement"),
             GIVE_UP_MS // MINUTE_MS,
             late[0].symbol,
-            late[0].funding_time,
+            format_utc(late[0].funding_time),
         )
 
     async def _complete_amounts(self) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from chimera_s1.app.capabilities.funding.rates_read import RatesProgress
 from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.funding.compare_history import HistoryComparison, withdrawal
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.history_pages import HistoryBatch, HistoryPageError
@@ -80,8 +81,8 @@ class WriteRates:
         if len(by_symbol) > WITHDRAWN_MAX:
             raise HistoryPageError(
                 f"fundingRate lacks settlements of {len(by_symbol)} contracts that are stored, "
-                f"{records[0].key.symbol} at {records[0].key.funding_time} for example; the reply "
-                "may have been cut short"
+                f"{records[0].key.symbol} at {format_utc(records[0].key.funding_time)} for "
+                "example; the reply may have been cut short, so the next run reads it again"
             )
         for symbol, stored in by_symbol.items():
             first, last = stored[0].key.funding_time, stored[-1].key.funding_time
@@ -90,8 +91,9 @@ class WriteRates:
             back = {row.key for row in page.rows} & {record.key for record in stored}
             if back or page.unusable or page.is_full:
                 raise HistoryPageError(
-                    f"fundingRate of all contracts lacks a settlement of {symbol} between {first} "
-                    f"and {last} that a read of {symbol} may have; reading it again helps"
+                    f"fundingRate of all contracts lacks a settlement of {symbol} between "
+                    f"{format_utc(first)} and {format_utc(last)} that a read of {symbol} may "
+                    "have; the next run reads it again"
                 )
         now_ms = self._exchange_ms()
         await self._write((), [withdrawal(record, now_ms) for record in records], read, ())
