@@ -8,6 +8,7 @@ from chimera_s1.app.capabilities.funding.asset_prices import AssetPrices
 from chimera_s1.app.capabilities.funding.match_window import match_window
 from chimera_s1.app.capabilities.funding.read_income import (
     FullInstantError,
+    IncomePagingError,
     IncomeWindow,
     read_window,
 )
@@ -90,12 +91,19 @@ class CompleteAmounts:
             read.account = await self._source.account()
             if read.account is not None:
                 for each in await self._windows(read.account, window, only_missing=only_missing):
-                    await self._complete(read, *each)
+                    await self._complete_readable(read, each)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             read.obstacles.append(f"income cannot be read: {error}")
             read.is_cut_short = True
         self.last = read
         return read
+
+    async def _complete_readable(self, read: AmountsRead, window: Window) -> None:
+        """Pages that contradict each other leave out *window*, and no other."""
+        try:
+            await self._complete(read, *window)
+        except IncomePagingError as error:
+            read.obstacles.append(f"income cannot be read: {error}")
 
     async def _windows(
         self, account: str, window: Window, *, only_missing: bool
@@ -123,8 +131,9 @@ class CompleteAmounts:
             await self._complete_windows(read, writer, start, end, now_ms)
         finally:
             read.requests += prices.requests
-            read.without_price = prices.without_market
-            read.obstacles += [prices.problem] if prices.problem else []
+            read.without_price |= prices.without_market
+            if prices.problem and prices.problem not in read.obstacles:
+                read.obstacles.append(prices.problem)
 
     async def _joined(self, read: AmountsRead, start: int, end: int) -> int:
         """*start*, or the end of what is proven before it."""

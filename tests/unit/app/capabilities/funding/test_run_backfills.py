@@ -2,6 +2,7 @@
 
 import pytest
 
+from chimera_s1.app.capabilities.funding.read_income import IncomePagingError
 from chimera_s1.app.capabilities.funding.run_backfills import AMOUNTS_AGAIN_MS, BACKFILL_JOB, RUN_MS
 from chimera_s1.app.capability import JobResult
 from chimera_s1.domain.errors import (
@@ -133,6 +134,21 @@ async def test_amounts_are_read_once_for_each_account_also_after_an_interruption
     await rig.backfills.run()
     assert await amounts_proven_days(rig, "live:2") >= 30
     assert rig.exchange.requests["income"] == before + windows * kinds
+
+
+@on_virtual_time
+async def test_pages_that_contradict_each_other_keep_no_older_amounts_from_being_read() -> None:
+    rig = FundingRig(CONTRACTS, history_days=30)
+    rig.exchange.account_name = "live:1"
+    rig.exchange.income_failures = [IncomePagingError("not in the order of time")]
+
+    assert (await rig.backfills.run()).again_ms is None
+
+    assert "not in the order of time" in rig.history.amounts_problem
+    assert await amounts_proven_days(rig, "live:1") >= 30
+    coverage = await rig.store.amount_coverage("live:1")
+    assert coverage is not None
+    assert coverage.verified_through < rig.clock.now_ms() - 6 * DAY_MS
 
 
 @on_virtual_time
