@@ -30,6 +30,7 @@ from chimera_s1.domain.funding.settlement_times import (
 )
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.schedule import HOUR_MS
+from chimera_s1.domain.ports.funding_store import RefusedRecord
 from tests.fakes.funding_exchange import FakeFundingExchange, PublishedRow
 from tests.fakes.funding_store import FakeFundingStore
 
@@ -54,6 +55,8 @@ FAULTS: Final = (
     "outage of the exchange",
     "outage of the store",
     "kill",
+    "record refused by the store",
+    "row that cannot be read",
     "reply cut short",
     "late publication",
     "published during a run",
@@ -329,9 +332,9 @@ class FundingModel:
             part_ms=self._chance.choice([6, 24, 72]) * HOUR_MS,
         )
 
-    @staticmethod
-    def _refused(refused: object) -> None:
-        raise AssertionError(f"{refused} was refused")
+    def _refused(self, refused: RefusedRecord) -> None:
+        assert refused.change.record.key in self.store.refused
+        self.fired["record refused by the store"] += 1
 
     async def _whole_run(self) -> None:
         """Until one ends."""
@@ -349,6 +352,8 @@ class FundingModel:
     async def _faulty_run(self) -> None:
         calls_left = self._chance.randint(1, 60)
         fault = self._chance.choice(["outage of the exchange", "outage of the store", "kill", ""])
+        if not fault:
+            self._spoil_rows()
         with anyio.CancelScope() as scope:
 
             def before_call() -> None:
@@ -360,8 +365,8 @@ class FundingModel:
             self.exchange.before_call = self.store.before_call = before_call
             try:
                 await self._some_run()
-            except HistoryPageError:
-                assert self.exchange.cuts
+            except HistoryPageError as error:
+                assert self.exchange.cuts, error
             except ExchangeUnavailableError:
                 assert fault == "outage of the exchange"
                 self.fired[fault] += 1
@@ -371,6 +376,15 @@ class FundingModel:
         self.fired["kill"] += scope.cancelled_caught
         self.exchange.before_call = self.store.before_call = lambda: None
         self.exchange.outages, self.store.unavailable = 0, ""
+        self.fired["row that cannot be read"] += self.exchange.unread
+        self.exchange.unread = 0
+        self.exchange.unreadable, self.store.refused = set(), set()
+
+    def _spoil_rows(self) -> None:
+        """Some contracts have rows that cannot be read, or that the store refuses."""
+        rows = self._chance.sample(self._rows, 20)
+        self.store.refused = {each.row.key for each in rows[:10]}
+        self.exchange.unreadable = {each.row.key.symbol for each in rows[10:13]}
 
     def _strike(self, fault: str, scope: anyio.CancelScope) -> None:
         if fault == "outage of the exchange":
@@ -450,8 +464,9 @@ class FundingModel:
             is_due = self.start <= time <= self.exchange.now_ms - (INTERVALS_H[0] + 1) * HOUR_MS
             if is_due and symbol in facts and not self._is_stored(row.key):
                 self.fired["gap before the end"] += 1
-                named = [gap for gap in gaps if gap.symbol == symbol and gap.start <= time]
-                assert any(time <= gap.end for gap in named), (row, named)
+                named = [gap for gap in gaps if gap.symbol == symbol]
+                times = (time, full_hour(time))
+                assert any(gap.start <= each <= gap.end for gap in named for each in times), row
         for each in self._rows:
             time, symbol, _ = each.row.key
             span = coverage.get(symbol)

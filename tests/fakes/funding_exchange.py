@@ -38,6 +38,7 @@ class FakeFundingExchange:
         one_by_one: Of them, those of one contract at one time.
         before_call: Called before each read.
         unreadable: Contracts whose rows cannot be read.
+        unread: How many such rows the pages had.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class FakeFundingExchange:
         self._cut_last = False
         self.before_call: Callable[[], None] = lambda: None
         self.unreadable: set[Symbol] = set()
+        self.unread = 0
 
     def add(self, row: PublishedRow) -> None:
         insort(self._rows, row, key=_time)
@@ -94,6 +96,7 @@ class FakeFundingExchange:
                 self.cuts += 1
         self.full_pages += is_full
         unreadable = [row for row in page if row.key.symbol in self.unreadable]
+        self.unread += len(unreadable)
         return RatePage(
             rows=tuple(row for row in page if row.key.symbol not in self.unreadable),
             unusable=tuple(f"{row.key.symbol}: unreadable" for row in unreadable),

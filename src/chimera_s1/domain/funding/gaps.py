@@ -153,7 +153,8 @@ class GapSearch:
         target = self._now - READ_WITHIN_MS
         if span is None:
             expected = self._expected(symbol, begin)
-            if (expected is not None and expected <= target) or self._hours.get(symbol):
+            is_due = expected is not None and expected <= target
+            if is_due or self._hours.get(symbol) or self._ended_between(symbol, begin, target):
                 yield from _span(symbol, begin, target)
             return
         yield from _span(symbol, begin, min(span.verified_from - 1, target))
@@ -179,6 +180,11 @@ class GapSearch:
             return min(self._read_through, not_due)
         is_awaited = verified_through >= expected - OFF_GRID_MS
         return verified_through if is_awaited and expected <= self._read_through else target
+
+    def _ended_between(self, symbol: Symbol, start: int, end: int) -> bool:
+        """Whether it was delisted then: its interval before that is not known."""
+        facts = self._contracts.get(symbol)
+        return facts is not None and start < (facts.expects_until or 0) <= end
 
     def _is_over(self, symbol: Symbol, time: int) -> bool:
         """Whether no settlement is expected from *time* on."""

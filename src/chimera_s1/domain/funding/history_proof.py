@@ -111,6 +111,9 @@ class HistoryProof:
         if batch.asked is not None:
             self._start_of_new = max(self._start, batch.end + 1)
             self._were_asked = True
+            # Nor was a contract asked whose rows so far could not be read.
+            unasked = self._start_of.keys() - batch.asked
+            self._start_of |= dict.fromkeys(unasked, self._start_of_new)
         self._leave_out(batch, not_stored)
         return [*self._spans(batch.complete_to)]
 
