@@ -103,12 +103,13 @@ class UnfinishedHours(Struct, frozen=True):
     Attributes:
         since: Start of the window, epoch ms.
         keys: Published regular settlements.
-        unproven: As in `HistoryBatch`.
+        unproven, asked: As in `HistoryBatch`.
     """
 
     since: int
     keys: frozenset[SettlementKey] = frozenset()
     unproven: frozenset[Symbol] | None = frozenset()
+    asked: frozenset[Symbol] | None = None
 
 
 class HistoryComparison:
@@ -144,6 +145,7 @@ class HistoryComparison:
         for row in batch.rows:
             self._rows.setdefault(row.key, []).append(row)
         self._unproven = _union(batch.unproven, earlier.unproven)
+        self._asked = tuple(each for each in (batch.asked, earlier.asked) if each is not None)
         self._earlier = earlier
         self._hours = {_hour(key) for key in (*earlier.keys, *self._rows) if is_regular(key)}
         self._taken: dict[HourOfContract, FundingRecord] = {}
@@ -155,7 +157,13 @@ class HistoryComparison:
         """For the next batch of the window."""
         keys = (key for key in (*self._earlier.keys, *self._rows) if is_regular(key))
         left = frozenset(key for key in keys if _hour(key).end > self._batch.end)
-        return UnfinishedHours(self._earlier.since, left, self._batch.unproven)
+        if full_hour(self._batch.start) != full_hour(self._batch.end):
+            return UnfinishedHours(
+                self._earlier.since, left, self._batch.unproven, self._batch.asked
+            )
+        # The hour began before this batch.
+        asked = frozenset.intersection(*self._asked) if self._asked else None
+        return UnfinishedHours(self._earlier.since, left, self._unproven, asked)
 
     def take(
         self, stored: Iterable[FundingRecord]
@@ -206,7 +214,7 @@ class HistoryComparison:
             return False
         if record.key in self._earlier.keys or (of_regular and hour in self._hours):
             return False
-        if self._batch.asked and symbol not in self._batch.asked:
+        if any(symbol not in asked for asked in self._asked):
             return False
         return self._unproven is not None and symbol not in self._unproven
 

@@ -125,3 +125,32 @@ def test_the_interval_of_the_settlement_after_one_that_came_late_is_corrected() 
     [version], _, _ = compare([ROW], [STORED], derived=DerivedFacts(interval_h=4))
 
     assert (version.interval_h, version.version) == (4, 2)
+
+
+def test_an_hour_is_judged_by_all_batches_that_it_needed() -> None:
+    """Nothing has gone of a contract that an earlier one could not read, or did not ask."""
+
+    def withdrawn(unproven: frozenset[Symbol], asked: frozenset[Symbol] | None) -> bool:
+        unfinished, gone = UnfinishedHours(T), []
+        for start, end in ((T, T), (T + 1, T + 5), (T + 6, END)):
+            is_first = start == T
+            batch = HistoryBatch(
+                start,
+                end,
+                end,
+                (),
+                unproven if is_first else frozenset(),
+                asked if is_first else None,
+            )
+            comparison = HistoryComparison(
+                batch, unfinished, derived=lambda _: DerivedFacts(), final_until=END, now_ms=2
+            )
+            comparison.take([STORED])
+            gone += comparison.withdrawn
+            unfinished = comparison.unfinished
+        return gone == [STORED]
+
+    assert withdrawn(frozenset(), None)
+    assert withdrawn(frozenset(), frozenset({A}))
+    assert not withdrawn(frozenset({A}), None)
+    assert not withdrawn(frozenset(), frozenset({Symbol("BUSDT")}))

@@ -180,6 +180,12 @@ def test_a_contract_that_was_never_read_is_not_verified_from_its_listing_on() ->
     assert not found([], now=5.5, facts=listed)
 
 
+def test_a_contract_that_was_delisted_before_it_was_read_is_not_verified() -> None:
+    delisted = ContractFacts(interval_h=8, expects_until=hour(5))
+
+    assert found([], covered(0, 20, B), now=20, facts=delisted) == [(NOT_VERIFIED, 0, 19)]
+
+
 def test_one_contract_can_be_searched_and_gaps_come_by_contract_and_time() -> None:
     search = GapSearch(
         start=DAY,

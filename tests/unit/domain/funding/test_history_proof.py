@@ -139,6 +139,18 @@ def test_a_contract_named_after_others_were_read_one_by_one_is_read_again() -> N
     assert {span.symbol: span.verified_from for span in spans} == {A: DAY, B: hour(1) + 1}
 
 
+def test_a_contract_whose_rows_could_not_be_read_was_not_asked_either() -> None:
+    proof = HistoryProof(
+        DAY, exchange_ms=hour(20), contracts={}, symbols=[A], known_from=DAY, times=RegularTimes()
+    )
+    proof.take(HistoryBatch(DAY, hour(1), hour(1), (), frozenset({B})), ())
+
+    asked = HistoryBatch(hour(1) + 1, hour(2), hour(2), (), frozenset(), asked=frozenset({A}))
+    spans = proof.take(asked, ())
+
+    assert {span.symbol for span in spans} == {A}
+
+
 def test_intervals_are_the_hours_between_regular_settlements() -> None:
     times = RegularTimes()
 
