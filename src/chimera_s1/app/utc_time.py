@@ -7,6 +7,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_MS = re.compile("[0-9]{13}")  # 2001 to 2286
+_TO_MINUTE, _TO_SECOND = len("2026-11-26T09:00"), len("2026-11-26T09:00:00")
 _AGO = re.compile(r"([0-9]{1,5})(min|h|d)")
 _UNIT_MS = {"min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -18,6 +19,16 @@ def format_utc(epoch_ms: int) -> str:
     except OverflowError:
         return str(epoch_ms)
     return text.replace("+00:00", "Z")
+
+
+def format_second(epoch_ms: int) -> str:
+    """`2026-11-26 09:00:00`, UTC."""
+    return format_utc(epoch_ms)[:_TO_SECOND].replace("T", " ")
+
+
+def format_minute(epoch_ms: int) -> str:
+    """`2026-11-26 09:00`, UTC."""
+    return format_utc(epoch_ms)[:_TO_MINUTE].replace("T", " ")
 
 
 def parse_since(text: str, now_ms: int) -> int:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from chimera_s1.app.utc_time import format_utc, parse_since, parse_time
+from chimera_s1.app.utc_time import (
+    format_minute,
+    format_second,
+    format_utc,
+    parse_since,
+    parse_time,
+)
 from chimera_s1.domain.errors import InvalidValueError
 
 NOW_MS = 1_796_000_000_000  # 2026-11-30T00:53:20Z
@@ -69,3 +75,8 @@ def test_a_moment_is_epoch_ms_or_a_date_in_utc(text: str) -> None:
 def test_no_moment_is_refused_with_what_may_be_written(text: str, sentence: str) -> None:
     with pytest.raises(InvalidValueError, match=sentence):
         parse_time(text)
+
+
+def test_a_time_is_shortened_for_a_terminal() -> None:
+    assert format_second(NOW_MS) == "2026-11-30 00:53:20"
+    assert format_minute(NOW_MS) == "2026-11-30 00:53"

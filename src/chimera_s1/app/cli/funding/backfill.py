@@ -13,7 +13,7 @@ from chimera_s1.app.cli.shared.output import print_line, print_status
 from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
 from chimera_s1.app.cli.shared.service_call import ServiceCallError, call_service
 from chimera_s1.app.service_settings import Settings
-from chimera_s1.app.utc_time import format_utc
+from chimera_s1.app.utc_time import format_minute
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.operations.schedule import HOUR_MS
@@ -25,7 +25,6 @@ PATIENCE_MS = 60_000
 """How long the service may be away before the command gives up; the backfill itself does not."""
 
 _DONE = "done"
-_MINUTE = slice(len("2026-11-27T08:00"))
 
 
 class _Progress(Struct, frozen=True):
@@ -62,8 +61,8 @@ async def backfill_and_wait(settings: Settings, url: str | None, days: int) -> N
             progress = await _next_progress(find, clock)
         bar.show(_hours(progress)[0])
     print_line(
-        f"funding of {progress.days} days is read: {_minute(progress.start)} to "
-        f"{_minute(progress.end)} UTC, {_stored(progress.rows)}, {progress.requests} requests"
+        f"funding of {progress.days} days is read: {format_minute(progress.start)} to "
+        f"{format_minute(progress.end)} UTC, {_stored(progress.rows)}, {progress.requests} requests"
     )
 
 
@@ -93,13 +92,9 @@ def _hours(progress: _Progress) -> tuple[int, int]:
 
 
 def _note(progress: _Progress) -> str:
-    back_to = f", back to {_minute(progress.done_from)} UTC, {progress.rows} stored"
+    back_to = f", back to {format_minute(progress.done_from)} UTC, {progress.rows} stored"
     return f"{back_to}; {progress.state}: {progress.problem}" if progress.problem else back_to
 
 
 def _stored(rows: int) -> str:
     return f"{rows} new or completed records" if rows else "no record was new"
-
-
-def _minute(epoch_ms: int) -> str:
-    return format_utc(epoch_ms)[_MINUTE].replace("T", " ")

@@ -19,16 +19,13 @@ from chimera_s1.app.cli.shared.output import (
 from chimera_s1.app.cli.shared.service_access import find_service
 from chimera_s1.app.cli.shared.service_call import call_service
 from chimera_s1.app.service_settings import Settings
-from chimera_s1.app.utc_time import format_utc
+from chimera_s1.app.utc_time import format_minute, format_second
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.health import count
 
 NONE, SOME, NOT_KNOWN = 0, 1, 2
 """Exit codes."""
-
-_MINUTE = slice(len("2026-11-27T08:00"))
-_SECOND = slice(len("2026-11-27T08:00:00"))
 
 
 _NOT_VERIFIED = "not read yet, or a read failed: chimera-s1 jobs list"
@@ -145,7 +142,7 @@ def _table(gaps: Sequence[GapRow]) -> Table:
 
 
 def _cells(row: GapRow) -> tuple[str, ...]:
-    return row.symbol, row.kind, _second(row.start), _second(row.end)
+    return row.symbol, row.kind, format_second(row.start), format_second(row.end)
 
 
 def gap_counts(found: Gaps) -> list[str]:
@@ -171,10 +168,9 @@ def _shown(total: int, rows: int) -> str:
 
 def describe_dispute(row: DisputeRow) -> str:
     """Nothing is found of a settlement that the exchange no longer has."""
-    return (
-        f"disputed: {row.symbol} {_second(row.funding_time)} {row.rate_type}: {row.field} "
-        f"{row.stored} is stored, {row.found or 'nothing'} was found {_second(row.found_at)}"
-    )
+    settlement = f"{row.symbol} {format_second(row.funding_time)} {row.rate_type}"
+    found = f"{row.found or 'nothing'} was found {format_second(row.found_at)}"
+    return f"disputed: {settlement}: {row.field} {row.stored} is stored, {found}"
 
 
 def _print_disputes(found: Gaps) -> None:
@@ -193,13 +189,5 @@ def _sentence(found: Gaps, symbol: Symbol | None) -> str:
             "chimera-s1 jobs list shows when it is read"
         )
     what = count(found.contracts, "contract") if symbol is None else symbol
-    first, last = _minute(found.searched_from), _minute(found.verified_through)
+    first, last = format_minute(found.searched_from), format_minute(found.verified_through)
     return f"no gaps in {what} from {first} through {last} UTC"
-
-
-def _minute(epoch_ms: int) -> str:
-    return format_utc(epoch_ms)[_MINUTE].replace("T", " ")
-
-
-def _second(epoch_ms: int) -> str:
-    return format_utc(epoch_ms)[_SECOND].replace("T", " ")

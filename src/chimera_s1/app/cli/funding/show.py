@@ -20,7 +20,7 @@ from chimera_s1.app.cli.shared.output import (
 )
 from chimera_s1.app.cli.shared.service_access import find_service
 from chimera_s1.app.service_settings import Settings
-from chimera_s1.app.utc_time import format_utc
+from chimera_s1.app.utc_time import format_minute, format_utc
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.funding.settlement import REGULAR
 from chimera_s1.domain.identifiers import Symbol
@@ -31,7 +31,6 @@ ROWS_SHOWN = 12
 WIDTH_MAX = 80
 
 _HOURS_A_YEAR = 8_760
-_DAY_AND_MINUTE = slice(len("2026-"), len("2026-11-26T09:00"))
 
 
 async def print_records(
@@ -150,4 +149,4 @@ def _exact(value: Decimal | None) -> str:
 
 
 def _minute(epoch_ms: int) -> str:
-    return format_utc(epoch_ms)[_DAY_AND_MINUTE].replace("T", " ")
+    return format_minute(epoch_ms)[len("2026-") :]

@@ -27,7 +27,7 @@ from chimera_s1.app.foundation import egress_for
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.settings.types import parse_service_url
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
-from chimera_s1.app.utc_time import format_utc
+from chimera_s1.app.utc_time import format_second, format_utc
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.funding.archive_check import (
@@ -47,7 +47,6 @@ BINANCE = "binance"
 
 _URL_SCHEMES = ("https", "http")
 _MONTH = slice(len("2026-11"))
-_SECOND = slice(len("2026-11-27T08:00:00"))
 
 
 class WantedFiles(Struct, frozen=True):
@@ -207,7 +206,7 @@ def _result_lines(result: Verified) -> list[str]:
 
 
 def _finding_line(symbol: Symbol, finding: ArchiveFinding) -> str:
-    time = format_utc(finding.time)[_SECOND].replace("T", " ")
+    time = format_second(finding.time)
     return f"{symbol} {time} {_finding_text(finding)}"
 
 
