@@ -176,7 +176,6 @@ class MarkPriceDecoder:
                 without_funding += 1
         self.counts.coin_margined += coin_margined
         self.counts.without_funding += without_funding
-        self.counts.estimates += len(estimates)
         return estimates
 
     def _estimate(self, row: _MarkPrice) -> FundingEstimate:

@@ -15,7 +15,6 @@ class MarkPriceCounts(Struct):
     """Totals since the start; only the source writes them.
 
     Attributes:
-        estimates: Rows that were passed on.
         without_funding: Rows of contracts that have no funding: dated ones.
         coin_margined: Rows of COIN-M contracts, which are not ours.
         unreadable: Rows and messages that could not be read.
@@ -23,7 +22,6 @@ class MarkPriceCounts(Struct):
     """
 
     messages: int = 0
-    estimates: int = 0
     without_funding: int = 0
     coin_margined: int = 0
     unreadable: int = 0

@@ -39,7 +39,6 @@ def test_a_row_is_an_estimate() -> None:
     decoding = Decoding()
 
     assert decoding.decode(ROW, without("st")) == [ESTIMATE, ESTIMATE]
-    assert decoding.counts.estimates == 2
 
 
 def test_coin_margined_rows_are_counted() -> None:

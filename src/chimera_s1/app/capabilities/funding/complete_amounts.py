@@ -47,9 +47,6 @@ class CompleteAmounts:
         exchange_ms: The exchange's time, epoch ms; raises ClockUncertainError.
         on_dispute: Takes each dispute once.
         on_refused: Takes a record that the store refuses for good.
-
-    Attributes:
-        last: Of the last run that has ended; None before.
     """
 
     def __init__(
@@ -61,7 +58,6 @@ class CompleteAmounts:
         on_dispute: Callable[[FundingDispute], None],
         on_refused: Callable[[RefusedRecord], None],
     ) -> None:
-        self.last: AmountsRead | None = None
         self._source = source
         self._store = store
         self._exchange_ms = exchange_ms
@@ -95,7 +91,6 @@ class CompleteAmounts:
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             read.obstacles.append(f"income cannot be read: {error}")
             read.is_cut_short = True
-        self.last = read
         return read
 
     async def _complete_readable(self, read: AmountsRead, window: Window) -> None:

@@ -6,7 +6,6 @@ from msgspec import Struct, structs
 
 from chimera_s1.domain.funding.coverage import RateCoverage
 from chimera_s1.domain.funding.coverage_union import extend_span, is_progress
-from chimera_s1.domain.funding.gaps import typical_through
 from chimera_s1.domain.funding.settlement_times import ContractFacts
 from chimera_s1.domain.identifiers import Symbol
 
@@ -20,7 +19,6 @@ class RatesRead(Struct, frozen=True, kw_only=True):
         disputed: Rows that contradict a stored record and had not been reported.
         refused: Records that the store refuses for good.
         unusable: Rows that cannot be read.
-        proven_through: Of most contracts, epoch ms; None if nothing is proven.
     """
 
     requests: int = 0
@@ -30,7 +28,6 @@ class RatesRead(Struct, frozen=True, kw_only=True):
     disputed: int = 0
     refused: int = 0
     unusable: int = 0
-    proven_through: int | None = None
 
 
 class RatesProgress:
@@ -74,9 +71,6 @@ class RatesProgress:
     def prove(self, proven: Sequence[RateCoverage]) -> None:
         for each in proven:
             self.spans[each.symbol] = extend_span(self.spans.get(each.symbol), each.span)
-        through = typical_through({each.symbol: each for each in proven})
-        latest = max(through or 0, self.result.proven_through or 0)
-        self.result = structs.replace(self.result, proven_through=latest)
 
     def report(self) -> None:
         self._progress(self.result)
