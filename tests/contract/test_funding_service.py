@@ -65,8 +65,12 @@ class Site(Struct):
         return dict(found)
 
     async def owner(self, asked: int = 0) -> int:
-        """The number of the instance that runs the jobs, as the instance *asked* says."""
-        name: str = (await self.job(asked, "funding.settlements"))["owner"]
+        """The number of the instance that runs the jobs, as the instance *asked* says, once the
+        first run is stored.
+        """
+        while "owner" not in (job := await self.job(asked, "funding.settlements")):
+            pass
+        name: str = job["owner"]
         pids = [each.process.pid for each in self.services]
         return pids.index(int(name.split("-")[-2]))
 
