@@ -26,6 +26,7 @@ from chimera_s1.domain.ports.funding_store import FundingChange, WrittenRecords
 from tests.arango_double import ArangoDouble, arango_double
 from tests.contract.arango_ledger_harness import DATABASE, FAILOVER_REPLIES
 from tests.contract.arango_registry_harness import connected
+from tests.contract.arango_store_harness import SHORT_TIMEOUTS
 from tests.contract.funding_records import (
     CHINESE,
     START,
@@ -293,6 +294,21 @@ async def test_coverage_survives_lost_replies_and_another_writer(
 
     assert [fault.fired for fault in faults] == [1, 1]
     assert await store.coverage() == {"A": covered("A", 4, 8), "B": covered("B", 5, 7)}
+
+
+async def test_spans_that_stay_old_are_an_error_of_a_named_server(double: ArangoDouble) -> None:
+    connection = connect_arango(
+        double.urls, user="root", read_password=str, database=DATABASE, timeouts=SHORT_TIMEOUTS
+    )
+    async with connection as arango:
+        store = ArangoFundingStore(arango)
+        stale = double.faults.arm("stale", method="PUT", path=COVERAGE_PATH, times=None)
+        await store.extend_coverage([covered("A", 5, 6)])
+
+        with pytest.raises(StoreUnavailableError, match=r"ArangoDB at http\S+ showed spans"):
+            await store.extend_coverage([covered("A", 7, 8)])
+
+        assert stale.fired > 2
 
 
 def covered(symbol: str, start: int, end: int) -> RateCoverage:

@@ -214,6 +214,8 @@ class RetryingRequests:
             StoreUnavailableError: The wait would pass the deadline, or a key stays busy.
         """
         self._attempts += 1
+        if not error.coordinator and self._last_coordinator is not None:
+            error.coordinator = self._last_coordinator.url
         busy = classify_failure(error) is FailureClass.KEY_BUSY
         self._key_busy_attempts += busy
         wait_s = self._key_busy_backoff_s() if busy else self._backoff_s()
