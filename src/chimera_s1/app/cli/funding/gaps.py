@@ -29,9 +29,7 @@ NONE, SOME, NOT_KNOWN = 0, 1, 2
 
 
 _NOT_VERIFIED = "not read yet, or a read failed: chimera-s1 jobs list"
-_NOT_PUBLISHED = (
-    "the exchange's own history lacks them: chimera-s1 funding verify --archive binance"
-)
+_NOT_PUBLISHED = "not in the exchange's own history; see funding verify --archive"
 
 
 class GapRow(Struct, frozen=True):

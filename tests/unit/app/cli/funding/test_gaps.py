@@ -88,6 +88,7 @@ def test_each_kind_of_gap_is_counted_with_what_to_do() -> None:
     assert [line.partition(":")[0] for line in lines[1:]] == ["1 not_verified", "2 not_published"]
     assert len(gap_counts(structs.replace(found, not_verified=0))) == 2
     assert gap_counts(WELL) == []
+    assert max(map(len, lines)) <= 80
 
 
 def test_without_a_service_gaps_are_not_known(
