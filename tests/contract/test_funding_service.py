@@ -208,11 +208,11 @@ async def every_row_is_an_event_that_can_be_recognized(site: Site, survivor: int
     for _, fields in entries:
         if "rate_real" in fields:
             assert events.setdefault(fields["event_id"], fields) == fields
-    told = {(each["funding_time"], each["rate_real"]) for each in events.values()}
-    first = min(int(time) for time, _ in told)
+    announced = {(each["funding_time"], each["rate_real"]) for each in events.values()}
+    first = min(int(time) for time, _ in announced)
     rows = [row for row in await site.records(survivor) if row["funding_time"] >= first]
-    assert told == {(str(row["funding_time"]), row["rate_text"]) for row in rows}
-    assert len(told) > DAYS * 3, "the older ones of the last 8 days, too"
+    assert announced == {(str(row["funding_time"]), row["rate_text"]) for row in rows}
+    assert len(announced) > DAYS * 3, "the older ones of the last 8 days, too"
     estimates = [fields for _, fields in entries if "rate_real" not in fields]
     assert estimates
     assert all("-est-" in fields["event_id"] for fields in estimates)
