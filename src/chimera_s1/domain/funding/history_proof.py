@@ -136,7 +136,10 @@ class HistoryProof:
         facts = self._contracts.get(symbol)
         if facts is None or _is_over(facts, self._bound):
             return end
-        hour = first_expected(facts, self._times.last(symbol), self._known_from)
+        start = self._start_of[symbol]
+        # Rows before a later start could not be read, so the last settlement is not known.
+        known_from = self._known_from if start <= self._start else start
+        hour = first_expected(facts, self._times.last(symbol), known_from)
         return end if hour is None or hour <= self._final else hour - OFF_GRID_MS
 
 

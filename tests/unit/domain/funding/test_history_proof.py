@@ -125,6 +125,19 @@ def test_a_batch_with_a_row_that_is_unreadable_or_not_stored_proves_nothing() ->
     assert proven_through(settled(0, 8), facts, now=now, unproven=frozenset({B})) is not None
 
 
+def test_after_rows_that_could_not_be_read_the_next_settlement_is_waited_for() -> None:
+    """The last settlement is not known then."""
+    facts, now = {A: ContractFacts(interval_h=8)}, hour(40)
+    proof = HistoryProof(
+        DAY, exchange_ms=now, contracts=facts, symbols=[A], known_from=DAY, times=RegularTimes()
+    )
+    proof.take(HistoryBatch(DAY, hour(25), hour(25), (), frozenset({A})), ())
+
+    [span] = proof.take(HistoryBatch(hour(25) + 1, now, now, (), frozenset()), ())
+
+    assert (span.verified_from, span.verified_through) == (hour(25) + 1, hour(32) - OFF_GRID_MS)
+
+
 def test_a_contract_named_after_others_were_read_one_by_one_is_read_again() -> None:
     proof = HistoryProof(
         DAY, exchange_ms=hour(20), contracts={}, symbols=[A], known_from=DAY, times=RegularTimes()
