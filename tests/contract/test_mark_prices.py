@@ -16,17 +16,22 @@ from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.domain.funding.estimate import FundingEstimate
+from chimera_s1.domain.funding.estimates import Settled
+from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
     ConnectionOpened,
+    ConnectionRenewed,
     FeedEvent,
 )
 from tests.contract.feed_harness import CLOCK, MANY_DIALS, QUICK_RECONNECT
 from tests.contract.raw_exchange import TEXT, raw_exchange, server_frame
 
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
 ROW = b'{"e":"markPriceUpdate","E":%d,"s":"BTCUSDT","r":"0.0001","T":1772506400000,"st":1}'
 ACKNOWLEDGED = server_frame(b'{"result":null,"id":1}')
 
@@ -93,7 +98,7 @@ async def receiving(
 
 @pytest.fixture
 async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
-    config = SimulatorConfig(symbols=("BTCUSDT", "ETHUSDT"), rate=20.0)
+    config = SimulatorConfig(symbols=SYMBOLS, rate=20.0)
     addresses: SimulatorAddresses = await tasks.start(Simulator(config, CLOCK).run)
     return addresses
 
@@ -118,6 +123,42 @@ async def test_estimates_come_again_after_a_loss(simulator: SimulatorAddresses) 
     assert after.funding_time > after.event_time > 0
     assert (connected.connected, connected.counts.reconnects) == (True, 0)
     assert (lost.connected, lost.counts.reconnects) == (False, 1)
+
+
+async def test_a_renewal_loses_no_settlement_and_invents_none(
+    simulator: SimulatorAddresses,
+) -> None:
+    """The exchange closes the connection just before a settlement; both sockets deliver, and each
+    settlement shows once.
+    """
+    async with (
+        receiving(simulator.perp_ws_url) as receiver,
+        httpx2.AsyncClient(base_url=simulator.control_url, trust_env=False) as control,
+    ):
+        latest = LatestEstimates()
+        settled: list[Settled] = []
+
+        async def take() -> FundingEstimate:
+            estimate = await receiver.estimates.receive()
+            settled.extend(latest.take([estimate]).settled)
+            return estimate
+
+        first = await take()
+        left_ms = first.funding_time - first.event_time - 1_500
+        fault = {"on": "ws:perp", "do": "shutdown"}
+        (await control.post("/sim/clock", json={"offset_ms": left_ms})).raise_for_status()
+        (await control.post("/sim/faults", json=fault)).raise_for_status()
+        await receiver.event(ConnectionRenewed)
+        left = {*SYMBOLS}
+        while left:
+            estimate = await take()
+            if estimate.event_time >= first.funding_time + 500:
+                left.discard(estimate.symbol)
+        report = receiver.prices.report()
+
+    served = sorted(each for each in settled if each.symbol in SYMBOLS)
+    assert served == [Settled(Symbol(name), first.funding_time) for name in SYMBOLS]
+    assert report.counts.reconnects == 0, "it was renewed, and not lost"
 
 
 async def test_a_connection_without_messages_is_dead_whatever_its_pongs_say() -> None:
