@@ -67,7 +67,7 @@ def judge(seconds: Sequence[Sequence[FundingEstimate]]) -> Iterator[int]:
     latest, published = LatestEstimates(), PublishedEstimates()
     for number, estimates in enumerate(seconds):
         due = 0
-        for each in latest.take(estimates).news:
+        for each in latest.take(estimates).newer:
             if published.is_due(each, number * 1_000.0):
                 published.record(each, number * 1_000.0)
                 due += 1

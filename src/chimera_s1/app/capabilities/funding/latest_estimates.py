@@ -15,11 +15,11 @@ CONTRACTS_MAX = 10_000
 
 class TakenEstimates(Struct, frozen=True):
     """Attributes:
-    news: Those that are newer than what was received before.
+    newer: Than what was received before.
     settled: The settlements that they show to have happened.
     """
 
-    news: tuple[FundingEstimate, ...]
+    newer: tuple[FundingEstimate, ...]
     settled: tuple[Settled, ...]
 
 
@@ -50,7 +50,7 @@ class LatestEstimates:
         return contract.rate(funding_time) if contract is not None else ""
 
     def take(self, estimates: Iterable[FundingEstimate]) -> TakenEstimates:
-        news: list[FundingEstimate] = []
+        newer: list[FundingEstimate] = []
         settled: list[Settled] = []
         for estimate in estimates:
             contract = self._contract(estimate.symbol)
@@ -59,13 +59,13 @@ class LatestEstimates:
             elif contract.is_stale(estimate):
                 self.stale += 1
             else:
-                news.append(estimate)
+                newer.append(estimate)
                 settled += contract.take(estimate)
-        if news:
+        if newer:
             # Set back with the exchange's clock; not moved by one row whose time is a bad one.
-            self._exchange_ms = median_low(each.event_time for each in news)
+            self._exchange_ms = median_low(each.event_time for each in newer)
         self.settled += len(settled)
-        return TakenEstimates(tuple(news), tuple(settled))
+        return TakenEstimates(tuple(newer), tuple(settled))
 
     def _contract(self, symbol: Symbol) -> ContractEstimates | None:
         contract = self._contracts.get(symbol)

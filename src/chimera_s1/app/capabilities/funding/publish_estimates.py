@@ -126,7 +126,7 @@ class PublishEstimates:
         if self._window_is_over(now_ms):
             self._close_window()  # of earlier messages, where the loop was late
             self._window_end_ms = window_end(now_ms, self._window)
-        for each in taken.news:
+        for each in taken.newer:
             self._received[each.symbol] = each
         if not self._window:
             self._close_window()
