@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.rates_read import RatesProgress, RatesRead
-from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.capabilities.funding.record_pages import RecordPages
 from chimera_s1.app.capabilities.funding.write_rates import WriteRates
 from chimera_s1.domain.errors import ExchangeRefusedError
 from chimera_s1.domain.funding.compare_history import (
@@ -169,7 +169,7 @@ class CompleteRates:
         return proof.late
 
     async def _see_stored(self, window: Window, symbol: Symbol | None, times: RegularTimes) -> None:
-        async for records in record_pages(self._store, window, symbol):
+        async for records in RecordPages(self._store, window, symbol):
             for record in records:
                 times.see(record.key)
 

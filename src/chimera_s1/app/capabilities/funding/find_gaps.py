@@ -6,7 +6,7 @@ from typing import Final
 from anyio import Lock
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.capabilities.funding.record_pages import RecordPages
 from chimera_s1.domain.funding.coverage import FundingGap, RateCoverage
 from chimera_s1.domain.funding.gaps import GapSearch
 from chimera_s1.domain.funding.record import FundingDispute
@@ -120,7 +120,7 @@ class FindGaps:
         self, search: GapSearch, exchange_ms: int, symbol: Symbol | None
     ) -> None:
         window = Window(search.first_record, exchange_ms)
-        async for page in record_pages(self._store, window, symbol):
+        async for page in RecordPages(self._store, window, symbol):
             search.take(page)
 
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.funding.read_income import IncomeWindow
-from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.capabilities.funding.record_pages import RecordPages
 from chimera_s1.app.capabilities.funding.write_amounts import FoundParts
 from chimera_s1.domain.funding.income import IncomeRow
 from chimera_s1.domain.funding.match_income import REACH_MS, match_income
@@ -45,7 +45,7 @@ async def _stored(
     keys: list[SettlementKey] = []
     with_amount: list[SettlementKey] = []
     reach = Window(window.start - 2 * REACH_MS, window.end + 2 * REACH_MS)
-    async for records in record_pages(store, reach):
+    async for records in RecordPages(store, reach):
         keys += [each.key for each in records if (each.key.symbol, each.key.rate_type) in contracts]
         with_amount += [each.key for each in records if each.amount is not None]
     return keys, with_amount

@@ -6,7 +6,7 @@ from typing import Final
 
 from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
 from chimera_s1.app.capabilities.funding.exchange_time import ExchangeTime
-from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.capabilities.funding.record_pages import RecordPages
 from chimera_s1.app.capability import JobResult
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.utc_time import format_utc
@@ -92,7 +92,7 @@ class SettleFunding:
         if not self._due:
             return
         window = Window(self._due.earliest - EARLY_MS, self._exchange.now_ms() + EARLY_MS)
-        async for page in record_pages(self._store, window):
+        async for page in RecordPages(self._store, window):
             if self._is_running or not self._due:
                 return
             self._due.take_stored(record.key for record in page)
@@ -160,7 +160,7 @@ class SettleFunding:
             return 0
         now, found = self._exchange.now_ms(), 0
         window = Window(self._due.earliest - EARLY_MS, now + EARLY_MS)
-        async for page in record_pages(self._store, window):
+        async for page in RecordPages(self._store, window):
             stored = self._due.take_stored(record.key for record in page)
             self._observe(stored, now)
             found += len(stored)

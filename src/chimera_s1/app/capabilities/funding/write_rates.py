@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.rates_read import RatesProgress
-from chimera_s1.app.capabilities.funding.record_pages import record_pages
+from chimera_s1.app.capabilities.funding.record_pages import RecordPages
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.funding.compare_history import HistoryComparison, withdrawal
 from chimera_s1.domain.funding.coverage import RateCoverage
@@ -62,7 +62,7 @@ class WriteRates:
         # A settlement may have moved within its full hour.
         margin = HOUR_MS // 2
         window = Window(batch.start - margin, batch.end + margin)
-        async for records in record_pages(self._store, window, symbol):
+        async for records in RecordPages(self._store, window, symbol):
             versions, disputes = comparison.take(records)
             refused |= await self._write(versions, disputes, read, records)
         new, disputes = comparison.conclude()
