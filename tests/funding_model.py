@@ -37,6 +37,9 @@ from tests.fakes.funding_store import FakeFundingStore
 NOW: Final = 1_796_000_000_000 // HOUR_MS * HOUR_MS
 MINUTE_MS: Final = 60_000
 DELAY_MAX_MS: Final = 90 * MINUTE_MS
+NAMED_AFTER_MS: Final = (2 * INTERVALS_H[0] + 1) * HOUR_MS
+"""What is published and not stored is in a gap by then, also if nothing is read any more."""
+
 APART_MS: Final = 10 * MINUTE_MS
 """Between two publications of one contract: longer than a run."""
 
@@ -454,14 +457,14 @@ class FundingModel:
 
     async def _check_proof(self) -> None:
         """What is said to be proven is stored, also what will only be published later; and what is
-        not stored is in a gap, at the latest when the next settlement is due.
+        not stored is in a gap.
         """
         coverage = await self.store.coverage()
         gaps = await self.gaps()
         published, facts = self.exchange.published(self.exchange.now_ms), self._facts()
         for row in published:
             time, symbol, _ = row.key
-            is_due = self.start <= time <= self.exchange.now_ms - (INTERVALS_H[0] + 1) * HOUR_MS
+            is_due = self.start <= time <= self.exchange.now_ms - NAMED_AFTER_MS
             if is_due and symbol in facts and not self._is_stored(row.key):
                 self.fired["gap before the end"] += 1
                 assert any(_names(gap, row.key) for gap in gaps), row
