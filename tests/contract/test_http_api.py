@@ -21,6 +21,7 @@ from chimera_s1.app.capabilities.market.stream_limit import StreamLimit
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.liveness import Liveness
 from chimera_s1.domain.market.publisher_report import PublisherReport
+from tests.contract.treasury_api_client import UNLIMITED
 from tests.contract.web_parts import (
     DESCRIPTION,
     NOW_MS,
@@ -407,6 +408,13 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
     assert reply.headers["content-security-policy"].startswith("default-src 'none'")
 
 
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    parts = WebParts(tokens=MemoryTokenStore([READER]), limit=UNLIMITED)
+    parts.board.post([quote()])
+    return schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
+
+
 @pytest.mark.parametrize(
     ("path", "mode"),
     [
@@ -414,13 +422,10 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
         *((path, GenerationMode.NEGATIVE) for path in WITH_PARAMETERS),
     ],
 )
-def test_api_conforms_to_its_description(path: str, mode: GenerationMode) -> None:
+def test_api_conforms_to_its_description(schema: Any, path: str, mode: GenerationMode) -> None:
     """Whatever is sent, the reply is one that is described, and never a 5xx; and without the token
     that is described as needed, it is a 401.
     """
-    parts = WebParts(tokens=MemoryTokenStore([READER]))
-    parts.board.post([quote()])
-    schema = schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
     answered: list[int] = []
 
     @settings(max_examples=50, deadline=None)
