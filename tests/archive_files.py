@@ -36,7 +36,9 @@ def zip_of(members: Iterable[tuple[str, bytes]], level: int = 9) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for name, content in members:
-            archive.writestr(name, content)
+            # With a fixed time: the same file in every worker that collects tests.
+            member = zipfile.ZipInfo(name, date_time=(2026, 11, 1, 0, 0, 0))
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED, level)
     return buffer.getvalue()
 
 
