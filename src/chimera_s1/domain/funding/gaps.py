@@ -5,7 +5,7 @@ settlements. A spacing has a gap if it is longer than those on both of its sides
 longest interval (8 h). This finds what the exchange's own history lacks if the interval was in
 force for at least two spacings on each side. It cannot find: a settlement beside a change of the
 interval, or every second one of several; `funding verify --archive` can, because the archive says
-the interval of each settlement. It would report a gap that is none where an interval was in force
+the interval of each settlement. It would report a false gap where an interval was in force
 for a single spacing between two shorter ones. Settlements of other types follow no interval, so a
 missing one is found only by reading again.
 
