@@ -82,6 +82,12 @@ class Site(Struct):
         rows: list[dict[str, Any]] = reply.json()["records"]
         return rows
 
+    async def metric(self, number: int, line: str) -> float:
+        """The value of the line of /metrics that begins so."""
+        page = (await self.clients[number].get("/metrics")).text.splitlines()
+        [found] = [each for each in page if each.startswith(f"{line} ")]
+        return float(found.split()[-1])
+
     async def next_settlement(self) -> int:
         """Move the exchange's clock to a minute before the next settlement of BTCUSDT, and have it
         run fast; return the time of the settlement.
@@ -152,6 +158,7 @@ async def test_settlements_reach_store_and_stream_once_whichever_instance_runs_t
     survivor = await another_instance_goes_on_when_the_owner_is_killed(site)
     await the_last_days_are_completed(site, survivor)
     await every_row_is_an_event_that_can_be_recognized(site, survivor)
+    await the_metrics_say_what_was_done(site, survivor)
 
 
 async def rates_are_kept_without_the_permission_to_read_income(site: Site) -> None:
@@ -216,3 +223,10 @@ async def every_row_is_an_event_that_can_be_recognized(site: Site, survivor: int
     estimates = [fields for _, fields in entries if "rate_real" not in fields]
     assert estimates
     assert all("-est-" in fields["event_id"] for fields in estimates)
+
+
+async def the_metrics_say_what_was_done(site: Site, survivor: int) -> None:
+    assert await site.metric(survivor, "s1_funding_settlement_delay_seconds_count") > 0
+    assert await site.metric(survivor, 's1_funding_requests_total{job="funding.complete"}') > 0
+    assert await site.metric(survivor, "s1_funding_history_rows_passed_over_total") > 0
+    assert await site.metric(survivor, "s1_funding_gaps") == 0

@@ -1,6 +1,6 @@
 """Metrics of the funding history."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from chimera_s1.app.capabilities.funding.complete_history import CompleteHistory
@@ -25,9 +25,17 @@ def history_source(
     announced: RelayRecords,
     relay: RelayLog,
     review: ReviewHistory,
+    *,
+    passed_over: Callable[[], int],
 ) -> MetricSource:
+    """*passed_over* counts the rows that are about no contract of this venue."""
     return lambda: [
         *_reads(history),
+        counter(
+            "s1_funding_history_rows_passed_over_total",
+            "Rows of rates and income about COIN-M contracts, which are not stored.",
+            passed_over(),
+        ),
         *_settlements(settle),
         counter(
             "s1_funding_events_relayed_total",

@@ -66,8 +66,6 @@ class SettleFunding:
         self._amounts_from: int | None = None
         self._last = "nothing was read yet"
         self.wake = ChangeSignal()
-        self.found = 0
-        """Settlements that waited and whose rates are stored, since the start."""
         self.given_up = 0
 
     @property
@@ -169,7 +167,6 @@ class SettleFunding:
         return found
 
     def _observe(self, stored: Collection[DueSettlement], now: int) -> None:
-        self.found += len(stored)
         for each in stored:
             self._observe_delay(max(0, now - each.funding_time))
 

@@ -90,6 +90,7 @@ async def open_funding(  # noqa: PLR0917 (parts by position)
                         history.announced,
                         history.relay,
                         history.review,
+                        passed_over=lambda: source.passed_over,
                     ),
                 ),
                 histograms=(history.delay,),
