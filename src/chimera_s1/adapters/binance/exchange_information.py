@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
+from chimera_s1.adapters.binance.http.http_adapter import HttpAdapter
 from chimera_s1.adapters.binance.http.request_limits import (
     futures_weight,
     spot_weight,
@@ -50,7 +49,7 @@ class _Depth(Struct):
     asks: list[msgspec.Raw]
 
 
-class BinanceExchangeInformation:
+class BinanceExchangeInformation(HttpAdapter):
     """Implements `domain.ports.exchange_information.ExchangeInformation`."""
 
     def __init__(
@@ -62,20 +61,8 @@ class BinanceExchangeInformation:
     ) -> None:
         # Without budgets: nothing else in this process uses the hosts.
         self._budgets = weight_budgets(clock) if budgets is None else budgets
-        self._client = HttpClient(endpoints, self._budgets)
+        super().__init__(HttpClient(endpoints, self._budgets))
         self._rows = rows or RowReader()
-
-    async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._client.__aexit__(kind, error, trace)
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
         rows = await read_exchange_info(self._client, self._budgets, venue)

@@ -1,8 +1,7 @@
 """What Binance publishes about funding settlements."""
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from anyio.lowlevel import checkpoint
 from msgspec import Raw, Struct
@@ -13,6 +12,7 @@ from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.funding import rate_rows, spot_candle
 from chimera_s1.adapters.binance.funding.income_rows import INCOME_TYPES, decode_income
 from chimera_s1.adapters.binance.http.client import HttpClient, UnknownSymbolError
+from chimera_s1.adapters.binance.http.http_adapter import HttpAdapter
 from chimera_s1.adapters.binance.http.request_limits import funding_request, spot_weight
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow, symbol_of
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
@@ -45,7 +45,7 @@ class _Decoded(Struct, Generic[_T]):
     unusable_of: frozenset[Symbol] | None
 
 
-class BinanceFundingSource:
+class BinanceFundingSource(HttpAdapter):
     """Implements `domain.ports.funding_source.FundingSource`.
 
     Attributes:
@@ -60,21 +60,9 @@ class BinanceFundingSource:
         rows: RowReader | None = None,
     ) -> None:
         self.passed_over = 0
-        self._client = HttpClient(endpoints, budgets)
+        super().__init__(HttpClient(endpoints, budgets))
         self._key = key
         self._rows = rows or RowReader()
-
-    async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._client.__aexit__(kind, error, trace)
 
     async def rates(self, start: int, end: int, symbol: Symbol | None = None) -> RatePage:
         """Weight 0, but 500 requests in 5 min together with fundingInfo."""

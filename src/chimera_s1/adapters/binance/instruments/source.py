@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from anyio.lowlevel import checkpoint
 from msgspec import Raw
@@ -11,6 +10,7 @@ from msgspec import Raw
 from chimera_s1.adapters.binance.account_key import AccountKey, KeySource, no_key
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
+from chimera_s1.adapters.binance.http.http_adapter import HttpAdapter
 from chimera_s1.adapters.binance.http.request_limits import (
     funding_request,
     futures_weight,
@@ -44,7 +44,7 @@ _SESSIONS = RequestCall("instruments", Priority.PROBE, futures_weight(5))
 _T = TypeVar("_T")
 
 
-class BinanceInstrumentSource:
+class BinanceInstrumentSource(HttpAdapter):
     """Implements `domain.ports.instrument_source.InstrumentSource`."""
 
     def __init__(
@@ -54,22 +54,10 @@ class BinanceInstrumentSource:
         key: KeySource = no_key,
         rows: RowReader | None = None,
     ) -> None:
-        self._client = HttpClient(endpoints, budgets)
+        super().__init__(HttpClient(endpoints, budgets))
         self._budgets = budgets
         self._key = key
         self._rows = rows or RowReader()
-
-    async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._client.__aexit__(kind, error, trace)
 
     async def listing(self, venue: Venue) -> ListingRead:
         """Weight 20 on spot, 1 on futures."""

@@ -6,8 +6,7 @@ transfer carries one, but needs the key of a master account.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +14,7 @@ from msgspec import Struct
 from chimera_s1.adapters.binance import income, spot_account
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient, HttpTimeouts
+from chimera_s1.adapters.binance.http.http_adapter import HttpAdapter
 from chimera_s1.adapters.binance.http.signing import (
     Credentials,
     ExchangeClock,
@@ -70,7 +70,7 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
     timeouts: HttpTimeouts = HttpTimeouts()
 
 
-class BinanceTreasuryGateway:
+class BinanceTreasuryGateway(HttpAdapter):
     """The part that both modes share."""
 
     def __init__(
@@ -78,7 +78,7 @@ class BinanceTreasuryGateway:
     ) -> None:
         """A transfer is posted to *path* and spends what *call* says."""
         self.mode = mode
-        self._client = HttpClient(config.endpoints, config.budgets)
+        super().__init__(HttpClient(config.endpoints, config.budgets))
         self._signer = Signer(config.credentials, config.exchange_ms)
         self._exchange_ms = config.exchange_ms
         self._sender = TransferSender(
@@ -88,18 +88,6 @@ class BinanceTreasuryGateway:
     def use_key(self, credentials: Credentials) -> None:
         """From now on; what was signed before is sent with the key that signed it."""
         self._signer = Signer(credentials, self._exchange_ms)
-
-    async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._client.__aexit__(kind, error, trace)
 
     async def submit(
         self, signed: SignedTransfer, obstacle: Callable[[], str] = no_obstacle
