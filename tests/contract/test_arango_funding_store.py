@@ -25,7 +25,7 @@ from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.ports.funding_store import FundingChange, WrittenRecords
 from tests.arango_double import ArangoDouble, arango_double
 from tests.contract.arango_ledger_harness import DATABASE, FAILOVER_REPLIES
-from tests.contract.arango_registry_harness import connected
+from tests.contract.arango_rows import connected
 from tests.contract.arango_store_harness import SHORT_TIMEOUTS
 from tests.contract.funding_records import (
     CHINESE,

@@ -16,7 +16,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.instruments.instrument import RegistryChange
 from tests.arango_double import ArangoDouble, arango_double
 from tests.contract.arango_ledger_harness import DATABASE, FAILOVER_REPLIES
-from tests.contract.arango_registry_harness import connected
+from tests.contract.arango_rows import connected
 from tests.contract.registry_rows import CHINESE, START, change, full_row, instrument
 
 ROWS_PATH = f"/_api/document/{REGISTRY}"
