@@ -33,7 +33,8 @@ class RefusedRecord(Struct, frozen=True):
 
 class WrittenRecords(Struct, frozen=True):
     """Attributes:
-    written: The changes that this call has written.
+    written: The changes that this call has written. One that is not announced may be left out,
+        if its reply was lost and another instance wrote the next version at once.
     refused: Those that the store refuses for good.
     """
 
