@@ -1,0 +1,148 @@
+"""The events of the execution ledger.
+
+The tag of a class is the event's name in the ledger and never changes. A new field needs a default.
+Times named `*_ms` are exchange epoch ms; the commit has the local time.
+
+| stream | history of |
+|---|---|
+| `order/<client_id>` | an order of ours, from the intent to its end |
+| `fill/<venue>/<symbol>/<order_id>/<trade_id>` | a trade of the account, ours or not, once |
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from chimera_s1.domain.execution.order_request import OrderRequest
+from chimera_s1.domain.execution.reports import FillReport, LegRef
+
+
+class RefusalReason(StrEnum):
+    """Why the exchange certainly did not place an order."""
+
+    POST_ONLY = "post_only"
+    WOULD_TRIGGER = "would_trigger"
+    REDUCE_ONLY = "reduce_only"
+    DUPLICATE_ID = "duplicate_id"
+    BALANCE = "balance"
+    ORDERS_MAX = "orders_max"
+    RULE = "rule"
+    AGREEMENT = "agreement"
+    FORBIDDEN = "forbidden"
+    TURNED_AWAY = "turned_away"
+    UNSUPPORTED = "unsupported"
+    OTHER = "other"
+
+
+class _ExecutionEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base class; `type` is the tag."""
+
+    client_id: str
+
+
+class OrderPlanned(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.order.planned"):
+    """The intent, stored before the signed request leaves.
+
+    Attributes:
+        entry_id: Of the entry that the order belongs to; empty if there is none.
+        signed_at_ms: Timestamp in the request; never renewed.
+        recv_window_ms: The exchange accepts the request for so long after *signed_at_ms*.
+        request_hash: SHA-256 of the signed text, without the signature.
+    """
+
+    request: OrderRequest
+    entry_id: str
+    signed_at_ms: int
+    recv_window_ms: int
+    request_hash: str
+
+
+class OrderRefused(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.order.refused"):
+    """Certainly not placed; *message* is the exchange's."""
+
+    reason: RefusalReason
+    code: int | None
+    message: str
+
+
+class OrderNotSent(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.order.not_sent"):
+    """No byte of the request left."""
+
+    cause: str
+
+
+class OrderUnknown(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.order.unknown"):
+    """It may have been placed; looked up until that is certain."""
+
+    cause: str
+
+
+class OrderAbsent(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.order.absent"):
+    """Looked up *lookups* times; the last came after the request could no longer be accepted."""
+
+    lookups: int
+    last_lookup_ms: int
+
+
+class OrderUpdated(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.order.updated"):
+    """The exchange said something new. The first one acknowledges the order.
+
+    Attributes:
+        exchange_id: `orderId`, `algoId` or `orderListId`.
+        legs: Of an order list.
+        reason: Why it expired or was rejected.
+    """
+
+    exchange_id: str
+    status: str
+    filled_qty: Decimal
+    avg_price: Decimal | None
+    at_ms: int
+    source: str
+    child_id: str = ""
+    legs: tuple[LegRef, ...] = ()
+    reason: str = ""
+
+
+class CancelRequested(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.cancel.requested"):
+    """Stored before the cancel leaves."""
+
+    signed_at_ms: int
+
+
+class CancelRefused(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.cancel.refused"):
+    """-2011 may also mean that the order is filled: the order is read then."""
+
+    code: int | None
+    message: str
+
+
+class FillRecorded(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="execution.fill.recorded"
+):
+    """A trade of the account.
+
+    Attributes:
+        client_id: The order of ours that it belongs to (the algo order's, of its child's trades;
+            the list's, of a leg's); empty if another program or person placed the order.
+        entry_id: Of that order.
+    """
+
+    client_id: str
+    entry_id: str
+    fill: FillReport
+
+
+OrderEvent: TypeAlias = (
+    OrderPlanned
+    | OrderRefused
+    | OrderNotSent
+    | OrderUnknown
+    | OrderAbsent
+    | OrderUpdated
+    | CancelRequested
+    | CancelRefused
+)
+ExecutionEvent: TypeAlias = OrderEvent | FillRecorded
