@@ -68,5 +68,8 @@ class OrderLookup(Struct, frozen=True, kw_only=True):
         steady = LOOKUP_BACKOFF.wait_ms(self.not_found + self.failures, draw)
         if exchange_ms is None or self.failures or self.not_found + 1 < LOOKUPS_MIN:
             return steady
-        left_ms = self.decisive_from_ms - exchange_ms
-        return min(steady, left_ms) if left_ms > 0 else steady
+        if self.too_old_to_prove(exchange_ms):
+            return steady
+        # A reply that came after the decisive moment is of a lookup that began before it.
+        left_ms = max(self.decisive_from_ms - exchange_ms, LOOKUP_BACKOFF.base_ms)
+        return min(steady, left_ms)

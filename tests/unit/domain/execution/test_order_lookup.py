@@ -1,6 +1,6 @@
 """An unknown outcome is looked up until the order is found or proven absent."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.execution.order_lookup import (
@@ -54,6 +54,7 @@ def test_lookup_that_fails_is_not_one_that_did_not_find_the_order() -> None:
     reply_ms=st.floats(0, 3_000),
     draw=st.floats(0, 1, exclude_max=True),
 )
+@example(failing=[], reply_ms=875.0, draw=0.0)
 def test_schedule_ends_with_absence_soon_after_it_can_be_proven(
     failing: list[bool], reply_ms: float, draw: float
 ) -> None:
