@@ -7,6 +7,7 @@ Times named `*_ms` are exchange epoch ms; the commit has the local time.
 |---|---|
 | `order/<client_id>` | an order of ours, from the intent to its end |
 | `fill/<venue>/<symbol>/<order_id>/<trade_id>` | a trade of the account, ours or not, once |
+| `position/<symbol>/<position side>` | the quantities that were adopted from the exchange |
 """
 
 from decimal import Decimal
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from chimera_s1.domain.execution.order_request import OrderRequest
 from chimera_s1.domain.execution.reports import FillReport, LegRef
+from chimera_s1.domain.identifiers import Symbol
 
 
 class RefusalReason(StrEnum):
@@ -135,6 +137,27 @@ class FillRecorded(
     fill: FillReport
 
 
+class PositionAdopted(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="execution.position.adopted"
+):
+    """The known quantity is moved to the exchange's: at the first sight of the position, or after a
+    difference that no trade explains.
+
+    Attributes:
+        position_side: BOTH in one-way mode.
+        qty: Negative if short.
+        known_qty: What the ledger's fills gave when they were compared. The difference is added, so
+            that a fill recorded in between still counts.
+        at_ms: When the position was read.
+    """
+
+    symbol: Symbol
+    position_side: str
+    qty: Decimal
+    known_qty: Decimal
+    at_ms: int
+
+
 OrderEvent: TypeAlias = (
     OrderPlanned
     | OrderRefused
@@ -145,4 +168,4 @@ OrderEvent: TypeAlias = (
     | CancelRequested
     | CancelRefused
 )
-ExecutionEvent: TypeAlias = OrderEvent | FillRecorded
+ExecutionEvent: TypeAlias = OrderEvent | FillRecorded | PositionAdopted
