@@ -125,3 +125,15 @@ class LedgerTooNewError(PortError):
     """Events of a newer version of S1 in the ledger: this version shows them but cannot act."""
 
     code = "ledger.too_new"
+
+
+class ClientIdUsedError(ChimeraError):
+    """A client order id was planned before; an id names one order for ever."""
+
+    code = "execution.client_id_used"
+
+
+class OrderNotPlannedError(ChimeraError):
+    """The execution ledger does not have the order."""
+
+    code = "execution.order_not_planned"

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from chimera_s1.domain.execution.order_request import OrderRequest
-from chimera_s1.domain.execution.reports import FillReport, LegRef
+from chimera_s1.domain.execution.reports import FillKey, FillReport, LegRef
 from chimera_s1.domain.identifiers import Symbol
 
 
@@ -36,6 +36,25 @@ class RefusalReason(StrEnum):
     TURNED_AWAY = "turned_away"
     UNSUPPORTED = "unsupported"
     OTHER = "other"
+
+
+class OrderEnding(StrEnum):
+    """How an order ended at the exchange.
+
+    TIMEOUT is a cancel of ours, because the time that the order was given is over. An order that
+    was refused as post-only after its acknowledgement is REJECTED, whatever its status says.
+    """
+
+    FILLED = "filled"
+    CANCELED = "canceled"
+    TIMEOUT = "timeout"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+
+class CancelCause(StrEnum):
+    REQUESTED = "requested"
+    TIMEOUT = "timeout"
 
 
 class _ExecutionEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -93,8 +112,12 @@ class OrderUpdated(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.or
 
     Attributes:
         exchange_id: `orderId`, `algoId` or `orderListId`.
+        filled_qty: The most that the exchange has said; replies and fills do not count.
+        at_ms: Of *status*.
         legs: Of an order list.
         reason: Why it expired or was rejected.
+        acknowledges: The first event that proves that the exchange has the order.
+        ends: None while the order is open, and if it ended before.
     """
 
     exchange_id: str
@@ -106,12 +129,35 @@ class OrderUpdated(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.or
     child_id: str = ""
     legs: tuple[LegRef, ...] = ()
     reason: str = ""
+    acknowledges: bool = False
+    ends: OrderEnding | None = None
+
+
+class ChildOrderUpdated(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.child.updated"):
+    """The exchange said something new of a child order: a leg of an order list of ours, or the
+    order that a triggered algo order of ours became. *client_id* is the parent's.
+
+    Attributes:
+        child_id, child_client_id: `orderId` and client id of the child order.
+        ends: Of the parent, if this ends it.
+    """
+
+    child_id: str
+    child_client_id: str
+    status: str
+    filled_qty: Decimal
+    avg_price: Decimal | None
+    at_ms: int
+    source: str
+    reason: str = ""
+    ends: OrderEnding | None = None
 
 
 class CancelRequested(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.cancel.requested"):
     """Stored before the cancel leaves."""
 
     signed_at_ms: int
+    cause: CancelCause = CancelCause.REQUESTED
 
 
 class CancelRefused(_ExecutionEvent, frozen=True, kw_only=True, tag="execution.cancel.refused"):
@@ -130,11 +176,40 @@ class FillRecorded(
         client_id: The order of ours that it belongs to (the algo order's, of its child's trades;
             the list's, of a leg's); empty if another program or person placed the order.
         entry_id: Of that order.
+        order_status: Of the order as known with this trade; empty where it is not.
+        filled_qty, avg_price: Of the order, this trade included, as far as known.
     """
 
     client_id: str
     entry_id: str
     fill: FillReport
+    order_status: str = ""
+    filled_qty: Decimal | None = None
+    avg_price: Decimal | None = None
+
+
+class FillCompleted(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="execution.fill.completed"
+):
+    """The commission of a recorded trade, which was not said at first."""
+
+    key: FillKey
+    client_id: str
+    commission: Decimal
+    commission_asset: str
+    maker: bool | None = None
+
+
+class FillAttributed(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="execution.fill.attributed"
+):
+    """A trade that was recorded as foreign belongs to an order of ours: the trade was read before
+    the exchange's id of the order was known.
+    """
+
+    key: FillKey
+    client_id: str
+    entry_id: str
 
 
 class PositionAdopted(
@@ -158,14 +233,12 @@ class PositionAdopted(
     at_ms: int
 
 
-OrderEvent: TypeAlias = (
-    OrderPlanned
-    | OrderRefused
-    | OrderNotSent
-    | OrderUnknown
-    | OrderAbsent
-    | OrderUpdated
-    | CancelRequested
-    | CancelRefused
+OrderConclusion: TypeAlias = (
+    OrderRefused | OrderNotSent | OrderUnknown | OrderAbsent | CancelRequested | CancelRefused
 )
-ExecutionEvent: TypeAlias = OrderEvent | FillRecorded | PositionAdopted
+"""What this service has found out, or is about to do, of an order that is in the ledger."""
+
+OrderReported: TypeAlias = OrderUpdated | ChildOrderUpdated
+OrderEvent: TypeAlias = OrderPlanned | OrderConclusion | OrderReported
+FillEvent: TypeAlias = FillRecorded | FillCompleted | FillAttributed
+ExecutionEvent: TypeAlias = OrderEvent | FillEvent | PositionAdopted

@@ -1,5 +1,7 @@
 """States of orders, as far as they matter to us; an unknown one counts as open."""
 
+from typing import Final
+
 from chimera_s1.domain.execution.order_request import OrderFamily
 
 CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
@@ -12,7 +14,32 @@ _CLOSED_OF = {
     OrderFamily.PERP_ALGO: ALGO_CLOSED,
 }
 
+ACKNOWLEDGED: Final = "NEW"
+LIST_ACKNOWLEDGED: Final = "EXECUTING"
+
+_OPEN_RANKS: Final = {
+    "PENDING_NEW": 1,
+    ACKNOWLEDGED: 2,
+    LIST_ACKNOWLEDGED: 2,
+    "TRIGGERING": 4,
+    "PARTIALLY_FILLED": 4,
+    "TRIGGERED": 5,
+    "PENDING_CANCEL": 6,
+}
+_UNKNOWN_RANK: Final = 3
+_CLOSED_RANK: Final = 9
+_ALL_CLOSED: Final = CLOSED | ALGO_CLOSED | LIST_CLOSED
+
 
 def is_closed(family: OrderFamily, status: str) -> bool:
     """An unknown state counts as open."""
     return status in _CLOSED_OF[family]
+
+
+def is_known(status: str) -> bool:
+    return status in _ALL_CLOSED or status in _OPEN_RANKS
+
+
+def rank(status: str) -> int:
+    """Of two states with the same time, the later one has the higher rank."""
+    return _CLOSED_RANK if status in _ALL_CLOSED else _OPEN_RANKS.get(status, _UNKNOWN_RANK)

@@ -77,6 +77,17 @@ class OrderListReport(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FillKey(Struct, frozen=True):
+    """Identifies a trade of the account. A trade between two of its own orders has one trade id in
+    both of them.
+    """
+
+    venue: Venue
+    symbol: Symbol
+    order_id: str
+    trade_id: str
+
+
 class FillReport(Struct, frozen=True, kw_only=True):
     """One trade of one order.
 
@@ -100,6 +111,10 @@ class FillReport(Struct, frozen=True, kw_only=True):
     commission_asset: str = ""
     maker: bool | None = None
     position_side: str = ""
+
+    @property
+    def key(self) -> FillKey:
+        return FillKey(self.venue, self.symbol, self.order_id, self.trade_id)
 
 
 class PositionReport(Struct, frozen=True, kw_only=True):
