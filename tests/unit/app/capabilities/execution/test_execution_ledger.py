@@ -1,0 +1,125 @@
+"""The execution ledger: each report is recorded once, whichever instance gets it."""
+
+from decimal import Decimal
+from itertools import count
+
+import anyio
+import pytest
+
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.domain.errors import ClientIdUsedError
+from chimera_s1.domain.execution.events import OrderNotSent, OrderUnknown
+from chimera_s1.domain.execution.execution_state import ExecutionState
+from chimera_s1.domain.execution.tracked_order import OrderPhase
+from tests.fakes.manual_clock import ManualClock
+from tests.unit.domain.execution.test_observation import ENTRY, LIMIT, planned, said, trade
+
+REPORTS = (said("NEW", 0, 10), trade("1"), trade("2"), said("FILLED", 2, 30))
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.store = MemoryEventStore("execution")
+        self.unknown: list[str] = []
+        self._ids = count()
+
+    def ledger(self, state: ExecutionState | None = None) -> ExecutionLedger:
+        return ExecutionLedger(
+            self.store,
+            clock=ManualClock(),
+            new_id=lambda: f"commit-{next(self._ids)}",
+            draw=lambda: 0.0,
+            report_unknown=lambda kind, _: self.unknown.append(kind),
+            state=state,
+        )
+
+    async def events(self) -> list[str]:
+        entries = await self.store.read(0, 1_000)
+        return [record.type for entry in entries for record in entry.commit.events]
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_two_ledgers_on_one_store_record_each_fill_once() -> None:
+    rig = Rig()
+    one, two = rig.ledger(), rig.ledger()
+    await one.plan(planned(LIMIT), "test")
+    async with anyio.create_task_group() as tasks:
+        for report in REPORTS:
+            tasks.start_soon(one.record, "one", report)
+            tasks.start_soon(two.record, "two", report)
+    await one.record("one", *REPORTS)
+    await one.engine.catch_up()
+    await two.engine.catch_up()
+    assert (await rig.events()).count("execution.fill.recorded") == 2
+    assert one.state.orders[ENTRY] == two.state.orders[ENTRY]
+    assert one.state.orders[ENTRY].phase is OrderPhase.CLOSED
+
+
+async def test_concurrent_reports_share_a_commit() -> None:
+    rig = Rig()
+    ledger = rig.ledger()
+    await ledger.plan(planned(LIMIT), "test")
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(ledger.record, "test", trade(str(number)))
+    assert ledger.state.orders[ENTRY].fills.count == 50
+    assert ledger.head.seq <= 4
+
+
+async def test_an_id_is_planned_once_even_if_its_order_has_left_memory() -> None:
+    rig = Rig()
+    ledger = rig.ledger(ExecutionState(ended_orders_max=0))
+    await ledger.plan(planned(LIMIT), "test")
+    await ledger.conclude(OrderNotSent(client_id=ENTRY, cause="late"), "test")
+    assert not ledger.state.orders
+    with pytest.raises(ClientIdUsedError):
+        await ledger.plan(planned(LIMIT), "test")
+
+
+async def test_a_trade_that_has_left_memory_is_not_recorded_again() -> None:
+    rig = Rig()
+    ledger = rig.ledger(ExecutionState(fills_max=1))
+    await ledger.record("test", trade("1"), trade("2"))
+    await ledger.record("test", trade("1"), trade("2"))
+    assert len(await rig.events()) == 2
+
+
+async def test_a_conclusion_that_comes_after_the_evidence_is_not_recorded() -> None:
+    rig = Rig()
+    ledger = rig.ledger()
+    await ledger.plan(planned(LIMIT), "test")
+    await ledger.record("test", said("NEW", 0, 10))
+    order = await ledger.conclude(OrderUnknown(client_id=ENTRY, cause="timeout"), "test")
+    assert order.phase is OrderPhase.ACKNOWLEDGED
+    assert ledger.head.seq == 2
+
+
+async def test_an_order_with_our_prefix_that_is_not_in_the_ledger_is_reported_once() -> None:
+    rig = Rig()
+    ledger = rig.ledger()
+    await ledger.record("test", said("NEW", 0, 10))
+    await ledger.record("test", said("FILLED", 2, 30))
+    assert rig.unknown == ["execution.order_unknown"]
+    assert ledger.head.seq == 0
+
+
+async def test_a_waiter_wakes_when_its_order_changes() -> None:
+    rig = Rig()
+    ledger = rig.ledger()
+    seen = await ledger.plan(planned(LIMIT), "test")
+    found = []
+
+    async def wait() -> None:
+        found.append(await ledger.wait_changed(ENTRY, ledger.state.orders[ENTRY], 60_000))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.lowlevel.checkpoint()
+        await ledger.record("test", trade("1"))
+    assert seen.filled_qty == 0
+    (order,) = found
+    assert order is not None
+    assert order.filled_qty == Decimal(1)
