@@ -33,8 +33,10 @@ from chimera_s1.domain.execution.events import (
     FillEvent,
     FillRecorded,
     OrderConclusion,
+    OrderEvent,
     OrderNotSent,
     OrderPlanned,
+    PositionAdopted,
 )
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.observation import Tracked, conclude, observe
@@ -191,6 +193,19 @@ class ExecutionLedger:
             await self._write(batch.reports, actor)
             batch.written = True
 
+    async def adopt(self, event: PositionAdopted, actor: str) -> None:
+        """Move the known quantity of a position to the exchange's.
+
+        Raises:
+            AppendUncertainError: It may be recorded: compare again before another call.
+            StoreUnavailableError, LedgerDamagedError: Nothing is recorded.
+        """
+
+        async def decide() -> Decision[None]:
+            return self._decision(None, (event,), "")
+
+        await self.engine.execute(decide, actor)
+
     async def find(self, client_id: str) -> TrackedOrder | None:
         """The order as known here; read from its stream if it has left memory. Trades of such an
         order are not counted again: its `fills` are empty.
@@ -208,7 +223,7 @@ class ExecutionLedger:
                     event = decode_event(record)
                     if isinstance(event, UnknownEvent):
                         raise LedgerTooNewError(_too_new(event))
-                    assert not isinstance(event, FillEvent)
+                    assert isinstance(event, OrderEvent)
                     order = evolve(order, event)
         return order
 
@@ -325,6 +340,8 @@ class ExecutionLedger:
             key = event.fill.key if isinstance(event, FillRecorded) else event.key
             fill = self.state.fills.get(key)
             return 0 if fill is None else fill.version
+        if isinstance(event, PositionAdopted):
+            return None
         order = self.state.orders.get(event.client_id)
         if order is not None:
             return order.version
