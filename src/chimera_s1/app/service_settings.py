@@ -10,7 +10,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from chimera_s1.app.capabilities.execution.settings import ExecutionSettings
 from chimera_s1.app.capabilities.funding.settings import FundingSettings
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
@@ -32,7 +31,7 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-class Settings(ExecutionSettings, FundingSettings, TreasurySettings, MarketSettings):
+class Settings(FundingSettings, TreasurySettings, MarketSettings):
     """The settings of all capabilities."""
 
 
