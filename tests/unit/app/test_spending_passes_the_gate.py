@@ -45,8 +45,8 @@ PORTS = APP.parent / "domain" / "ports"
 EXCHANGE = APP.parent / "adapters" / "binance"
 MINUTE_MS = 60_000
 
-REACHES_MONEY = {"treasury"}
-"""Capabilities whose classes are all rows below; `execution` will be one."""
+REACHES_MONEY = {"execution", "treasury"}
+"""Capabilities whose classes are all rows below."""
 
 NO_MONEY = {"funding", "instruments", "ledger", "market", "operations", "trading_mode"}
 """They may not import a port through which money or orders leave."""
@@ -114,6 +114,7 @@ SPENDS = {
 
 NEVER_BLOCKED = {
     "ConcludeOutcomes",
+    "ExecutionLedger",
     "GatherAccountEvidence",
     "GuardAccount",
     "ReadTransfers",
@@ -126,6 +127,7 @@ NEVER_BLOCKED = {
     "TransferRows",
     "TreasuryLedger",
     "UncertainSubmissions",
+    "UnknownReports",
     "WatchKey",
     "WatchMaintenance",
 }
