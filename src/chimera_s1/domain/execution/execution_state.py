@@ -129,17 +129,17 @@ class ExecutionState:
         match report:
             case OrderListReport():
                 key = (OrderFamily.SPOT_LIST, report.symbol, report.exchange_id)
-                return self.index.owners.get(key) or self._owner_by_client_id(key, report.client_id)
+                return self._owner_by_id(key) or self._owner_by_client_id(key, report.client_id)
             case OrderReport():
                 key = (report.family, report.symbol, report.exchange_id)
                 return (
-                    self.index.owners.get(key)
+                    self._owner_by_id(key)
                     or self._owner_by_parent(report)
                     or self._owner_by_client_id(key, report.client_id)
                 )
             case FillReport():
                 key = fill_order_key(report.key)
-                return self.index.owners.get(key) or self._owner_by_client_id(key, report.client_id)
+                return self._owner_by_id(key) or self._owner_by_client_id(key, report.client_id)
 
     def open_orders(self) -> tuple[TrackedOrder, ...]:
         return tuple(order for order in self.orders.values() if order.is_open)
@@ -166,12 +166,17 @@ class ExecutionState:
         """An event in one of *streams* that only a newer version of S1 understands."""
         return next(filter(None, map(self._unknown_events.get, streams)), None)
 
+    def _owner_by_id(self, key: OrderKey) -> str | None:
+        """None once the order has left memory: the index may still have the order of a trade."""
+        owner = self.index.owners.get(key)
+        return owner if owner in self.orders else None
+
     def _owner_by_parent(self, report: OrderReport) -> str | None:
         """The algo order or the list that the exchange names in the report of a child."""
         if report.family is OrderFamily.PERP_ORDER and report.parent_id:
-            return self.index.owners.get((OrderFamily.PERP_ALGO, report.symbol, report.parent_id))
+            return self._owner_by_id((OrderFamily.PERP_ALGO, report.symbol, report.parent_id))
         if report.family is OrderFamily.SPOT_ORDER and report.list_id:
-            return self.index.owners.get((OrderFamily.SPOT_LIST, report.symbol, report.list_id))
+            return self._owner_by_id((OrderFamily.SPOT_LIST, report.symbol, report.list_id))
         return None
 
     def _owner_by_client_id(self, key: OrderKey, client_id: str) -> str | None:
@@ -242,7 +247,7 @@ class ExecutionState:
             known.fill,
             commission=event.commission,
             commission_asset=event.commission_asset,
-            maker=event.maker,
+            maker=known.fill.maker if event.maker is None else event.maker,
         )
         self.fills[event.key] = KnownFill(fill, known.client_id, known.version + 1)
         order = self.orders.get(known.client_id)

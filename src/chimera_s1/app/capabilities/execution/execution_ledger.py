@@ -41,6 +41,7 @@ from chimera_s1.domain.execution.events import (
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.observation import Tracked, conclude, observe
 from chimera_s1.domain.execution.order_index import OrderKey
+from chimera_s1.domain.execution.position_check import KnownPosition, PositionKey
 from chimera_s1.domain.execution.reports import (
     AccountReport,
     FillReport,
@@ -193,18 +194,23 @@ class ExecutionLedger:
             await self._write(batch.reports, actor)
             batch.written = True
 
-    async def adopt(self, event: PositionAdopted, actor: str) -> None:
-        """Move the known quantity of a position to the exchange's.
+    async def adopt(self, event: PositionAdopted, judged: KnownPosition, actor: str) -> bool:
+        """Move the known quantity of a position to the exchange's. *judged* is what was compared;
+        False where another instance has adopted a quantity meanwhile, and nothing is recorded.
 
         Raises:
             AppendUncertainError: It may be recorded: compare again before another call.
             StoreUnavailableError, LedgerDamagedError: Nothing is recorded.
         """
+        key = PositionKey(event.symbol, event.position_side)
 
-        async def decide() -> Decision[None]:
-            return self._decision(None, (event,), "")
+        async def decide() -> Decision[bool]:
+            known = self.state.positions.positions.get(key, KnownPosition())
+            if known.adoptions != judged.adoptions:
+                return Decision(False)  # noqa: FBT003 (the result)
+            return self._decision(True, (event,), "")  # noqa: FBT003
 
-        await self.engine.execute(decide, actor)
+        return await self.engine.execute(decide, actor)
 
     async def find(self, client_id: str) -> TrackedOrder | None:
         """The order as known here; read from its stream if it has left memory. Trades of such an

@@ -9,11 +9,22 @@ import pytest
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.domain.errors import ClientIdUsedError
-from chimera_s1.domain.execution.events import OrderNotSent, OrderUnknown
+from chimera_s1.domain.execution.events import OrderNotSent, OrderUnknown, PositionAdopted
 from chimera_s1.domain.execution.execution_state import ExecutionState
+from chimera_s1.domain.execution.position_check import KnownPosition, PositionKey
 from chimera_s1.domain.execution.tracked_order import OrderPhase
 from tests.fakes.manual_clock import ManualClock
-from tests.unit.domain.execution.test_observation import ENTRY, LIMIT, planned, said, trade
+from tests.unit.domain.execution.test_observation import (
+    ALGO,
+    BTC,
+    ENTRY,
+    LIMIT,
+    STOP,
+    algo_said,
+    planned,
+    said,
+    trade,
+)
 
 REPORTS = (said("NEW", 0, 10), trade("1"), trade("2"), said("FILLED", 2, 30))
 
@@ -123,3 +134,30 @@ async def test_a_waiter_wakes_when_its_order_changes() -> None:
     (order,) = found
     assert order is not None
     assert order.filled_qty == Decimal(1)
+
+
+async def test_a_late_trade_of_an_order_that_has_left_memory_is_recorded() -> None:
+    """The exchange never said that order 8 is the child of the stop, only its client id did."""
+    rig = Rig()
+    ledger = rig.ledger(ExecutionState(ended_orders_max=0))
+    await ledger.plan(planned(ALGO), "test")
+    await ledger.record("test", trade("1", "8", STOP))
+    await ledger.record("test", algo_said("CANCELED", 20))
+    assert not ledger.state.orders
+    await ledger.record("test", trade("2", "8", STOP))
+    assert (await rig.events()).count("execution.fill.recorded") == 2
+    entry = (await rig.store.read(3, 1))[0]
+    assert [record.data["client_id"] for record in entry.commit.events] == [STOP]
+
+
+async def test_two_ledgers_adopt_a_position_once() -> None:
+    rig = Rig()
+    one, two = rig.ledger(), rig.ledger()
+    seen = PositionAdopted(
+        symbol=BTC, position_side="BOTH", qty=Decimal(5), known_qty=Decimal(0), at_ms=10
+    )
+    assert await one.adopt(seen, KnownPosition(), "one")
+    assert not await two.adopt(seen, KnownPosition(), "two")
+    assert two.state.positions.positions == {
+        PositionKey(BTC, "BOTH"): KnownPosition(Decimal(5), adoptions=1)
+    }
