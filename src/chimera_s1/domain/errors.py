@@ -128,7 +128,7 @@ class LedgerTooNewError(PortError):
 
 
 class ClientIdUsedError(ChimeraError):
-    """A client order id was planned before; an id names one order for ever."""
+    """The client order id belongs to an earlier order; an id is never used for a second one."""
 
     code = "execution.client_id_used"
 

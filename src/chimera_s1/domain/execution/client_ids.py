@@ -1,4 +1,4 @@
-"""Client order ids: derived from an entry and a step, so that a repetition has the same one.
+"""Client order ids that the exchange accepts.
 
 At most 36 characters of `A-Z a-z 0-9 - _` (SPOT fix-api.md; USD-M "New Order" allows more). The
 symbol is not part of it: symbols may hold any letter, and some words are stopped by Binance's
@@ -6,7 +6,6 @@ firewall.
 """
 
 import re
-from hashlib import sha256
 
 from chimera_s1.domain.errors import InvalidValueError
 
@@ -14,16 +13,7 @@ PREFIX = "s1-"
 """A label only: an order is ours if the execution ledger has it."""
 
 CLIENT_ID_PATTERN = "[A-Za-z0-9_-]{1,36}"
-STEP_LENGTH_MAX = 8
-_DIGEST_LENGTH = 24
 _CLIENT_ID = re.compile(CLIENT_ID_PATTERN)
-_STEP = re.compile(rf"[a-z0-9]{{1,{STEP_LENGTH_MAX}}}")
-
-
-def derive_client_id(entry_id: str, step: str) -> str:
-    """*step* is short and names one order of the entry: `e`, `sl1`, `c2`."""
-    assert _STEP.fullmatch(step), step
-    return f"{PREFIX}{sha256(entry_id.encode()).hexdigest()[:_DIGEST_LENGTH]}-{step}"
 
 
 def check_client_id(text: str) -> str:

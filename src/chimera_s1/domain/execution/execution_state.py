@@ -53,7 +53,7 @@ class KnownFill(Struct, frozen=True):
 
 
 class ExecutionState:
-    """A fold over all commits; mutable, because copying it for every commit would be slow.
+    """The state after all commits so far. It is changed in place: a copy per commit would be slow.
 
     Attributes:
         head: The last folded commit.

@@ -12,11 +12,10 @@ _LABELS = {
     "autoclose-": "liquidation",
     "adl_autoclose": "adl",
     "settlement_autoclose-": "settlement",
-    "web_": "web",
-    "ios_": "app",
-    "android_": "app",
 }
-"""By prefix of the client id. Source: Binance, USD-M "Event Order Update", special client ids."""
+"""By prefix of the client id. Source: Binance, USD-M "Event Order Update", special client ids. That
+S4 uses `s4-` is an assumption.
+"""
 
 
 class ForeignOrder(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chimera_s1.domain.execution.reconciliation import QUERY_LAG_MS, Difference, DifferenceKind
+from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
+from chimera_s1.domain.execution.reconciliation import Difference, DifferenceKind
 from chimera_s1.domain.execution.reports import FillReport, PositionReport
 from chimera_s1.domain.identifiers import Symbol, Venue
 

@@ -13,12 +13,10 @@ from msgspec import Struct
 
 from chimera_s1.domain.execution.client_ids import has_our_prefix
 from chimera_s1.domain.execution.foreign_orders import ForeignOrder, foreign_order
+from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.order_request import OrderFamily, OrderRef
 from chimera_s1.domain.execution.reports import OrderListReport, OrderReport
 from chimera_s1.domain.identifiers import Venue
-
-QUERY_LAG_MS = 5_000
-"""Queries of the exchange may lag behind its matching engine by so much."""
 
 ListedOrder: TypeAlias = OrderReport | OrderListReport
 
@@ -38,7 +36,7 @@ class OwnOrder(Struct, frozen=True, kw_only=True):
     Attributes:
         trade_orders: Exchange ids of the orders that its trades belong to: its own, its child's,
             its legs'.
-        filled_qty: As the exchange said last; None where it has not said it.
+        filled_qty: As the exchange said last.
         fills_qty: Sum of the fills in the ledger.
         at_ms: Its last news, or when it was signed; exchange epoch ms.
     """
@@ -70,7 +68,6 @@ class DifferenceKind(StrEnum):
     ORDER_UNKNOWN = "order_unknown"
     FILLS_MISSING = "fills_missing"
     POSITION = "position"
-    STOP_SURPLUS = "stop_surplus"
 
 
 class Difference(Struct, frozen=True, kw_only=True):

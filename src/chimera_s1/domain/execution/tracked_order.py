@@ -65,7 +65,6 @@ class OrderPhase(StrEnum):
 
 
 ENDED = frozenset({OrderPhase.CLOSED, OrderPhase.REFUSED, OrderPhase.NOT_SENT, OrderPhase.ABSENT})
-AT_EXCHANGE = frozenset({OrderPhase.ACKNOWLEDGED, OrderPhase.CLOSED})
 
 
 class ChildOrder(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from chimera_s1.domain.execution.events import FillRecorded, PositionAdopted
 from chimera_s1.domain.execution.known_positions import KnownPositions
+from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.position_check import (
     Mismatch,
     PositionKey,
@@ -14,7 +15,6 @@ from chimera_s1.domain.execution.position_check import (
     mismatches,
     position_difference,
 )
-from chimera_s1.domain.execution.reconciliation import QUERY_LAG_MS
 from chimera_s1.domain.execution.reports import FillReport, PositionReport, ReportSource
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.execution.foreign_orders import label_of
+from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.order_request import OrderFamily, OrderRef
 from chimera_s1.domain.execution.reconciliation import (
-    QUERY_LAG_MS,
     DifferenceKind,
     ListedOrder,
     OpenOrdersJudgement,
@@ -158,7 +158,7 @@ def test_a_repair_shows_the_state_before_and_after() -> None:
         ("autoclose-1", "liquidation"),
         ("adl_autoclose", "adl"),
         ("settlement_autoclose-1", "settlement"),
-        ("web_1", "web"),
+        ("web_1", "other"),
         ("s1-x-e", "s1"),
         ("", "other"),
     ],
