@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
-from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
+from chimera_s1.domain.ledger.event_data import UnknownEvent
+from chimera_s1.domain.treasury.event_records import decode_event
 from chimera_s1.domain.treasury.events import (
     Evidence,
     MovementClaimed,

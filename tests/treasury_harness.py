@@ -36,6 +36,7 @@ from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmi
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import ClockUncertainError
 from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.trading_mode import TradingMode
@@ -47,7 +48,7 @@ from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
 from chimera_s1.domain.treasury.account_claim import AccountVerdict, Own
-from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
+from chimera_s1.domain.treasury.event_records import decode_event
 from chimera_s1.domain.treasury.events import (
     TransferRejected,
     TransferRequested,

@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry, LedgerHead, chain_error, head_of
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
-from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
+from chimera_s1.domain.treasury.event_records import decode_event
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
     CapReleased,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.domain.errors import LedgerDamagedError
-from chimera_s1.domain.execution.event_records import UnknownEvent, decode_event
+from chimera_s1.domain.execution.event_records import decode_event
 from chimera_s1.domain.execution.events import (
     ExecutionEvent,
     FillAttributed,
@@ -39,6 +39,7 @@ from chimera_s1.domain.execution.tracked_order import (
     evolve,
 )
 from chimera_s1.domain.ledger.commit import Commit, LedgerHead, head_of
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 
 ENDED_ORDERS_MAX: Final = 5_000
 FILLS_MAX: Final = 20_000

@@ -1,15 +1,10 @@
 """Conversion of treasury events to and from ledger records."""
 
-from decimal import Decimal
 from typing import Final, get_args
 
-import msgspec
-from msgspec import Struct
-
-from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Document, NewEvent, RecordedEvent
-from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.ledger.commit import NewEvent, RecordedEvent
+from chimera_s1.domain.ledger.event_data import UnknownEvent, from_data, tag_of, to_data
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     ForeignMovementObserved,
@@ -19,9 +14,8 @@ from chimera_s1.domain.treasury.events import (
     TreasuryEvent,
 )
 
-_TAG: Final = "type"
 _EVENT_TYPES: Final[dict[str, type[TreasuryEvent]]] = {
-    str(kind.__struct_config__.tag): kind for kind in get_args(TreasuryEvent)
+    tag_of(kind): kind for kind in get_args(TreasuryEvent)
 }
 _RENAMED_WALLET = (TransferRequested, TransferRejected, ForeignMovementObserved)
 """Version 2 names the wallet FUT, version 1 named it FUTURES; both are read."""
@@ -34,14 +28,6 @@ EVENT_VERSIONS: Final[dict[str, int]] = {
 TRANSFER_STREAM_PREFIX: Final = "transfer/"
 CAP_STREAM_PREFIX: Final = "cap/"
 MOVEMENT_STREAM_PREFIX: Final = "tran/"
-
-
-class UnknownEvent(Struct, frozen=True):
-    """An event written by a newer version of S1: shown, but not acted on."""
-
-    stream: str
-    type: str
-    v: int
 
 
 def transfer_stream(transfer_id: TransferId) -> str:
@@ -65,24 +51,8 @@ def stream_of(event: TreasuryEvent) -> str:
 
 
 def to_new_event(event: TreasuryEvent) -> NewEvent:
-    data = msgspec.to_builtins(event, builtin_types=(Decimal,))
-    kind: str = data.pop(_TAG)
-    return NewEvent(stream_of(event), kind, EVENT_VERSIONS[kind], _with_exact_amounts(data))
-
-
-def _with_exact_amounts(data: Document) -> Document:
-    """Amounts as exact text. `str` would write the smallest with an exponent."""
-    return {name: _exact_value(value) for name, value in data.items()}
-
-
-def _exact_value(value: object) -> object:
-    match value:
-        case Decimal():
-            return exact_text(value)
-        case dict():
-            return _with_exact_amounts(value)
-        case _:
-            return value
+    kind = tag_of(type(event))
+    return NewEvent(stream_of(event), kind, EVENT_VERSIONS[kind], to_data(event))
 
 
 def decode_event(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
@@ -91,17 +61,7 @@ def decode_event(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
     Raises:
         LedgerDamagedError: The data does not fit the event type.
     """
-    newest = EVENT_VERSIONS.get(record.type, 0)
-    if record.v > newest:
+    kind = _EVENT_TYPES.get(record.type)
+    if kind is None or record.v > EVENT_VERSIONS[record.type]:
         return UnknownEvent(record.stream, record.type, record.v)
-    # One class, not the union: msgspec analyses a union again on every call.
-    kind = _EVENT_TYPES.get(record.type, TreasuryEvent)
-    try:
-        event: TreasuryEvent = msgspec.convert(
-            {**record.data, _TAG: record.type}, kind, strict=True
-        )
-    except msgspec.ValidationError as error:
-        raise LedgerDamagedError(
-            f"{record.id}: not an event of type {record.type}: {error}"
-        ) from error
-    return event
+    return from_data(record, kind)

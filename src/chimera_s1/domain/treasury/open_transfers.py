@@ -9,8 +9,9 @@ from typing import assert_never
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import Commit, LedgerHead, head_of
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
-from chimera_s1.domain.treasury.event_records import CAP_STREAM_PREFIX, UnknownEvent, decode_event
+from chimera_s1.domain.treasury.event_records import CAP_STREAM_PREFIX, decode_event
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     MovementClaimed,

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import RecordedEvent
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.ledger.json_exactness import inexact_value_error
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.event_records import (
     EVENT_VERSIONS,
-    UnknownEvent,
     decode_event,
     stream_of,
     to_new_event,

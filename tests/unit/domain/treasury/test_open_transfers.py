@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import Commit, LedgerHead, NewEvent, head_of
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.treasury.commands import RequestTransfer, TreasuryCommand
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
 from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.event_records import (
-    UnknownEvent,
     cap_stream,
     decode_event,
     transfer_stream,

@@ -21,7 +21,6 @@ from chimera_s1.domain.errors import (
 )
 from chimera_s1.domain.execution.client_ids import PREFIX, check_client_id, has_our_prefix
 from chimera_s1.domain.execution.event_records import (
-    UnknownEvent,
     decode_event,
     fill_stream,
     order_stream,
@@ -50,6 +49,7 @@ from chimera_s1.domain.execution.reports import (
 )
 from chimera_s1.domain.execution.tracked_order import TrackedOrder, client_ids_of, evolve
 from chimera_s1.domain.ledger.commit import EVENTS_MAX, LedgerHead
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, get_args
 
-import msgspec
-
 from chimera_s1.app.capabilities.ledger.engine import Decision, LedgerEngine
 from chimera_s1.domain.errors import (
     LedgerDamagedError,
@@ -14,6 +12,7 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.ledger.commit import Commit, NewEvent, RecordedEvent
+from chimera_s1.domain.ledger.event_data import from_data, tag_of, to_data
 from chimera_s1.domain.operations.halt import (
     Halt,
     HaltEvent,
@@ -36,9 +35,8 @@ POLL_INTERVAL_MS = 1_000.0
 
 _STREAM: Final = "mode"
 _VERSION: Final = 1
-_TAG: Final = "type"
 _EVENT_TYPES: Final[dict[str, type[HaltEvent]]] = {
-    str(kind.__struct_config__.tag): kind for kind in get_args(HaltEvent)
+    tag_of(kind): kind for kind in get_args(HaltEvent)
 }
 _log = logging.getLogger(__name__)
 
@@ -154,8 +152,7 @@ class HaltLedger:
 
 
 def _to_new_event(event: HaltEvent) -> NewEvent:
-    data = msgspec.to_builtins(event)
-    return NewEvent(_STREAM, data.pop(_TAG), _VERSION, data)
+    return NewEvent(_STREAM, tag_of(type(event)), _VERSION, to_data(event))
 
 
 def _decode(record: RecordedEvent) -> HaltEvent | None:
@@ -165,9 +162,4 @@ def _decode(record: RecordedEvent) -> HaltEvent | None:
         LedgerDamagedError: The data does not fit the event type.
     """
     kind = _EVENT_TYPES.get(record.type)
-    if kind is None or record.v > _VERSION:
-        return None
-    try:
-        return msgspec.convert({**record.data, _TAG: record.type}, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise LedgerDamagedError(f"{record.id}: not a {record.type}: {error}") from error
+    return None if kind is None or record.v > _VERSION else from_data(record, kind)

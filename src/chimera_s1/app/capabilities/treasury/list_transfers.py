@@ -9,11 +9,11 @@ from chimera_s1.app.capabilities.treasury.transfer_timeline import decode_events
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.ledger.sequence import missing_commit_error
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.event_records import (
     TRANSFER_STREAM_PREFIX,
-    UnknownEvent,
     transfer_stream,
 )
 from chimera_s1.domain.treasury.events import TransferEvent, TransferRejected, TransferRequested

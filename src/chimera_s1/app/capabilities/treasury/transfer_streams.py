@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.treasury.event_records import (
-    UnknownEvent,
     cap_stream,
     decode_event,
     transfer_stream,

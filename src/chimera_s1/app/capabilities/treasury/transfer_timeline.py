@@ -16,9 +16,10 @@ from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.printable import escape_unprintable
-from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
+from chimera_s1.domain.treasury.event_records import decode_event
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     CapRebooked,

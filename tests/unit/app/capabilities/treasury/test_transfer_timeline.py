@@ -17,8 +17,8 @@ from chimera_s1.domain.ledger.commit import (
     LedgerEntry,
     NewEvent,
 )
+from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.printable import escape_unprintable
-from chimera_s1.domain.treasury.event_records import UnknownEvent
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
     Evidence,
