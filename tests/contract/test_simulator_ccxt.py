@@ -110,7 +110,7 @@ async def test_ccxt_loads_its_markets_and_reads_prices(
     assert ticker["low"] <= reading.last["price"] <= ticker["high"]
 
 
-def test_ccxt_reads_the_rules_of_a_symbol(readings: dict[str, Reading]) -> None:
+async def test_ccxt_reads_the_rules_of_a_symbol(readings: dict[str, Reading]) -> None:
     markets = readings["ccxt binance without a key"].markets
 
     assert markets["BTC/USDT"]["precision"]["price"] == 0.01
@@ -121,7 +121,7 @@ def test_ccxt_reads_the_rules_of_a_symbol(readings: dict[str, Reading]) -> None:
     assert markets["LUNC/USDT"]["active"] is False
 
 
-def test_ccxt_with_a_key_knows_which_pairs_are_traded_on_margin(
+async def test_ccxt_with_a_key_knows_which_pairs_are_traded_on_margin(
     readings: dict[str, Reading],
 ) -> None:
     markets = readings["ccxt.async_support binance with a key"].markets
