@@ -46,7 +46,7 @@ async def test_missing_requests_and_streams_are_listed_with_their_counts(
         acknowledged, _ = await wire.request("SUBSCRIBE", streams)
         again, _ = await wire.request("SUBSCRIBE", streams)
     with pytest.raises(WSServerHandshakeError):
-        async with sim.connect("spot", "/ws-api/v3?apiKey=secret"):
+        async with sim.connect("spot", "/ws-api/v1?apiKey=secret"):
             pass
 
     shown = await asked(sim)
@@ -63,7 +63,7 @@ async def test_missing_requests_and_streams_are_listed_with_their_counts(
         ("perp", "btcusdt@markPrice"): 1,
         ("perp", "nopeusdt@bookTicker"): 1,
         ("perp", "BTCUSDT@trade"): 1,
-        ("spot", "/ws-api/v3"): 1,
+        ("spot", "/ws-api/v1"): 1,
     }
     replies_by_name = {row["name"]: row["reply"] for row in shown["asked"]}
     assert replies_by_name["GET /api/v3/uiKlines"] == "answered 404"

@@ -3,9 +3,10 @@ control plane.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from decimal import Decimal
+from typing import Any
 
 import anyio
 from aiohttp import web
@@ -32,11 +33,13 @@ from chimera_s1.adapters.simulator.funding.income import FundingIncome
 from chimera_s1.adapters.simulator.funding.positions import Positions, Side
 from chimera_s1.adapters.simulator.funding.rate_history import RateHistory
 from chimera_s1.adapters.simulator.global_faults import GlobalFaults
+from chimera_s1.adapters.simulator.limits.limit_reply import LimitReply
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket, charges
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
-from chimera_s1.adapters.simulator.not_simulated import NotSimulated
+from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRoutes
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.coin_market import CoinMarketRoutes
@@ -61,15 +64,19 @@ from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
 from chimera_s1.adapters.simulator.streams.listings import Listings
 from chimera_s1.adapters.simulator.streams.playback import Playback, PlayedFile, symbols_in
+from chimera_s1.adapters.simulator.streams.spot_user_stream import SpotUserStream
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_server import enforce_deadlines, stream_server
 from chimera_s1.adapters.simulator.streams.throttled_streams import ThrottledStreams
+from chimera_s1.adapters.simulator.streams.ws_api_connection import WsApiConnection
+from chimera_s1.adapters.simulator.streams.ws_api_signing import verify_ws_api
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
 _FAULT_INTERVAL_S = 0.02
+_WS_API_WEIGHT = 2
 
 
 class Simulator:
@@ -104,6 +111,7 @@ class Simulator:
             )
             for venue in Venue
         }
+        self._spot_user_stream = SpotUserStream(self._hubs[Venue.SPOT], self._faults, self._clock)
         self._listings = Listings(self._clock)
         self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
         self._player = ScenarioPlayer(self._faults, clock)
@@ -141,6 +149,7 @@ class Simulator:
         while True:
             global_faults.apply()
             connection_faults.apply()
+            self._spot_user_stream.release_due()
             await anyio.sleep(_FAULT_INTERVAL_S)
 
     def _start_market(self, tasks: TaskGroup) -> None:
@@ -159,6 +168,7 @@ class Simulator:
     async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
         config, host = self._config, self._config.host
         account = Account(_balances(config), self._clock, self._movement_writer(stack))
+        account.on_transferred = self._spot_user_stream.balance_updated
         spot_rest = self._rest(Venue.SPOT, self._spot_routes(account))
         perp_rest = self._rest(Venue.PERP, self._perp_routes(account))
         s10, s10_url = await self._open_s10(stack)
@@ -253,8 +263,28 @@ class Simulator:
 
     async def _open_ws(self, stack: AsyncExitStack, venue: Venue, port: int) -> str:
         host = self._config.host
-        address = await _bind(stack, stream_server(self._hubs[venue], host, port), host, port)
+        ws_api = self._open_ws_api if venue is Venue.SPOT else None
+        server = stream_server(self._hubs[venue], host, port, open_ws_api=ws_api)
+        address = await _bind(stack, server, host, port)
         return f"ws://{address}"
+
+    def _open_ws_api(self) -> WsApiConnection:
+        return WsApiConnection(
+            self._clock,
+            self._spot_user_stream,
+            self._authenticate_ws_api,
+            self._spend_ws_api,
+            self._report_missing_method,
+        )
+
+    def _report_missing_method(self, method: str) -> None:
+        self._not_simulated.record(Venue.SPOT, Feature.REQUEST, method, "answered -1020")
+
+    def _authenticate_ws_api(self, parameters: Mapping[str, Any]) -> None:
+        verify_ws_api(parameters, self._config.account.api_key, self._clock.now_ms())
+
+    def _spend_ws_api(self, address: str) -> LimitReply | None:
+        return self._limits.spend(charges(Bucket.SPOT_WEIGHT, _WS_API_WEIGHT), address)
 
 
 async def _open_http(

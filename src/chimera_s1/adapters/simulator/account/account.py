@@ -64,6 +64,7 @@ class Account:
     Attributes:
         maintenance: Transfers are refused, and the system's status says why.
         local_timestamps: Signed requests have this machine's time, and not the exchange's.
+        on_transferred: Called with each change of a wallet by a movement, and its exchange time.
         notional_coef: Multiplies the caps of the leverage brackets; None where Binance sends none.
         behaviour, permissions: May be replaced at any time. Lags apply to everything read from now
             on, delays to everything accepted from now on.
@@ -87,6 +88,7 @@ class Account:
         self.maintenance = False
         self.local_timestamps = False
         self.notional_coef: float | None = None
+        self.on_transferred: Callable[[WalletName, Decimal, int], None] = _ignore
         # The exchange never reuses a number; neither may a simulator that is restarted.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)
@@ -129,6 +131,10 @@ class Account:
         self._accepted_count += 1
         self._movements.append(movement)
         self._schedule(movement.executed_ms, movement)
+        self._run_due()
+
+    def run_due(self) -> None:
+        """Execute and settle what is due, so that its events are sent."""
         self._run_due()
 
     def balance(self, wallet: WalletName) -> Decimal:
@@ -208,6 +214,7 @@ class Account:
 
     def _post(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
         self._balances[wallet] += change
+        self.on_transferred(wallet, change, at_ms)
         if wallet is WalletName.FUT:
             self._income.append(Income(change, at_ms, _FIRST_INCOME_ID + 3 * self._income_count))
             self._income_count += 1
@@ -215,3 +222,7 @@ class Account:
 
 def _final_status(behaviour: TransferBehaviour) -> MovementStatus:
     return behaviour.pending_ends if behaviour.pending_ms else MovementStatus.CONFIRMED
+
+
+def _ignore(_wallet: WalletName, _change: Decimal, _at_ms: int) -> None:
+    """No user stream is attached."""

@@ -14,6 +14,8 @@ from chimera_s1.adapters.simulator.faults.kinds import (
     LINK_FAULTS,
     LISTING_FAULTS,
     REQUEST_FAULTS,
+    USER_CONNECTION_FAULTS,
+    USER_EVENT_FAULTS,
     FaultKind,
 )
 from chimera_s1.adapters.simulator.faults.targets import (
@@ -22,6 +24,7 @@ from chimera_s1.adapters.simulator.faults.targets import (
     RequestTarget,
     StreamTarget,
     Target,
+    UserStreamTarget,
     VenueRequestsTarget,
 )
 from chimera_s1.domain.errors import InvalidValueError
@@ -133,19 +136,32 @@ def _allowed_kinds(target: Target) -> tuple[frozenset[FaultKind], str]:
     match target:
         case RequestTarget() | VenueRequestsTarget():
             return REQUEST_FAULTS | _faults_of_rows(target), "a request"
-        case StreamTarget(stream=""):
-            venue_faults = FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS | HANDSHAKE_FAULTS
-            return venue_faults, "a venue's streams"
         case StreamTarget():
-            return FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS, "a stream"
+            return _faults_of_streams(target)
+        case UserStreamTarget():
+            return _faults_of_user_streams(target)
         case ConnectionTarget():
-            return CONNECTION_FAULTS | LINK_FAULTS, "a connection"
+            return USER_CONNECTION_FAULTS | LINK_FAULTS, "a connection"
         case GlobalTarget.CLOCK:
             return CLOCK_FAULTS, "the clock"
         case GlobalTarget.MARKET:
             return frozenset({FaultKind.STORM}), "the market"
         case _:
             assert_never(target)
+
+
+def _faults_of_streams(target: StreamTarget) -> tuple[frozenset[FaultKind], str]:
+    of_stream = FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS
+    if target.stream:
+        return of_stream, "a stream"
+    return of_stream | HANDSHAKE_FAULTS, "a venue's streams"
+
+
+def _faults_of_user_streams(target: UserStreamTarget) -> tuple[frozenset[FaultKind], str]:
+    if target.event:
+        return USER_EVENT_FAULTS, "an event of a user stream"
+    of_connection = USER_CONNECTION_FAULTS | LINK_FAULTS | HANDSHAKE_FAULTS
+    return USER_EVENT_FAULTS | of_connection, "a user stream"
 
 
 def _faults_of_rows(target: RequestTarget | VenueRequestsTarget) -> frozenset[FaultKind]:

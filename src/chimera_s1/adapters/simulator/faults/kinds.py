@@ -36,6 +36,8 @@ class FaultKind(StrEnum):
     CLOSE_AFTER_DATA = "close-after-data"
     SHUTDOWN = "shutdown"
     HALF_OPEN = "half-open"
+    SILENT = "silent"
+    END_SUBSCRIPTION = "end-subscription"
     SLOW = "slow"
     TRICKLE = "trickle"
     LATE_PONG = "late-pong"
@@ -103,6 +105,23 @@ CONNECTION_FAULTS = frozenset(
 
 HANDSHAKE_FAULTS = frozenset({FaultKind.REFUSE, FaultKind.RATE_LIMIT, FaultKind.BAN})
 """Refuse new connections."""
+
+USER_EVENT_FAULTS = frozenset(
+    {
+        FaultKind.STALL,
+        FaultKind.MALFORMED,
+        FaultKind.GAP,
+        FaultKind.DUPLICATE,
+        FaultKind.REORDER,
+        FaultKind.DELAY,
+        FaultKind.LATE,
+        FaultKind.FUTURE,
+    }
+)
+"""Change, repeat, reorder, drop or delay single events of a user stream."""
+
+USER_CONNECTION_FAULTS = CONNECTION_FAULTS | {FaultKind.SILENT, FaultKind.END_SUBSCRIPTION}
+"""Act on open connections of a user stream at one moment."""
 
 LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE, FaultKind.LATE_PONG})
 """Slow down what open connections send, or only their pongs, while they last."""

@@ -12,12 +12,14 @@ from chimera_s1.adapters.simulator.faults.kinds import (
     LASTING_FAULTS,
     LISTING_FAULTS,
     REQUEST_FAULTS,
+    USER_EVENT_FAULTS,
     FaultKind,
 )
 from chimera_s1.adapters.simulator.faults.targets import (
     RequestTarget,
     StreamTarget,
     Target,
+    UserStreamTarget,
     VenueRequestsTarget,
     parse_target,
 )
@@ -139,9 +141,8 @@ class FaultRegistry:
         matching = (f for f in live if f.target in targets)
         return next((self.fire(fault) for fault in matching), None)
 
-    def take_handshake_fault(self, venue: Venue) -> FaultAction | None:
-        """The action for one new connection, counted as fired."""
-        target = StreamTarget(venue)
+    def take_handshake_fault(self, target: StreamTarget | UserStreamTarget) -> FaultAction | None:
+        """The action for one new connection to *target*, counted as fired."""
         matching = (f for f in self.live_faults(HANDSHAKE_FAULTS) if f.target == target)
         return next((self.fire(fault) for fault in matching), None)
 
@@ -162,5 +163,12 @@ class FaultRegistry:
         for fault in self.live_faults(FRAME_FAULTS):
             covered = isinstance(fault.target, StreamTarget) and fault.target.covers(venue, stream)
             if covered and is_applicable(fault.action):
+                return self.fire(fault)
+        return None
+
+    def take_user_event_fault(self, venue: Venue, event: str) -> FaultAction | None:
+        """The action for one *event* of the user stream of *venue*, counted as fired."""
+        for fault in self.live_faults(USER_EVENT_FAULTS):
+            if isinstance(fault.target, UserStreamTarget) and fault.target.covers(venue, event):
                 return self.fire(fault)
         return None

@@ -40,8 +40,18 @@ class StreamTarget(Struct, frozen=True):
         return self.venue is venue and self.stream in {"", stream}
 
 
+class UserStreamTarget(Struct, frozen=True):
+    """`user:spot` or `user:spot:executionReport`; an empty event means every event."""
+
+    venue: Venue
+    event: str = ""
+
+    def covers(self, venue: Venue, event: str) -> bool:
+        return self.venue is venue and self.event in {"", event}
+
+
 class ConnectionTarget(Struct, frozen=True):
-    """`ws:spot#3`: the third connection opened to this venue."""
+    """`ws:spot#3`: the third connection opened to this venue, for market data or a user stream."""
 
     venue: Venue
     number: int
@@ -54,11 +64,19 @@ class GlobalTarget(StrEnum):
     MARKET = "market"
 
 
-Target = RequestTarget | VenueRequestsTarget | StreamTarget | ConnectionTarget | GlobalTarget
+Target = (
+    RequestTarget
+    | VenueRequestsTarget
+    | StreamTarget
+    | UserStreamTarget
+    | ConnectionTarget
+    | GlobalTarget
+)
 
 _REQUEST = re.compile(r"(GET|POST|PUT|DELETE) (/[^\s?]*)")
 _VENUE_REQUESTS = re.compile(r"rest:(spot|perp)")
 _CONNECTION = re.compile(r"ws:(spot|perp)#([1-9][0-9]{0,9})")
+_USER_STREAM = re.compile(r"user:(spot|perp)(?::([A-Za-z_]{1,40}))?")
 _STREAM = re.compile(r"ws:(spot|perp)(?::([^#]+))?")
 
 
@@ -74,6 +92,8 @@ def parse_target(on: str) -> Target:
         return VenueRequestsTarget(Venue(found[1]))
     if found := _CONNECTION.fullmatch(on):
         return ConnectionTarget(Venue(found[1]), int(found[2]))
+    if found := _USER_STREAM.fullmatch(on):
+        return UserStreamTarget(Venue(found[1]), found[2] or "")
     if found := _STREAM.fullmatch(on):
         return StreamTarget(Venue(found[1]), found[2] or "")
     if on in set(GlobalTarget):
@@ -81,5 +101,6 @@ def parse_target(on: str) -> Target:
     raise InvalidValueError(
         f"on: {on!r} is not a target; write a request (GET /fapi/v1/time, without a query), "
         "rest:spot, rest:perp, ws:spot, ws:perp, one stream (ws:perp:btcusdt@bookTicker), one "
-        "connection (ws:spot#3), clock or market"
+        "connection (ws:spot#3), user:spot, user:perp, one kind of user event "
+        "(user:spot:executionReport), clock or market"
     )

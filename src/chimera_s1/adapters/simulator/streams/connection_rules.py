@@ -30,6 +30,9 @@ CONNECTION_RULES = {
     ),
 }
 
+WS_API_RULES = ConnectionRules(ping_every_ms=20_000, pong_within_ms=60_000, inbound_per_second=300)
+"""Binance names no limit of messages here; the weight of requests is limited."""
+
 
 class InboundLimit:
     """Messages a client may send in any second: pings, pongs and JSON alike."""

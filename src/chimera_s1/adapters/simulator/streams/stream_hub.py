@@ -10,11 +10,13 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.faults.targets import StreamTarget, UserStreamTarget
 from chimera_s1.adapters.simulator.limits.limit_reply import LimitReply
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.limits.rules import Bucket, Charge
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
+from chimera_s1.adapters.simulator.streams.connection import Connection
 from chimera_s1.adapters.simulator.streams.control_messages import SubscriptionChanges
 from chimera_s1.adapters.simulator.streams.frame_faults import (
     Frame,
@@ -74,6 +76,7 @@ class StreamHub:
         self.market = market
         self.clock = clock
         self.sessions: dict[Session, None] = {}
+        self._user_connections: dict[Connection, None] = {}
         self.topics: dict[str, Topic] = {}
         self.frames_sent = 0
         self.subscription_version = 0
@@ -96,16 +99,32 @@ class StreamHub:
     @property
     def bytes_unread(self) -> int:
         """Bytes written that the clients' networks have not taken yet."""
-        return sum(session.unread_bytes for session in self.sessions)
+        return sum(each.unread_bytes for each in self.connections)
 
     def recent_frames(self, symbol: str) -> list[SentFrame]:
         """The last FRAMES_KEPT frames sent for *symbol*, oldest first."""
         return list(self._recent.get(symbol, ()))
 
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """All open ones: for market data and for user streams."""
+        return (*self.sessions, *self._user_connections)
+
     def add(self, session: Session) -> None:
         self.sessions[session] = None
+        self._number(session)
+
+    def _number(self, connection: Connection) -> None:
         self.connections_opened += 1
-        session.number = self.connections_opened
+        connection.number = self.connections_opened
+
+    def add_user_connection(self, connection: Connection) -> None:
+        """One that has no market data."""
+        self._user_connections[connection] = None
+        self._number(connection)
+
+    def remove_user_connection(self, connection: Connection) -> None:
+        self._user_connections.pop(connection, None)
 
     def remove(self, session: Session) -> None:
         if session in self.sessions:
@@ -165,12 +184,13 @@ class StreamHub:
             session.delivered |= bool(session.outbox)
             session.flush()
 
-    def handshake_refusal(self) -> WSUpgradeResponse | None:
+    def handshake_refusal(self, *, user_stream: bool = False) -> WSUpgradeResponse | None:
         """The reply that refuses a new connection; None accepts it."""
         refusal = self._limits.spend((Charge(_DIALS[self.venue], 1),), ALL_DIALS)
         if refusal is not None:
             return _limited(refusal)
-        action = self._faults.take_handshake_fault(self.venue)
+        kind = UserStreamTarget if user_stream else StreamTarget
+        action = self._faults.take_handshake_fault(kind(self.venue))
         if action is None:
             return None
         if action.kind is FaultKind.REFUSE:

@@ -1,7 +1,7 @@
 """The WebSocket port of one venue, and the deadlines of its connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from picows import (
@@ -10,25 +10,43 @@ from picows import (
     ws_create_server,
 )
 
+from chimera_s1.adapters.simulator.streams.connection import Connection
 from chimera_s1.adapters.simulator.streams.connection_rules import CONNECTION_RULES
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import parse_path
 
+_WS_API_PATH = "/ws-api/v3"
+
 
 @asynccontextmanager
-async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[int]:
+async def stream_server(
+    hub: StreamHub,
+    host: str,
+    port: int,
+    *,
+    open_ws_api: Callable[[], Connection] | None = None,
+) -> AsyncIterator[int]:
     """Listen while the context lasts, then abort all connections; yields the bound port.
+
+    Args:
+        hub: Gets the connections.
+        host: Address to listen on.
+        port: 0 means any free one.
+        open_ws_api: Makes a connection of the WebSocket API; None where the venue has none.
 
     Raises:
         OSError: The address cannot be bound.
     """
     rules = CONNECTION_RULES[hub.venue]
 
-    def listener(request: WSUpgradeRequest) -> Session | WSUpgradeResponseWithListener | None:
-        if refusal := hub.handshake_refusal():
-            return WSUpgradeResponseWithListener(refusal, None)
+    def listener(request: WSUpgradeRequest) -> Connection | WSUpgradeResponseWithListener | None:
         target = request.path.decode("utf-8", "replace")
+        is_ws_api = open_ws_api is not None and target.partition("?")[0] == _WS_API_PATH
+        if refusal := hub.handshake_refusal(user_stream=is_ws_api):
+            return WSUpgradeResponseWithListener(refusal, None)
+        if open_ws_api is not None and is_ws_api:
+            return open_ws_api()
         path = parse_path(hub.venue, target)
         if path is None:
             hub.report_unknown_path(target.partition("?")[0])
@@ -42,8 +60,8 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for session in tuple(hub.sessions):
-            session.abort()
+        for connection in hub.connections:
+            connection.abort()
 
 
 async def enforce_deadlines(hub: StreamHub) -> None:
@@ -51,6 +69,6 @@ async def enforce_deadlines(hub: StreamHub) -> None:
     every_ms = CONNECTION_RULES[hub.venue].ping_every_ms
     while True:
         now_ms = hub.clock.now_ms()
-        due = [session.check_deadlines(now_ms) for session in tuple(hub.sessions)]
+        due = [connection.check_deadlines(now_ms) for connection in hub.connections]
         # A connection opened meanwhile is due no earlier than one ping interval from now.
         await hub.clock.sleep_until(min(due, default=now_ms + every_ms))

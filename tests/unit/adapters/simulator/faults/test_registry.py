@@ -5,6 +5,7 @@ import pytest
 from chimera_s1.adapters.simulator.faults.actions import FaultAction
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.registry import FAULTS_MAX, FaultRegistry
+from chimera_s1.adapters.simulator.faults.targets import StreamTarget, UserStreamTarget
 from chimera_s1.adapters.simulator.streams.frame_faults import is_applicable
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
@@ -108,8 +109,9 @@ def test_a_fault_waits_for_a_frame_it_can_change(faults: FaultRegistry) -> None:
 def test_a_refusal_applies_to_its_venue_only(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "refuse", times=2)
 
-    assert faults.take_handshake_fault(Venue.PERP) is None
-    assert [faults.take_handshake_fault(Venue.SPOT) for _ in range(3)] == [
+    assert faults.take_handshake_fault(StreamTarget(Venue.PERP)) is None
+    assert faults.take_handshake_fault(UserStreamTarget(Venue.SPOT)) is None
+    assert [faults.take_handshake_fault(StreamTarget(Venue.SPOT)) for _ in range(3)] == [
         FaultAction(FaultKind.REFUSE, 503),
         FaultAction(FaultKind.REFUSE, 503),
         None,
