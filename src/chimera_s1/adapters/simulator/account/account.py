@@ -133,10 +133,6 @@ class Account:
         self._schedule(movement.executed_ms, movement)
         self._run_due()
 
-    def run_due(self) -> None:
-        """Execute and settle what is due, so that its events are sent."""
-        self._run_due()
-
     def balance(self, wallet: WalletName) -> Decimal:
         """What can be moved out of *wallet* now."""
         self._run_due()
