@@ -17,8 +17,14 @@ from msgspec import structs
 from chimera_s1.adapters.binance.egress import DIRECT, Egress
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
-from chimera_s1.adapters.binance.http.client import HttpClient, HttpReply, HttpTimeouts, NotSent
+from chimera_s1.adapters.binance.http.client import HttpClient, HttpTimeouts, NotSent
+from chimera_s1.adapters.binance.http.signed_request import (
+    BinanceSignedRequest,
+    Method,
+    RequestTarget,
+)
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer
+from chimera_s1.adapters.binance.http.single_use_connection import HttpReply
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.binance.treasury.request_calls import WALLET_TRANSFER
@@ -62,21 +68,17 @@ async def post(endpoints: dict[Venue, Endpoints]) -> object:
     """The outcome of a transfer that the exchange refuses: its key is not known."""
     signer = Signer(Credentials(Secret("key"), Secret("secret")), CLOCK.now_ms)
     async with HttpClient(endpoints, weight_budgets(CLOCK)) as client:
-        return await client.post_once(
-            Venue.SPOT,
-            "/sapi/v1/asset/transfer",
-            b"",
-            call=WALLET_TRANSFER,
-            signer=signer,
-            timeouts=HttpTimeouts(),
-            obstacle=no_obstacle,
+        target = RequestTarget(Method.POST, "/sapi/v1/asset/transfer", WALLET_TRANSFER)
+        signed = BinanceSignedRequest(target, (), signer)
+        return await client.send_once(
+            Venue.SPOT, signed, timeouts=HttpTimeouts(), obstacle=no_obstacle
         )
 
 
 async def test_rest_signed_requests_and_sockets_all_pass_the_proxy(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """With its user and password; sockets by a tunnel."""
+    """With its user and password; transfers and sockets by a tunnel."""
     async with forward_proxy(f"user:{PASSWORD}") as proxy:
         egress = Egress(proxy.url.replace("://", f"://user:{PASSWORD}@"))
         endpoints = endpoints_through(simulator, egress)
@@ -91,9 +93,11 @@ async def test_rest_signed_requests_and_sockets_all_pass_the_proxy(
     assert proxy.requests == [
         f"{simulator.perp_rest_url}/fapi/v1/time",
         f"{simulator.spot_rest_url}/api/v3/exchangeInfo?showPermissionSets=false",
-        f"{simulator.spot_rest_url}/sapi/v1/asset/transfer",
     ]
-    assert proxy.tunnels == [simulator.perp_ws_url.removeprefix("ws://")]
+    assert proxy.tunnels == [
+        simulator.spot_rest_url.removeprefix("http://"),
+        simulator.perp_ws_url.removeprefix("ws://"),
+    ]
     assert PASSWORD not in repr(endpoints)
 
 

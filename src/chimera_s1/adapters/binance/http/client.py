@@ -1,21 +1,23 @@
 """The HTTP client of Binance's REST hosts: every request of this package goes through it.
 
 Reads reuse connections, and their failures are the errors of `domain.errors`. A request that must
-not arrive twice goes through `post_once`, which returns what is known about it. Both take a
+not arrive twice goes through `send_once`, which returns what is known about it. Both name a
 `RequestCall`, ask the weight budget of the host before they send, follow no redirect, ignore
 proxies of the environment and leave as the venue's `Egress` says.
 """
 
 from collections.abc import Callable, Mapping
+from math import ceil, isfinite
 from types import TracebackType
-from typing import Any, Self, TypeVar, assert_never
+from typing import NoReturn, Self, TypeVar, assert_never
 
 import anyio
+import h11
 import httpx2
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.egress import HostNotAllowedError
+from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.error_text import error_text
 from chimera_s1.adapters.binance.http.reply_classification import (
@@ -28,7 +30,14 @@ from chimera_s1.adapters.binance.http.reply_classification import (
     is_client_error,
     sanitize,
 )
+from chimera_s1.adapters.binance.http.signed_request import BinanceSignedRequest, Method
 from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
+from chimera_s1.adapters.binance.http.single_use_connection import (
+    HttpReply,
+    ReplyBuffer,
+    SingleUseConnection,
+)
+from chimera_s1.adapters.binance.http.single_use_connections import SingleUseConnections
 from chimera_s1.adapters.binance.http.weight_budget import RATE_LIMITED_STATUSES, WeightBudget
 from chimera_s1.domain.errors import (
     ChimeraError,
@@ -43,7 +52,8 @@ from chimera_s1.domain.operations.venue_hold import HoldReason, HoldScope
 READ_BYTES_MAX = 64 * 1024 * 1024
 """Far above the longest reply, an exchangeInfo of a few MB; decompressed."""
 
-POST_BYTES_MAX = 65_536
+ONCE_BYTES_MAX = 65_536
+"""Of the reply to a request that is sent once."""
 
 _NOT_SENT_ERRORS = (
     httpx2.ConnectError,
@@ -57,9 +67,6 @@ _NOT_SENT_ERRORS = (
 proxy that refuses a tunnel.
 """
 
-_HEAD_EVENT = "http11.send_request_headers.started"
-"""httpx2's trace event between a connection that stands and the first byte of a request."""
-
 _T = TypeVar("_T")
 
 
@@ -67,8 +74,8 @@ class HttpTimeouts(Struct, frozen=True, kw_only=True):
     """How long one request may take, s.
 
     Attributes:
-        connect_s: For DNS and TCP, and again for TLS.
-        idle_s: Between two bytes.
+        connect_s: For DNS, TCP and TLS; of a read, for TLS again.
+        idle_s: Of a read, between two bytes.
         total_s: From the call to the last byte of the reply; more than the 10 s after which
             Binance itself gives up (SPOT errors.md, -1007).
     """
@@ -84,13 +91,6 @@ class HttpTimeouts(Struct, frozen=True, kw_only=True):
 
 READ_TIMEOUTS = HttpTimeouts(connect_s=10.0, idle_s=10.0, total_s=20.0)
 _READ_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
-_POST_LIMITS = httpx2.Limits(max_connections=1, max_keepalive_connections=0)
-
-
-class HttpReply(Struct, frozen=True):
-    status: int
-    headers: httpx2.Headers
-    body: bytes
 
 
 class NotSent(Struct, frozen=True):
@@ -106,6 +106,15 @@ class NotAdmitted(Struct, frozen=True):
     wait_ms: float
 
 
+_NEVER_ROOM_WAIT_MS = 60_000
+"""Where no wait makes room, because too many instances share the limit, their number may change."""
+
+
+def whole_wait_ms(wait_ms: float) -> int:
+    """Of `NotAdmitted`, finite."""
+    return ceil(wait_ms) if isfinite(wait_ms) else _NEVER_ROOM_WAIT_MS
+
+
 class NoReply(Struct, frozen=True):
     """The request may have arrived; no complete reply came."""
 
@@ -114,35 +123,6 @@ class NoReply(Struct, frozen=True):
 
 class UnknownSymbolError(ExchangeRefusedError):
     """-1121: the venue has no such symbol."""
-
-
-class _ObstacleError(Exception):
-    """Raised before the first byte of a request; its text says why it must not be sent."""
-
-
-class _ReplyBuffer:
-    """The part of a reply that has arrived; `status` is 0 before its head has."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self.status = 0
-        self.headers = httpx2.Headers()
-        self.body = bytearray()
-        self.complete = False
-        self._bytes_max = bytes_max
-
-    async def fill(self, reply: httpx2.Response) -> None:
-        """Raises:
-        httpx2.DecodingError: The body is too long.
-        """
-        self.status, self.headers = reply.status_code, reply.headers
-        async for piece in reply.aiter_bytes():
-            self.body += piece
-            if len(self.body) > self._bytes_max:
-                raise httpx2.DecodingError(f"body longer than {self._bytes_max} bytes")
-        self.complete = True
-
-    def as_reply(self) -> HttpReply:
-        return HttpReply(self.status, self.headers, bytes(self.body))
 
 
 class _ReadRequest(Struct, frozen=True):
@@ -169,7 +149,11 @@ class HttpClient:
         self._budgets = budgets
         # Made once: reading the certificates takes longer than a request. Honours SSL_CERT_FILE.
         self._ssl_context = httpx2.create_ssl_context()
-        self._kept = {venue: self._open(venue, READ_TIMEOUTS, _READ_LIMITS) for venue in endpoints}
+        self._kept = {venue: self._open(venue) for venue in endpoints}
+        self._single_use = {
+            venue: SingleUseConnections(each, self._ssl_context, budgets[venue].blocked_ms)
+            for venue, each in endpoints.items()
+        }
 
     async def __aenter__(self) -> Self:
         return self
@@ -222,54 +206,86 @@ class HttpClient:
             raise _read_error(request.label, classified)
         return _decode(request.label, reply.body, kind, strict=strict)
 
-    async def post_once(
+    async def send_once(
         self,
         venue: Venue,
-        path: str,
-        body: bytes,
+        request: BinanceSignedRequest,
         *,
-        call: RequestCall,
-        signer: Signer,
         timeouts: HttpTimeouts,
         obstacle: Callable[[], str],
     ) -> HttpReply | NotAdmitted | NotSent | NoReply:
-        """Send *body*, already signed, exactly once and on a connection of its own.
+        """Send *request* exactly once, on a connection that was never used and never will be again.
 
-        A connection that was used before may have been closed by the other side while idle; then a
-        request that never arrived could not be distinguished from one whose reply was lost. So
-        there is no keep-alive here and no retry. *obstacle* is asked once the connection stands: if
-        it says why not, or the host is held by then, no byte is sent. Only cancellation raises.
+        *obstacle* is asked once the connection stands: if it says why not, or the host is held by
+        then, no byte is sent. Only cancellation raises.
+
+        Raises:
+            RuntimeError: It was sent before.
         """
-        egress, url = self._endpoints[venue].egress, self._endpoints[venue].rest_url + path
-        budget, buffer = self._budgets[venue], _ReplyBuffer(POST_BYTES_MAX)
-        cause = "incomplete reply"
+        text, target, budget = request.take_text(), request.target, self._budgets[venue]
         try:
-            egress.check(url)
-            ticket = await budget.admit(call)
-        except HostNotAllowedError as error:
-            return NotSent(str(error))
+            ticket = await budget.admit(target.call)
         except RequestNotAdmittedError as error:
             return NotAdmitted(str(error), error.wait_ms)
+        buffer = ReplyBuffer(ONCE_BYTES_MAX)
         try:
-            with anyio.fail_after(timeouts.total_s):
-                await self._post(venue, url, body, signer.headers(), timeouts, buffer, obstacle)
-        except _ObstacleError as error:
-            budget.give_back(ticket)
-            return NotSent(str(error))
-        except _NOT_SENT_ERRORS as error:
-            budget.give_back(ticket)
-            return NotSent(error_text(error, egress))
-        except TimeoutError:
-            cause = f"no complete reply within {timeouts.total_s:g} s"
-        except Exception as error:  # noqa: BLE001 (after any failure the request may have been sent)
-            cause = error_text(error, egress)
+            with anyio.move_on_after(timeouts.total_s) as deadline:
+                connection = await self._connect(venue, timeouts)
+                if isinstance(connection, NotSent):
+                    budget.give_back(ticket)
+                    return connection
+                try:
+                    if cause := _obstacle_to(connection, obstacle, budget):
+                        budget.give_back(ticket)
+                        return NotSent(cause)
+                    connection.send(*self._once_request(venue, request, text))
+                    cause = await _receive(connection, buffer, self._endpoints[venue].egress)
+                finally:
+                    connection.close()
+            if deadline.cancelled_caught:
+                cause = f"no complete reply within {timeouts.total_s:g} s"
         finally:
             budget.settle(ticket, buffer.status, buffer.headers)
         if not buffer.complete:
             return NoReply(f"{buffer.status} {cause}" if buffer.status else cause)
         reply = buffer.as_reply()
-        self._classify(venue, reply, call.caller)
+        self._classify(venue, reply, target.call.caller)
         return reply
+
+    async def keep_ready(self, venue: Venue, count: int) -> NoReturn:
+        """Keep *count* connections open for `send_once`, until cancelled."""
+        await self._single_use[venue].keep_ready(count)
+
+    def single_use(self, venue: Venue) -> SingleUseConnections:
+        """For metrics."""
+        return self._single_use[venue]
+
+    async def _connect(self, venue: Venue, timeouts: HttpTimeouts) -> SingleUseConnection | NotSent:
+        try:
+            with anyio.fail_after(timeouts.connect_s):
+                return await self._single_use[venue].take()
+        except TimeoutError:
+            egress = self._endpoints[venue].egress
+            text = f"no connection within {timeouts.connect_s:g} s"
+            return NotSent(egress.proxy_failure(text) if egress.proxy else text)
+        except HostNotAllowedError as error:
+            return NotSent(str(error))
+        except Exception as error:  # noqa: BLE001 (of any library: nothing has been sent)
+            return NotSent(error_text(error, self._endpoints[venue].egress))
+
+    def _once_request(
+        self, venue: Venue, request: BinanceSignedRequest, text: bytes
+    ) -> tuple[h11.Request, bytes]:
+        url = httpx2.URL(self._endpoints[venue].rest_url + request.target.path)
+        target, body = url.raw_path, text
+        headers = [("Host", url.netloc.decode()), *request.signer.headers().items()]
+        if request.target.method is Method.DELETE:
+            target, body = target + b"?" + text, b""
+        else:
+            headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+            headers.append(("Content-Length", str(len(body))))
+        headers += [("Accept-Encoding", "identity"), ("Connection", "close")]
+        return h11.Request(method=request.target.method, target=target, headers=headers), body
 
     async def _admit_read(self, venue: Venue, path: str, call: RequestCall) -> Ticket:
         url = self._endpoints[venue].rest_url + path
@@ -293,7 +309,7 @@ class HttpClient:
 
     async def _read(self, venue: Venue, request: _ReadRequest, ticket: Ticket) -> HttpReply:
         """Send *request*, and settle *ticket* whatever happens."""
-        buffer = _ReplyBuffer(READ_BYTES_MAX)
+        buffer = ReplyBuffer(READ_BYTES_MAX)
         try:
             with anyio.fail_after(READ_TIMEOUTS.total_s):
                 async with self._kept[venue].stream(
@@ -335,47 +351,32 @@ class HttpClient:
             budget.block_while_banned(reply.body, reply.headers, cause)
         return classified
 
-    async def _post(  # noqa: PLR0917 (what one request is made of)
-        self,
-        venue: Venue,
-        url: str,
-        body: bytes,
-        headers: Mapping[str, str],
-        timeouts: HttpTimeouts,
-        buffer: _ReplyBuffer,
-        obstacle: Callable[[], str],
-    ) -> None:
-        held = self._budgets[venue].hold_sentence
-
-        async def ask(event: str, _: Mapping[str, Any]) -> None:
-            if event == _HEAD_EVENT and (cause := obstacle() or held()):
-                raise _ObstacleError(cause)
-
-        headers = {
-            **headers,
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
-        async with (
-            self._open(venue, timeouts, _POST_LIMITS) as fresh,
-            fresh.stream(
-                "POST", url, content=body, headers=headers, extensions={"trace": ask}
-            ) as reply,
-        ):
-            await buffer.fill(reply)
-
-    def _open(
-        self, venue: Venue, timeouts: HttpTimeouts, limits: httpx2.Limits
-    ) -> httpx2.AsyncClient:
+    def _open(self, venue: Venue) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             verify=self._ssl_context,
-            timeout=timeouts.as_httpx(),
-            limits=limits,
+            timeout=READ_TIMEOUTS.as_httpx(),
+            limits=_READ_LIMITS,
             follow_redirects=False,
             trust_env=False,
             proxy=self._endpoints[venue].egress.proxy_for_requests,
         )
+
+
+def _obstacle_to(
+    connection: SingleUseConnection, obstacle: Callable[[], str], budget: WeightBudget
+) -> str:
+    if cause := obstacle() or budget.hold_sentence():
+        return cause
+    return "" if connection.is_usable else "the connection ended before the request"
+
+
+async def _receive(connection: SingleUseConnection, buffer: ReplyBuffer, egress: Egress) -> str:
+    """Why the reply is not complete; without meaning where it is."""
+    try:
+        await connection.receive(buffer)
+    except Exception as error:  # noqa: BLE001 (after any failure the request may have arrived)
+        return error_text(error, egress)
+    return ""
 
 
 def _read_error(

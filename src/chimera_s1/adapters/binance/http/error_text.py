@@ -5,9 +5,19 @@ import socket
 import ssl
 
 import httpx2
+import python_socks
 
 from chimera_s1.adapters.binance.egress import Egress
 from chimera_s1.adapters.binance.http.reply_classification import sanitize
+
+_CONNECTING_ERRORS = (
+    httpx2.ProxyError,
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    python_socks.ProxyError,
+    python_socks.ProxyConnectionError,
+    python_socks.ProxyTimeoutError,
+)
 
 
 def error_text(error: Exception, egress: Egress) -> str:
@@ -18,7 +28,7 @@ def error_text(error: Exception, egress: Egress) -> str:
 
 def _is_of_proxy(error: BaseException | None) -> bool:
     """Through a proxy, only it is connected to; TLS errors are the exchange's."""
-    if not isinstance(error, httpx2.ProxyError | httpx2.ConnectError | httpx2.ConnectTimeout):
+    if not isinstance(error, _CONNECTING_ERRORS):
         return False
     cause: BaseException | None = error
     while cause is not None:

@@ -15,6 +15,7 @@ from chimera_s1.adapters.binance import income, spot_account
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient, HttpTimeouts
 from chimera_s1.adapters.binance.http.http_adapter import HttpAdapter
+from chimera_s1.adapters.binance.http.signed_request import BinanceSignedRequest
 from chimera_s1.adapters.binance.http.signing import (
     Credentials,
     ExchangeClock,
@@ -31,10 +32,7 @@ from chimera_s1.adapters.binance.treasury import (
     wallet_requests,
 )
 from chimera_s1.adapters.binance.treasury.paged_history import HistoryPage, read_movements
-from chimera_s1.adapters.binance.treasury.transfer_sender import (
-    BinanceSignedTransfer,
-    TransferSender,
-)
+from chimera_s1.adapters.binance.treasury.transfer_sender import TransferSender
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.ports.exchange_status import ExchangeStatus
@@ -144,7 +142,7 @@ class BinanceWalletGateway(BinanceTreasuryGateway):
             config, wallet_requests.PATH, request_calls.WALLET_TRANSFER, TreasuryMode.WALLET
         )
 
-    def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
+    def sign(self, order: TransferSubmission) -> BinanceSignedRequest:
         """Make the request for *order*; its id is not in it."""
         return self._sender.sign(wallet_requests.order_parameters(order))
 
@@ -178,7 +176,7 @@ class BinanceSubaccountGateway(BinanceTreasuryGateway):
             TreasuryMode.SUBACCOUNT,
         )
 
-    def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
+    def sign(self, order: TransferSubmission) -> BinanceSignedRequest:
         """Make the request for *order*, its id included."""
         return self._sender.sign(subaccount_requests.order_parameters(order))
 
