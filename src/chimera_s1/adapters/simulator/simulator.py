@@ -27,6 +27,7 @@ from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
 from chimera_s1.adapters.simulator.control.funding_control import FundingControl
 from chimera_s1.adapters.simulator.control.s10_control import S10Control
+from chimera_s1.adapters.simulator.control.user_stream_control import UserStreamControl
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.funding.income import FundingIncome
@@ -45,6 +46,7 @@ from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.coin_market import CoinMarketRoutes
 from chimera_s1.adapters.simulator.rest.funding import FundingRoutes
 from chimera_s1.adapters.simulator.rest.income import IncomeRoutes
+from chimera_s1.adapters.simulator.rest.listen_keys import ListenKeyRoutes
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
@@ -62,7 +64,9 @@ from chimera_s1.adapters.simulator.s10.published_configuration import (
 from chimera_s1.adapters.simulator.s10.stand_in import s10_application
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
+from chimera_s1.adapters.simulator.streams.listen_keys import ListenKeys
 from chimera_s1.adapters.simulator.streams.listings import Listings
+from chimera_s1.adapters.simulator.streams.perp_user_streams import PerpUserStreams
 from chimera_s1.adapters.simulator.streams.playback import Playback, PlayedFile, symbols_in
 from chimera_s1.adapters.simulator.streams.spot_user_stream import SpotUserStream
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
@@ -112,6 +116,8 @@ class Simulator:
             for venue in Venue
         }
         self._spot_user_stream = SpotUserStream(self._hubs[Venue.SPOT], self._faults, self._clock)
+        keys = ListenKeys(self._clock)
+        self._perp_user_streams = PerpUserStreams(self._hubs[Venue.PERP], keys, self._clock)
         self._listings = Listings(self._clock)
         self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
         self._player = ScenarioPlayer(self._faults, clock)
@@ -130,6 +136,7 @@ class Simulator:
                 self._start_market(tasks)
                 self._start_faults(tasks)
                 tasks.start_soon(self._listings.run)
+                tasks.start_soon(self._perp_user_streams.run)
                 for hub in self._hubs.values():
                     tasks.start_soon(enforce_deadlines, hub)
                 task_status.started(addresses)
@@ -215,6 +222,7 @@ class Simulator:
             limits=self._limits,
             listings=self._listings,
             s10=s10,
+            user_streams=UserStreamControl(self._perp_user_streams),
             not_simulated=self._not_simulated,
         ).application()
 
@@ -236,6 +244,7 @@ class Simulator:
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
             *FundingRoutes(market, self._rates).routes(),
+            *ListenKeyRoutes(self._perp_user_streams.keys, authenticator).routes(),
             *IncomeRoutes(account, fees, authenticator, clock).routes(),
             *CoinMarketRoutes(market, clock, self._limits).routes(),
         ]

@@ -27,6 +27,7 @@ from chimera_s1.adapters.simulator.control.requests import (
     decode,
 )
 from chimera_s1.adapters.simulator.control.s10_control import S10Control
+from chimera_s1.adapters.simulator.control.user_stream_control import UserStreamControl
 from chimera_s1.adapters.simulator.control.views import (
     books_view,
     clock_view,
@@ -64,6 +65,7 @@ class ControlPlane:
         limits: RateLimits,
         listings: Listings,
         s10: S10Control | None,
+        user_streams: UserStreamControl,
         not_simulated: NotSimulated,
     ) -> None:
         self._hubs = {hub.venue.value: hub for hub in hubs}
@@ -76,6 +78,7 @@ class ControlPlane:
         self._limits = LimitControl(limits)
         self._listings = ListingControl(self._hubs, listings)
         self._s10 = s10
+        self._user_streams = user_streams
         self._not_simulated = not_simulated
 
     def application(self) -> web.Application:
@@ -84,6 +87,7 @@ class ControlPlane:
         application.add_routes(self._funding.routes())
         application.add_routes(self._limits.routes())
         application.add_routes(self._listings.routes())
+        application.add_routes(self._user_streams.routes())
         if self._s10 is not None:
             application.add_routes(self._s10.routes())
         application.add_routes(

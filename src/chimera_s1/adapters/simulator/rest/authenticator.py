@@ -49,6 +49,16 @@ class Authenticator:
         if not self._account.permissions.reading:
             raise permission_denied()
 
+    def check_futures_key(self, request: web.Request) -> None:
+        """For the user stream, which needs a key for futures and no signature.
+
+        Raises:
+            BinanceError: -2014 or -2015, as `check_key`, or the key is not for futures.
+        """
+        self.check_key(request)
+        if not self._account.permissions.futures:
+            raise permission_denied()
+
     async def authenticate(self, request: web.Request) -> Mapping[str, str]:
         """The parameters of *request*, which was in time on arrival and still is.
 

@@ -47,6 +47,7 @@ _ERRORS = {
     -1016: (400, "This service is no longer available."),
     -1021: (400, "Timestamp for this request is outside of the recvWindow."),
     -1022: (400, "Signature for this request is not valid."),
+    -1125: (400, "This listenKey does not exist."),
     -2015: (401, "Invalid API-key, IP, or permissions for action."),
     -5012: (400, "Asset transfer is in pending."),
     -5013: (400, "Asset transfer failed: insufficient balance"),

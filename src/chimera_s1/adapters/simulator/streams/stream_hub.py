@@ -31,6 +31,7 @@ from chimera_s1.adapters.simulator.streams.stream_names import (
     StreamKind,
     StreamName,
     StreamRoute,
+    is_listen_key,
     parse_stream,
 )
 from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT, SentFrame, Topic
@@ -229,6 +230,8 @@ class StreamHub:
     def _report_silent(self, names: tuple[str, ...], route: StreamRoute) -> None:
         """Report those of *names* that Binance would acknowledge, list and never deliver."""
         for name in names:
+            if route is StreamRoute.PRIVATE and is_listen_key(name):
+                continue
             if self._topic(name, route) is None:
                 stream = parse_stream(self.venue, name)
                 listed = stream is not None and self._is_listed(stream)

@@ -6,10 +6,11 @@ without one of them behaves like `/public`.
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum, auto
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chimera_s1.adapters.simulator.time_unit import is_microseconds
 from chimera_s1.domain.identifiers import Venue
@@ -65,6 +66,7 @@ _BOOK_KINDS = (
     StreamKind.ALL_BOOK_TICKERS,
 )
 CONTRACT_INFO = "!contractInfo"
+_LISTEN_KEY = re.compile(r"[A-Za-z0-9]{32,}")
 _DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed>100|500)ms)?")
 _DEFAULT_DEPTH_MS = {Venue.SPOT: 1000, Venue.PERP: 250}
 _ALL_MARKET = {
@@ -87,6 +89,11 @@ def parse_stream(venue: Venue, name: str) -> StreamName | None:
     if not at or not symbol or symbol != symbol.lower():
         return None
     return _of_symbol(venue, symbol.upper(), feed)
+
+
+def is_listen_key(name: str) -> bool:
+    """Whether *name* has the form of a listenKey, known or not."""
+    return _LISTEN_KEY.fullmatch(name) is not None
 
 
 def _of_symbol(venue: Venue, symbol: str, feed: str) -> StreamName | None:
@@ -116,12 +123,19 @@ def _depth(venue: Venue, route: StreamRoute, symbol: str, feed: str) -> StreamNa
 
 
 class ConnectionPath(Struct, frozen=True):
-    """The parsed URL of a WebSocket connection."""
+    """The parsed URL of a WebSocket connection.
+
+    Attributes:
+        streams: Names, and listenKeys on `/private`.
+        user_events: Of each listenKey in the query: the events that it may deliver; None if the
+            query does not restrict them.
+    """
 
     route: StreamRoute
     streams: tuple[str, ...]
     combined: bool
     microseconds: bool = False
+    user_events: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
 
 _ROUTE_OF_PATH = {
@@ -145,13 +159,26 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
         parts = parts[1:] if parts[0] in _ROUTE_OF_PATH else parts
     match parts:
         case ["ws", *streams]:
-            names = tuple(filter(None, map(unquote, streams)))
-            return ConnectionPath(route, names, combined=False, microseconds=microseconds)
+            names, combined = tuple(filter(None, map(unquote, streams))), False
         case ["stream"]:
-            names = _streams_of(query)
-            return ConnectionPath(route, names, combined=True, microseconds=microseconds)
+            names, combined = _streams_of(query), True
         case _:
             return None
+    events = _user_events(query) if route is StreamRoute.PRIVATE else {}
+    return ConnectionPath(route, (*names, *events), combined, microseconds, events)
+
+
+def _user_events(query: str) -> dict[str, frozenset[str] | None]:
+    """Of `listenKey=<key>&events=ORDER_TRADE_UPDATE/ALGO_UPDATE`, which may repeat."""
+    events: dict[str, frozenset[str] | None] = {}
+    key = ""
+    for name, value in parse_qsl(query):
+        if name == "listenKey":
+            key = value
+            events[key] = None
+        elif name == "events" and key:
+            events[key] = frozenset(value.split("/"))
+    return events
 
 
 def _streams_of(query: str) -> tuple[str, ...]:

@@ -86,6 +86,21 @@ def test_a_misspelt_stream_name_is_not_parsed(venue: Venue, name: str) -> None:
             "/private/ws/key",
             ConnectionPath(StreamRoute.PRIVATE, combined=False, streams=("key",)),
         ),
+        (
+            PERP,
+            "/private/stream?listenKey=one&events=A/B&listenKey=two",
+            ConnectionPath(
+                StreamRoute.PRIVATE,
+                combined=True,
+                streams=("one", "two"),
+                user_events={"one": frozenset({"A", "B"}), "two": None},
+            ),
+        ),
+        (
+            PERP,
+            "/ws?listenKey=one",
+            ConnectionPath(StreamRoute.PUBLIC, combined=False, streams=()),
+        ),
         (PERP, "/ws/a@x", ConnectionPath(StreamRoute.PUBLIC, combined=False, streams=("a@x",))),
         (SPOT, "/public/ws", None),
         (SPOT, "/", None),
