@@ -23,6 +23,7 @@ CONFINED = {
     "litestar": {
         "app.container",
         "app.web",
+        "app.capabilities.execution.web",
         "app.capabilities.funding.web",
         "app.capabilities.instruments.web",
         "app.capabilities.market.web",

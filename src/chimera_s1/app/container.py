@@ -16,6 +16,7 @@ from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
+from chimera_s1.app.capabilities.execution.wiring import open_execution
 from chimera_s1.app.capabilities.funding.wiring import open_funding
 from chimera_s1.app.capabilities.instruments.instrument_catalog import InstrumentCatalog
 from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
@@ -228,6 +229,7 @@ class Container(containers.DeclarativeContainer):
         ),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),
+        providers.Factory(open_execution, settings, foundation, operations, catalog),
     )
 
     tokens = providers.Singleton(open_tokens, settings, clock)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from chimera_s1.app.capabilities.execution.settings import ExecutionSettings
 from chimera_s1.app.capabilities.funding.settings import FundingSettings
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
@@ -31,7 +32,7 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-class Settings(FundingSettings, TreasurySettings, MarketSettings):
+class Settings(ExecutionSettings, FundingSettings, TreasurySettings, MarketSettings):
     """The settings of all capabilities."""
 
 
