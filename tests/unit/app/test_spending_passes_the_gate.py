@@ -51,12 +51,13 @@ REACHES_MONEY = {"execution", "treasury"}
 NO_MONEY = {"funding", "instruments", "ledger", "market", "operations", "trading_mode"}
 """They may not import a port through which money or orders leave."""
 
-MONEY_PORTS = {"treasury_gateway"}
-"""Modules of `domain/ports`; that of the order gateway will be one."""
+MONEY_PORTS = {"order_gateway", "treasury_gateway"}
+"""Modules of `domain/ports`."""
 
 PORTS_WITHOUT_MONEY = {
     "account_claims",
     "account_reader",
+    "account_stream",
     "clock",
     "configuration_source",
     "contract_reader",
@@ -64,6 +65,7 @@ PORTS_WITHOUT_MONEY = {
     "dead_letters",
     "estimate_reader",
     "event_store",
+    "exchange_account",
     "exchange_information",
     "exchange_status",
     "funding_archive",
@@ -86,6 +88,7 @@ PORTS_WITHOUT_MONEY = {
     "market_feed",
     "market_status",
     "operations_log",
+    "order_events",
     "publication",
     "publisher_lease",
     "quote_publisher",
