@@ -2,7 +2,8 @@
 
 Binance, USD-M "User Data Streams" and the "Important WebSocket Change Notice". A connection names
 the listenKey in its query (`/private/ws?listenKey=..&events=A/B`), in its path
-(`/private/ws/<key>`) or in a SUBSCRIBE message. An unknown or expired key is accepted and delivers nothing.
+(`/private/ws/<key>`) or in a SUBSCRIBE message. An unknown or expired key is accepted and delivers
+nothing.
 """
 
 from collections.abc import Mapping
