@@ -6,11 +6,23 @@ import anyio
 import anyio.to_thread
 import pytest
 from binance_common.configuration import ConfigurationRestAPI
+from msgspec import Struct
 
+from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.http.client import HttpClient
+from chimera_s1.adapters.binance.http.listen_key import ListenKeyMethod
+from chimera_s1.adapters.binance.http.request_limits import futures_weight
+from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer
+from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.streams.listen_keys import VALIDITY_MS
+from chimera_s1.domain.errors import ExchangeRefusedError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.request_bucket import Priority
+from chimera_s1.domain.operations.request_budget import RequestCall
 from tests.contract.binance_sdks import futures_sdk
 from tests.contract.signed_client import Account, running_simulator
+from tests.fakes.manual_clock import ManualClock
 from tests.simulator_client import StreamConnection, simulator_client
 
 LISTEN_KEY = "/fapi/v1/listenKey"
@@ -36,6 +48,30 @@ async def account(urls: dict[str, str]) -> AsyncIterator[Account]:
         await sim.control("DELETE", "/sim/faults")
         await account.send("DELETE", LISTEN_KEY)
         yield account
+
+
+class ListenKeyReply(Struct):
+    listenKey: str = ""  # noqa: N815 (Binance's name)
+
+
+async def test_the_http_client_makes_prolongs_and_ends_a_key(
+    account: Account, urls: dict[str, str]
+) -> None:
+    call = RequestCall("test", Priority.MONEY, futures_weight(1))
+    endpoints = {Venue.PERP: Endpoints(urls["perp_rest_url"], "")}
+    signer = Signer(Credentials(Secret(DEMO_KEY.key), Secret(DEMO_KEY.secret)), lambda: 0.0)
+    async with HttpClient(endpoints, weight_budgets(ManualClock())) as client:
+
+        async def ask(method: ListenKeyMethod) -> str:
+            reply = await client.call_listen_key(method, ListenKeyReply, call=call, signer=signer)
+            return reply.listenKey
+
+        key = await ask(ListenKeyMethod.POST)
+        assert key == await opened_key(account)
+        assert await ask(ListenKeyMethod.PUT) == key
+        assert await ask(ListenKeyMethod.DELETE) == ""
+        with pytest.raises(ExchangeRefusedError, match=r"PUT .*/fapi/v1/listenKey: .*-1125"):
+            await ask(ListenKeyMethod.PUT)
 
 
 async def opened_key(account: Account) -> str:

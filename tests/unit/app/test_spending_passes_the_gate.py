@@ -7,7 +7,7 @@ cancels, reconciliation and resolving go to `NEVER_BLOCKED`, and must not know t
 
 Nothing else can spend: every port is a row of `MONEY_PORTS` or of `PORTS_WITHOUT_MONEY`, only
 capabilities in `REACHES_MONEY` import the former, and only adapters in `MAY_POST`, which implement
-them, send the exchange anything but reads.
+them, send the exchange anything but reads. (A listen key opens a stream and moves nothing.)
 """
 
 import ast
@@ -107,6 +107,9 @@ PORTS_WITHOUT_MONEY = {
 MAY_POST = {"treasury/transfer_sender.py": "treasury_gateway"}
 """Adapters that send the exchange more than reads, and the money port each of them implements."""
 
+NAMES_VERBS = {"http/listen_key.py", "http/signed_request.py"}
+"""Modules of the HTTP client that name the methods which change something."""
+
 SENDING_METHODS = {"submit", "send_once", "send_order", "send_cancel"}
 """Of money ports and of the HTTP client: in `app`, only classes in `SPENDS` may call them."""
 
@@ -204,14 +207,18 @@ def test_every_port_is_one_that_money_leaves_through_or_not() -> None:
 
 
 def test_only_adapters_of_money_ports_send_the_exchange_more_than_reads() -> None:
-    """Everything goes through `HttpClient`, which can only GET and `send_once`."""
+    """Everything goes through `HttpClient`, which can only GET, `send_once` and, for the one path
+    of the listen key, `call_listen_key`.
+    """
     posting: set[str] = set()
     for path in EXCHANGE.rglob("*.py"):
         tree, name = ast.parse(path.read_text()), str(path.relative_to(EXCHANGE))
         verbs = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-        assert name == "http/signed_request.py" or not verbs & {"POST", "PUT", "DELETE"}, name
+        assert name in NAMES_VERBS or not verbs & {"POST", "PUT", "DELETE"}, name
         if "send_once" in attributes_in(path):
             posting.add(name)
+        if "call_listen_key" in attributes_in(path):
+            assert path.parent.name == "user_stream", "only the private stream has a listen key"
 
     assert posting == MAY_POST.keys(), "an adapter that can spend: classify it and its port"
     assert set(MAY_POST.values()) == MONEY_PORTS

@@ -19,7 +19,9 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.http import listen_key
 from chimera_s1.adapters.binance.http.error_text import error_text
+from chimera_s1.adapters.binance.http.listen_key import ListenKeyMethod
 from chimera_s1.adapters.binance.http.reply_classification import (
     UNKNOWN_SYMBOL_CODE,
     ClassifiedReply,
@@ -126,12 +128,13 @@ class UnknownSymbolError(ExchangeRefusedError):
 
 
 class _ReadRequest(Struct, frozen=True):
-    """A GET; *label* names it in errors and shows no signature."""
+    """It may be repeated; *label* names it in errors and shows no signature."""
 
     url: str
     query: bytes
     headers: Mapping[str, str]
     label: str
+    method: str = "GET"
 
     def target(self) -> bytes:
         """Sent as it is; a query in the URL might be rewritten, and is logged."""
@@ -195,16 +198,22 @@ class HttpClient:
         except ChimeraError:
             self._budgets[venue].give_back(ticket)
             raise
-        reply = await self._read(venue, request, ticket)
-        if reply.status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
-            text = self._endpoints[venue].egress.proxy_failure("replied 407")
-            raise ExchangeUnavailableError(f"{request.label}: {text}")
-        if reply.status != httpx2.codes.OK:
-            classified = self._classify(venue, reply, call.caller)
-            if signer is None and is_client_error(reply.status):
-                raise _public_error(request.label, classified)
-            raise _read_error(request.label, classified)
-        return _decode(request.label, reply.body, kind, strict=strict)
+        body = await self._read_body(venue, request, ticket)
+        return _decode(request.label, body, kind, strict=strict)
+
+    async def call_listen_key(
+        self, method: ListenKeyMethod, kind: type[_T], *, call: RequestCall, signer: Signer
+    ) -> _T:
+        """The futures' reply about the listen key of *signer*; sent without a signature.
+
+        Raises:
+            RequestNotAdmittedError, ExchangeUnavailableError, ExchangeRefusedError: As `get`.
+        """
+        ticket = await self._admit_read(Venue.PERP, listen_key.PATH, call)
+        url = self._endpoints[Venue.PERP].rest_url + listen_key.PATH
+        request = _ReadRequest(url, b"", signer.headers(), f"{method} {url}", method)
+        body = await self._read_body(Venue.PERP, request, ticket)
+        return _decode(request.label, body, kind, strict=True)
 
     async def send_once(
         self,
@@ -307,13 +316,26 @@ class HttpClient:
         label = f"{url}?{query}" if query else url
         return _ReadRequest(url, query.encode("ascii"), {}, label)
 
+    async def _read_body(self, venue: Venue, request: _ReadRequest, ticket: Ticket) -> bytes:
+        """Of a 200; any other reply is raised as what it means."""
+        reply = await self._read(venue, request, ticket)
+        if reply.status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
+            text = self._endpoints[venue].egress.proxy_failure("replied 407")
+            raise ExchangeUnavailableError(f"{request.label}: {text}")
+        if reply.status != httpx2.codes.OK:
+            classified = self._classify(venue, reply, ticket.call.caller)
+            if not request.headers and is_client_error(reply.status):
+                raise _public_error(request.label, classified)
+            raise _read_error(request.label, classified)
+        return reply.body
+
     async def _read(self, venue: Venue, request: _ReadRequest, ticket: Ticket) -> HttpReply:
         """Send *request*, and settle *ticket* whatever happens."""
         buffer = ReplyBuffer(READ_BYTES_MAX)
         try:
             with anyio.fail_after(READ_TIMEOUTS.total_s):
                 async with self._kept[venue].stream(
-                    "GET",
+                    request.method,
                     request.url,
                     headers=request.headers,
                     extensions={"target": request.target()},
