@@ -104,7 +104,10 @@ PORTS_WITHOUT_MONEY = {
     "transfer_projection",
 }
 
-MAY_POST = {"treasury/transfer_sender.py": "treasury_gateway"}
+MAY_POST = {
+    "orders/order_sender.py": "order_gateway",
+    "treasury/transfer_sender.py": "treasury_gateway",
+}
 """Adapters that send the exchange more than reads, and the money port each of them implements."""
 
 NAMES_VERBS = {"http/listen_key.py", "http/signed_request.py"}

@@ -23,6 +23,7 @@ from chimera_s1.adapters.binance.http import listen_key
 from chimera_s1.adapters.binance.http.error_text import error_text
 from chimera_s1.adapters.binance.http.listen_key import ListenKeyMethod
 from chimera_s1.adapters.binance.http.reply_classification import (
+    UNKNOWN_ORDER_CODES,
     UNKNOWN_SYMBOL_CODE,
     ClassifiedReply,
     ReplyBody,
@@ -127,6 +128,10 @@ class UnknownSymbolError(ExchangeRefusedError):
     """-1121: the venue has no such symbol."""
 
 
+class UnknownOrderError(ExchangeRefusedError):
+    """-2013, and spot's -2026: the venue shows no such order."""
+
+
 class _ReadRequest(Struct, frozen=True):
     """It may be repeated; *label* names it in errors and shows no signature."""
 
@@ -189,7 +194,7 @@ class HttpClient:
             RequestNotAdmittedError: Not sent: the budget of the host has no room for it.
             ExchangeUnavailableError: No reply, or none that can be relied upon.
             ExchangeRefusedError: The key or the request is at fault; a retry will not help.
-                `UnknownSymbolError` where it is the symbol.
+                `UnknownSymbolError` where it is the symbol, `UnknownOrderError` the order.
         """
         ticket = await self._admit_read(venue, path, call)
         try:
@@ -324,8 +329,11 @@ class HttpClient:
             raise ExchangeUnavailableError(f"{request.label}: {text}")
         if reply.status != httpx2.codes.OK:
             classified = self._classify(venue, reply, ticket.call.caller)
-            if not request.headers and is_client_error(reply.status):
-                raise _public_error(request.label, classified)
+            if is_client_error(reply.status):
+                if classified.code in UNKNOWN_ORDER_CODES[venue]:
+                    raise UnknownOrderError(f"{request.label}: replied {classified.summary}")
+                if not request.headers:
+                    raise _public_error(request.label, classified)
             raise _read_error(request.label, classified)
         return reply.body
 

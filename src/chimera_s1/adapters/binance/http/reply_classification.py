@@ -33,14 +33,17 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import MASK
 from chimera_s1.adapters.binance.http.weight_budget import RATE_LIMITED_STATUSES, retry_after_s
+from chimera_s1.domain.identifiers import Venue
 
 AMBIGUOUS_CODES = frozenset({-1000, -1001, -1006, -1007, -4115, -5012})
 OVERLOADED_CODE = -1008
 RATE_LIMITED_CODES = frozenset({-1003, -1015})
 TIMESTAMP_CODE = -1021
 UNKNOWN_SYMBOL_CODE = -1121
+UNKNOWN_ORDER_CODES = {Venue.SPOT: frozenset({-2013, -2026}), Venue.PERP: frozenset({-2013})}
+"""Of reads. -2026: archived on spot; on futures, a type that cannot be reduce-only."""
 FORBIDDEN_CODES = frozenset({-1002, -1022, -1099, -2014, -2015})
-_PARAMETER_CODES = frozenset(
+PARAMETER_CODES = frozenset(
     {
         *(-1013, -1020, -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1109, -1110),
         *(-1111, -1113, -1114, -1115, -1116, -1117, -1118, -1119, -1120, -1121, -1122, -1125),
@@ -54,7 +57,7 @@ _WALLET_CODES = frozenset(
     }
 )
 _FUTURES_CODES = frozenset({-2018, -2019, -4050, -4051, -4109, -4114})
-REFUSED_CODES = _PARAMETER_CODES | _WALLET_CODES | _FUTURES_CODES
+REFUSED_CODES = PARAMETER_CODES | _WALLET_CODES | _FUTURES_CODES
 REFUSED_TEXTS = {-9000: re.compile(r"no ava(il|li)able amount", re.IGNORECASE)}
 
 _TEXT_CHARS_MAX = 200
