@@ -17,6 +17,7 @@ class MatchingBehaviour(Struct, frozen=True, kw_only=True):
         pays_in_bnb: Commission is taken in BNB where the wallet has enough.
         duplicate_algo_code: Error of a `clientAlgoId` that an open algo order has.
         price_range: How far, as a part of the last price, a market order may reach.
+        liquidity: The part of each level of a book that can be taken; 0 leaves nothing to match.
     """
 
     query_lag_ms: int = 0
@@ -26,3 +27,13 @@ class MatchingBehaviour(Struct, frozen=True, kw_only=True):
     pays_in_bnb: bool = False
     duplicate_algo_code: int = -4116
     price_range: Decimal = Decimal("0.05")
+    liquidity: Decimal = Decimal(1)
+
+
+class CurrentBehaviour:
+    """The behaviour of both desks; *value* may be replaced at any time."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = MatchingBehaviour()
