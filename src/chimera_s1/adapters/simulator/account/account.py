@@ -143,6 +143,11 @@ class Account:
         self._run_due()
         self._balances[wallet] = amount
 
+    def change_balance(self, wallet: WalletName, change: Decimal) -> None:
+        """As by a trade, or a lock of money: no movement, no income."""
+        self._run_due()
+        self._balances[wallet] += change
+
     def in_transit(self) -> Decimal:
         """What left one wallet and has not arrived in the other."""
         moving = (each.amount for each in self.movements() if each.status is MovementStatus.PENDING)

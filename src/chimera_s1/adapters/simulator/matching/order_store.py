@@ -34,6 +34,7 @@ class OrderStore:
         self._trades: list[Trade] = []
         self._order_ids, self._trade_ids = Ids(clock), Ids(clock)
         self._client_ids = Ids(clock)
+        self._open_symbols: frozenset[str] | None = None
 
     def next_order_id(self, symbol: str) -> int:
         return self._order_ids.next(symbol)
@@ -50,6 +51,7 @@ class OrderStore:
         if self._orders.current(key) is None:
             self._keys.setdefault(order.client_id, []).append(key)
         self._orders.put(key, order)
+        self._open_symbols = None
 
     def add_trade(self, trade: Trade) -> None:
         self._trades.append(trade)
@@ -71,6 +73,12 @@ class OrderStore:
     def open(self, symbol: str | None = None) -> list[Order]:
         """Oldest first, as the matching engine has them."""
         return [each for each in self._orders.open() if symbol in {None, each.symbol}]
+
+    def open_symbols(self) -> frozenset[str]:
+        """The symbols with open orders."""
+        if self._open_symbols is None:
+            self._open_symbols = frozenset(each.symbol for each in self._orders.open())
+        return self._open_symbols
 
     def all(self) -> list[Order]:
         """Every order ever placed, oldest first, as the matching engine has them."""

@@ -20,7 +20,7 @@ _PRECISIONS = {
     "baseCommissionPrecision": 8,
     "quoteCommissionPrecision": 8,
 }
-_SPOT_FEATURES = {
+_SPOT_FEATURES: dict[str, Any] = {
     "orderTypes": [
         "LIMIT",
         "LIMIT_MAKER",
@@ -41,7 +41,7 @@ _SPOT_FEATURES = {
     "pegInstructionsAllowed": True,
     "isSpotTradingAllowed": True,
 }
-_LEGACY_FEATURES = {
+_LEGACY_FEATURES: dict[str, Any] = {
     "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
     "otoAllowed": False,
     "opoAllowed": False,
@@ -115,6 +115,11 @@ def spot_exchange_info(
     }
     sors = _order_routing(specs)
     return {**reply, "sors": sors} if sors else reply
+
+
+def order_types(spec: SymbolSpec) -> tuple[str, ...]:
+    features = _LEGACY_FEATURES if spec.legacy else _SPOT_FEATURES
+    return tuple(features["orderTypes"])
 
 
 def spot_rate_limits(ip_weight: int, raw_requests: int) -> list[dict[str, Any]]:
