@@ -1,11 +1,18 @@
 """All listed symbols, each at its position on its price path."""
 
+from collections import deque
 from collections.abc import Iterable
 
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.market.funding_terms import FundingTerms
-from chimera_s1.adapters.simulator.market.order_books import PATH_LENGTH, Book, price_path
+from chimera_s1.adapters.simulator.market.order_books import (
+    BOOK_LEVELS,
+    PATH_LENGTH,
+    Book,
+    price_path,
+    shifted,
+)
 from chimera_s1.adapters.simulator.market.symbols import UNLISTED, SymbolSpec
 from chimera_s1.adapters.simulator.market.trades import (
     AggregateTrade,
@@ -15,6 +22,7 @@ from chimera_s1.adapters.simulator.market.trades import (
     last_trade,
 )
 from chimera_s1.adapters.simulator.market.trading_hours import TradingHours
+from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 
 _UPDATE_IDS_PER_MS = 100
@@ -47,6 +55,7 @@ class SymbolMarket:
 
     __slots__ = (
         "_day",
+        "_earlier_paths",
         "_path",
         "_seed",
         "_updates",
@@ -65,6 +74,7 @@ class SymbolMarket:
         self._seed = seed
         self._path: tuple[Book, ...] = ()
         self._day: DayStatistics | None = None
+        self._earlier_paths: deque[tuple[int, tuple[Book, ...]]] = deque(maxlen=PATH_LENGTH)
         self._updates = 0
         self.position = 0
         self.update_id = first_id
@@ -79,6 +89,7 @@ class SymbolMarket:
         self.funding.change(spec, at_ms, delisted=delisted)
         if spec.tick != self.spec.tick:
             self._path, self._day = (), None
+            self._earlier_paths.clear()
         self.spec = spec
 
     @property
@@ -129,11 +140,35 @@ class SymbolMarket:
 
     def books_since(self, version: BookVersion) -> list[Book]:
         """The books from the one of *version* to the current one, each at most once."""
-        steps = min(self._updates - version.updates, PATH_LENGTH - 1)
-        return [
-            self.path[position % PATH_LENGTH]
-            for position in range(self.position - steps, self.position + 1)
-        ]
+        books: list[Book] = []
+        first = version.updates
+        for last, path in (*self._earlier_paths, (self._updates, self.path)):
+            if last < first:
+                continue
+            offset = self.position - self._updates
+            start = max(first, last - PATH_LENGTH + 1)
+            books += [path[(offset + n) % PATH_LENGTH] for n in range(start, last + 1)]
+            first = last + 1
+        return books
+
+    def move_price(self, ticks: int) -> None:
+        """Move to the next book, shifted so that its last trade is at *ticks*; the path follows.
+
+        Raises:
+            InvalidValueError: The books would reach down to a price of 0.
+        """
+        position = (self.position + 1) % PATH_LENGTH
+        price, _ = last_trade(self.path[position], position)
+        path = shifted(self.path, ticks - price)
+        lowest = min(book.bid for book in path)
+        if lowest <= BOOK_LEVELS:
+            raise InvalidValueError(
+                f"{self.spec.symbol}: its lowest bid would be {lowest} ticks, and a book has "
+                f"{BOOK_LEVELS} levels; choose a higher price"
+            )
+        self._earlier_paths.append((self._updates, self.path))
+        self._path, self._day = path, None
+        self.advance()
 
     def advance(self) -> None:
         """Move to the next book."""

@@ -1,7 +1,7 @@
 """Order books that follow a seeded price path: pure functions of symbol, seed and position."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from itertools import accumulate
 from typing import assert_never
@@ -74,6 +74,13 @@ def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
     return tuple(books)
 
 
+def shifted(path: Sequence[Book], ticks: int) -> tuple[Book, ...]:
+    """The same path, *ticks* higher."""
+    return tuple(
+        Book(book.bid + ticks, book.ask + ticks, book.bid_steps, book.ask_steps) for book in path
+    )
+
+
 def _changed_sides(generator: random.Random) -> list[_Side]:
     """What each book of a path changes: in calm markets one side only, for several updates."""
     sides = [_Side.BOTH]
@@ -114,7 +121,7 @@ def changed_bids(books: Sequence[Book]) -> list[Level]:
     last = books[-1]
     return [
         (price, _bid_steps(last, price))
-        for price in range(max(tops), min(tops) - BOOK_LEVELS, -1)
+        for price in reversed(list(_shown([top - BOOK_LEVELS + 1 for top in tops])))
         if not max(tops) - BOOK_LEVELS < price < min(tops)
     ]
 
@@ -127,9 +134,20 @@ def changed_asks(books: Sequence[Book]) -> list[Level]:
     last = books[-1]
     return [
         (price, _ask_steps(last, price))
-        for price in range(min(tops), max(tops) + BOOK_LEVELS)
+        for price in _shown(tops)
         if not max(tops) < price < min(tops) + BOOK_LEVELS
     ]
+
+
+def _shown(lowest: Sequence[int]) -> Iterator[int]:
+    """Each price that a book showed, once, from below; its BOOK_LEVELS levels begin at *lowest*.
+
+    Two books far apart show nothing in between: the range between them may be very wide.
+    """
+    start = min(lowest)
+    for low in sorted(set(lowest)):
+        yield from range(max(start, low), low + BOOK_LEVELS)
+        start = low + BOOK_LEVELS
 
 
 def _bid_steps(book: Book, price: int) -> int:

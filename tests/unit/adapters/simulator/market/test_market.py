@@ -17,6 +17,7 @@ from chimera_s1.adapters.simulator.market.order_books import (
     price_path,
 )
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols, format_fixed
+from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 
 SPECS = build_symbols(30)
@@ -89,6 +90,65 @@ def test_a_diff_turns_any_snapshot_within_its_ids_into_the_last_book(
         local = dict(side(snapshot, BOOK_LEVELS)) | dict(touched(passed))
         levels = {price: steps for price, steps in local.items() if steps}
         assert levels == dict(side(last, BOOK_LEVELS))
+
+
+@given(
+    spec=specs,
+    moves=st.lists(st.integers(-5000, 5000) | st.none(), max_size=12),
+    rest=st.integers(0, PATH_LENGTH + 20),
+    data=st.data(),
+)
+def test_a_diff_holds_over_moves_of_the_price(
+    spec: SymbolSpec, moves: list[int | None], rest: int, data: st.DataObject
+) -> None:
+    market = SymbolMarket(spec, 1, 0)
+    before, books = market.version, [market.book]
+    for move in [*moves, *[None] * rest]:
+        if move is None or market.book.bid + move < 20 * BOOK_LEVELS:
+            market.advance()
+        else:
+            market.move_price(market.book.bid + move)
+        books.append(market.book)
+    snapshot, last = data.draw(st.sampled_from(books)), books[-1]
+
+    passed = market.books_since(before)
+
+    for side, touched in ((bids_of, changed_bids), (asks_of, changed_asks)):
+        local = dict(side(snapshot, BOOK_LEVELS)) | dict(touched(passed))
+        levels = {price: steps for price, steps in local.items() if steps}
+        assert levels == dict(side(last, BOOK_LEVELS))
+
+
+def test_a_moved_price_is_the_last_price_and_the_path_goes_on_from_there() -> None:
+    market = SymbolMarket(SPECS[0], 1, 1000)
+    start = market.last_trade[0]
+
+    market.move_price(start + 100_000)
+    assert market.last_trade[0] == start + 100_000
+    market.advance()
+
+    assert market.update_id == 1002
+    assert abs(market.last_trade[0] - start - 100_000) < 100
+    assert market.day.high >= market.last_trade[0]
+
+
+def test_a_wide_move_changes_only_the_levels_that_were_shown() -> None:
+    market = SymbolMarket(SPECS[0], 1, 1000)
+    before = market.version
+    market.move_price(2 * market.book.bid)
+
+    passed = market.books_since(before)
+
+    assert len(changed_bids(passed)) == len(changed_asks(passed)) == 2 * BOOK_LEVELS
+
+
+def test_a_price_without_room_for_its_bids_is_refused() -> None:
+    market = SymbolMarket(SPECS[0], 1, 1000)
+
+    with pytest.raises(InvalidValueError, match="choose a higher price"):
+        market.move_price(BOOK_LEVELS)
+
+    assert market.update_id == 1000
 
 
 def test_spot_ids_are_contiguous_and_futures_ids_are_not() -> None:
