@@ -59,7 +59,16 @@ class AccountEvent(Struct, frozen=True, kw_only=True):
     change: Decimal = Decimal(0)
 
 
+class ConfigEvent(Struct, frozen=True, kw_only=True):
+    """Futures: a setting changed, the leverage of *symbol*, or multi-assets mode."""
+
+    at_ms: int
+    symbol: str = ""
+    leverage: int = 0
+    multi_assets: bool | None = None
+
+
 SpotEvent: TypeAlias = OrderEvent | ListEvent | BalanceEvent
-PerpEvent: TypeAlias = OrderEvent | AlgoEvent | AccountEvent
+PerpEvent: TypeAlias = OrderEvent | AlgoEvent | AccountEvent | ConfigEvent
 SpotListener: TypeAlias = Callable[[SpotEvent], None]
 PerpListener: TypeAlias = Callable[[PerpEvent], None]
