@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import anyio
 import anyio.to_thread
 import pytest
+from aiohttp import WSServerHandshakeError
 from binance_common.configuration import ConfigurationRestAPI
 from msgspec import Struct
 
@@ -183,6 +184,51 @@ async def test_a_connection_that_gets_nothing_stays_open(
 
     assert event["e"] == "listenKeyExpired"
     assert silent
+
+
+@pytest.mark.parametrize(("do", "received"), [("gap", 0), ("duplicate", 2), ("delay:1", 1)])
+async def test_faults_act_on_events(account: Account, do: str, received: int) -> None:
+    """A second event, of the next key, shows what became of the first."""
+    await account.sim.control("POST", "/sim/user-streams", {"validity_ms": 60_000})
+    async with account.sim.connect("perp", "/private/ws") as wire:
+        await account.sim.arm("user:perp:listenKeyExpired", do)
+        keys, events = [], []
+        for expiries in (1, 2):
+            keys.append(await opened_key(account))
+            _, before = await wire.request("SUBSCRIBE", keys[-1:])
+            events += before
+            await account.move_clock(expiries * 60_000)
+        while len(events) <= received:
+            events.append(await wire.receive_message())
+
+    assert sorted(each["listenKey"] for each in events) == sorted([keys[0]] * received + keys[1:])
+    assert await account.sim.fired() == [1]
+
+
+async def test_a_silent_connection_answers_and_delivers_nothing(account: Account) -> None:
+    key = await opened_key(account)
+    form = f"/private/ws?listenKey={key}&events=listenKeyExpired"
+    async with account.sim.connect("perp", form) as silent:
+        await account.sim.arm("user:perp", "silent")
+        while await account.sim.fired() != [1]:
+            pass  # connections get their faults every 20 ms
+        async with account.sim.connect("perp", form) as other:
+            await account.move_clock(VALIDITY_MS)
+            event = await other.receive_message()
+        assert await is_silent(silent)
+
+    assert event["e"] == "listenKeyExpired"
+
+
+async def test_a_fault_refuses_connections_for_the_user_stream_only(account: Account) -> None:
+    await account.sim.arm("user:perp", "refuse:503")
+    async with account.sim.connect("perp", "/public/ws"):
+        fired_by_public = await account.sim.fired()
+    with pytest.raises(WSServerHandshakeError) as refused:
+        async with account.sim.connect("perp", "/private/ws"):
+            pass
+
+    assert (fired_by_public, refused.value.status) == ([0], 503)
 
 
 async def test_a_wrong_switch_is_refused(account: Account) -> None:

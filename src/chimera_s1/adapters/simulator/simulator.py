@@ -116,8 +116,9 @@ class Simulator:
             for venue in Venue
         }
         self._spot_user_stream = SpotUserStream(self._hubs[Venue.SPOT], self._faults, self._clock)
-        keys = ListenKeys(self._clock)
-        self._perp_user_streams = PerpUserStreams(self._hubs[Venue.PERP], keys, self._clock)
+        self._perp_user_streams = PerpUserStreams(
+            self._hubs[Venue.PERP], ListenKeys(self._clock), self._faults, self._clock
+        )
         self._listings = Listings(self._clock)
         self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
         self._player = ScenarioPlayer(self._faults, clock)
@@ -157,6 +158,7 @@ class Simulator:
             global_faults.apply()
             connection_faults.apply()
             self._spot_user_stream.release_due()
+            self._perp_user_streams.release_due()
             await anyio.sleep(_FAULT_INTERVAL_S)
 
     def _start_market(self, tasks: TaskGroup) -> None:

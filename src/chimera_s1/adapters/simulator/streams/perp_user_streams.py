@@ -13,11 +13,13 @@ from typing import Any
 import orjson
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.streams.frames import text_header
+from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.streams.frames import binary_frame, text_header
 from chimera_s1.adapters.simulator.streams.listen_keys import ExpiredKey, ListenKeys
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import StreamRoute
+from chimera_s1.adapters.simulator.streams.user_stream_faults import UserEvent, UserStreamFaults
 
 Event = Mapping[str, Any]
 
@@ -36,43 +38,50 @@ class PerpUserStreams:
     sent: Events, counted once for each connection that got them.
     """
 
-    def __init__(self, hub: StreamHub, keys: ListenKeys, clock: ScaledClock) -> None:
+    def __init__(
+        self, hub: StreamHub, keys: ListenKeys, faults: FaultRegistry, clock: ScaledClock
+    ) -> None:
         self.without_events = Delivery.ALL
         self.path_form = Delivery.ALL
         self.keys = keys
         self.sent = 0
         self._hub = hub
         self._clock = clock
+        self._faults = UserStreamFaults(hub.venue, faults, clock)
 
     async def run(self) -> None:
         """Announce keys that expire, until cancelled."""
         while True:
-            for expired in self.keys.take_expired():
-                self._send(expired.key, _expiry_event(expired))
+            self._announce_expired()
             await self._clock.sleep_until(self.keys.next_expiry_ms)
 
     def publish(self, event: Event) -> None:
         """Send *event* to all connections with the valid key."""
+        self._announce_expired()
+        self._deliver(self._faults.apply(UserEvent(event["e"], orjson.dumps(event))))
+
+    def release_due(self) -> None:
+        """Deliver what a fault delayed, where its time has come."""
+        self._deliver(self._faults.due())
+
+    def _announce_expired(self) -> None:
         for expired in self.keys.take_expired():
-            self._send(expired.key, _expiry_event(expired))
-        for key in self._named_keys():
-            if self.keys.is_valid(key):
-                self._send(key, event)
+            self._deliver(self._faults.apply(_expiry_event(expired)))
 
-    def _named_keys(self) -> set[str]:
-        return {name for session in self._private() for name in session.subscriptions}
+    def _deliver(self, events: tuple[UserEvent, ...]) -> None:
+        for event in events:
+            for session in tuple(self._hub.sessions):
+                if session.path.route is StreamRoute.PRIVATE and not session.silent:
+                    self._send(session, event)
 
-    def _private(self) -> list[Session]:
-        sessions = tuple(self._hub.sessions)
-        return [each for each in sessions if each.path.route is StreamRoute.PRIVATE]
-
-    def _send(self, key: str, event: Event) -> None:
-        payload = orjson.dumps(event)
-        for session in self._private():
-            if key in session.subscriptions and self._is_wanted(session, key, event["e"]):
+    def _send(self, session: Session, event: UserEvent) -> None:
+        for key in session.subscriptions:
+            named = event.listen_key == key if event.listen_key else self.keys.is_valid(key)
+            if named and self._is_wanted(session, key, event.kind):
                 self.sent += 1
-                session.outbox += _pieces(session, key, payload)
-                session.flush()
+                session.delivered = True
+                session.outbox += _pieces(session, key, event)
+        session.flush()
 
     def _is_wanted(self, session: Session, key: str, name: str) -> bool:
         path = session.path
@@ -82,12 +91,17 @@ class PerpUserStreams:
         return self.path_form is Delivery.ALL if key in path.streams else True
 
 
-def _pieces(session: Session, key: str, payload: bytes) -> tuple[bytes, ...]:
+def _pieces(session: Session, key: str, event: UserEvent) -> tuple[bytes, ...]:
+    if event.binary:
+        return (binary_frame(event.payload),)
+    payload = event.payload
     if session.combined:
         payload = b'{"stream":%b,"data":%b}' % (orjson.dumps(key), payload)
     return (text_header(len(payload)), payload)
 
 
-def _expiry_event(expired: ExpiredKey) -> Event:
+def _expiry_event(expired: ExpiredKey) -> UserEvent:
     """`E` is text, unlike in every other event."""
-    return {"e": "listenKeyExpired", "E": str(expired.at_ms), "listenKey": expired.key}
+    kind = "listenKeyExpired"
+    event = {"e": kind, "E": str(expired.at_ms), "listenKey": expired.key}
+    return UserEvent(kind, orjson.dumps(event), listen_key=expired.key)

@@ -14,7 +14,7 @@ from chimera_s1.adapters.simulator.streams.connection import Connection
 from chimera_s1.adapters.simulator.streams.connection_rules import CONNECTION_RULES
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
-from chimera_s1.adapters.simulator.streams.stream_names import parse_path
+from chimera_s1.adapters.simulator.streams.stream_names import StreamRoute, parse_path
 
 _WS_API_PATH = "/ws-api/v3"
 
@@ -43,11 +43,12 @@ async def stream_server(
     def listener(request: WSUpgradeRequest) -> Connection | WSUpgradeResponseWithListener | None:
         target = request.path.decode("utf-8", "replace")
         is_ws_api = open_ws_api is not None and target.partition("?")[0] == _WS_API_PATH
-        if refusal := hub.handshake_refusal(user_stream=is_ws_api):
+        path = None if is_ws_api else parse_path(hub.venue, target)
+        is_private = path is not None and path.route is StreamRoute.PRIVATE
+        if refusal := hub.handshake_refusal(user_stream=is_ws_api or is_private):
             return WSUpgradeResponseWithListener(refusal, None)
         if open_ws_api is not None and is_ws_api:
             return open_ws_api()
-        path = parse_path(hub.venue, target)
         if path is None:
             hub.report_unknown_path(target.partition("?")[0])
             return None

@@ -3,6 +3,7 @@
 import heapq
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
@@ -19,11 +20,13 @@ class UserEvent(Struct, frozen=True):
         payload: JSON, without the envelope that a connection may add; a `malformed` fault leaves
             bytes that are not JSON.
         binary: It goes into a binary frame without an envelope.
+        listen_key: Futures: connections with this key get it; empty means the valid key.
     """
 
     kind: str
     payload: bytes
     binary: bool = False
+    listen_key: str = ""
 
 
 class UserStreamFaults:
@@ -60,7 +63,9 @@ class UserStreamFaults:
                 return ()
             case _:
                 frames = apply_frame_fault(event.payload, action)
-                return tuple(UserEvent(event.kind, each.payload, each.binary) for each in frames)
+                return tuple(
+                    replace(event, payload=each.payload, binary=each.binary) for each in frames
+                )
 
     def due(self) -> tuple[UserEvent, ...]:
         """Delayed events whose time has come."""
