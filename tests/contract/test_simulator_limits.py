@@ -54,16 +54,18 @@ async def limited(tasks: TaskGroup) -> AsyncIterator[Limited]:
 async def test_the_limits_are_those_of_binance_and_listed_as_there(limited: Limited) -> None:
     """The listing names neither the funding bucket, nor those of /sapi, nor dials."""
     _, view = await limited.sim.control("GET", "/sim/limits")
-    await limited.limit(futures_weight=77, spot_weight=88, spot_raw=99)
+    small = {"futures.weight": 77, "spot.weight": 88, "spot.raw": 99}
+    orders = {"futures.orders_10s": 66, "futures.orders_1m": 55}
+    await limited.sim.control("POST", "/sim/limits", {"limits": small | orders})
     listed = {
         row["limit"]
         for venue, path in (("perp", "/fapi/v1"), ("perp", "/dapi/v1"), ("spot", "/api/v3"))
         for row in (await limited.sim.rest(venue, f"{path}/exchangeInfo"))[1]["rateLimits"]
-        if row["rateLimitType"] != "ORDERS"
+        if (venue, row["rateLimitType"]) != ("spot", "ORDERS")
     }
 
     limits = {
-        name: (bucket["limit"], bucket["window_ms"] // MINUTE_MS)
+        name: (bucket["limit"], bucket["window_ms"] / MINUTE_MS)
         for name, bucket in view["buckets"].items()
     }
     assert limits == {
@@ -75,8 +77,10 @@ async def test_the_limits_are_those_of_binance_and_listed_as_there(limited: Limi
         "futures.weight": (2_400, 1),
         "futures.funding": (500, 5),
         "futures.dials": (300, 5),
+        "futures.orders_10s": (300, 10_000 / MINUTE_MS),
+        "futures.orders_1m": (1_200, 1),
     }
-    assert listed == {77, 88, 99}
+    assert listed == {55, 66, 77, 88, 99}
 
 
 async def test_weight_of_fapi_and_dapi_is_one_and_a_400_costs_as_much(limited: Limited) -> None:
@@ -191,4 +195,4 @@ async def test_a_wrong_limit_is_refused_with_what_is_allowed(
     status, answer = await limited.sim.control("POST", "/sim/limits", body)
 
     assert status == 400
-    assert "futures.funding, futures.dials; refusals_before_ban" in answer["error"]
+    assert "futures.orders_10s, futures.orders_1m; refusals_before_ban" in answer["error"]

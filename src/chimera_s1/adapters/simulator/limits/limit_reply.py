@@ -5,7 +5,8 @@ from http import HTTPStatus
 import orjson
 from msgspec import Struct, field
 
-_CODE = -1003
+TOO_MANY_REQUESTS = -1003
+TOO_MANY_ORDERS = -1015
 
 
 class LimitReply(Struct, frozen=True):
@@ -14,14 +15,16 @@ class LimitReply(Struct, frozen=True):
     status: int
     message: str
     headers: dict[str, str] = field(default_factory=dict)
+    code: int = TOO_MANY_REQUESTS
 
     @property
     def body(self) -> bytes:
-        return orjson.dumps({"code": _CODE, "msg": self.message})
+        return orjson.dumps({"code": self.code, "msg": self.message})
 
 
-def refused(message: str, retry_after_s: int) -> LimitReply:
-    return LimitReply(HTTPStatus.TOO_MANY_REQUESTS, message, {"Retry-After": str(retry_after_s)})
+def refused(message: str, retry_after_s: int, code: int = TOO_MANY_REQUESTS) -> LimitReply:
+    headers = {"Retry-After": str(retry_after_s)}
+    return LimitReply(HTTPStatus.TOO_MANY_REQUESTS, message, headers, code)
 
 
 def banned(until_ms: int, retry_after_s: int | None = None) -> LimitReply:

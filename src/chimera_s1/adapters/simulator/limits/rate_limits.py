@@ -7,8 +7,20 @@ from msgspec import Struct
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.limits.bans import REFUSALS_BEFORE_BAN, Conduct
-from chimera_s1.adapters.simulator.limits.limit_reply import LimitReply, banned, refused
-from chimera_s1.adapters.simulator.limits.rules import RULES, Bucket, Charge, LimitRule, Server
+from chimera_s1.adapters.simulator.limits.limit_reply import (
+    TOO_MANY_ORDERS,
+    LimitReply,
+    banned,
+    refused,
+)
+from chimera_s1.adapters.simulator.limits.rules import (
+    ORDERS,
+    RULES,
+    Bucket,
+    Charge,
+    LimitRule,
+    Server,
+)
 from chimera_s1.adapters.simulator.limits.windows import AnyWindow, Window, WindowOnTheMinute
 
 ADDRESSES_MAX = 1_000
@@ -140,6 +152,10 @@ class RateLimits:
     def _refusal(self, bucket: Bucket, address: str, now_ms: int) -> LimitReply:
         rule, limit = RULES[bucket], self._limits[bucket]
         left_ms = self._use(bucket, address).window.free_in_ms(limit, now_ms)
+        if rule.unit == ORDERS:
+            window = f"{rule.window_ms // 1000} SECOND"
+            text = f"Too many new orders; current limit is {limit} orders per {window}."
+            return refused(text, _seconds(left_ms), TOO_MANY_ORDERS)
         text = (
             f"Too much {rule.unit} used; current limit is {limit} {rule.unit} per "
             f"{rule.window_ms // _MINUTE_MS} MINUTE. Please use WebSocket Streams for live "

@@ -1,7 +1,5 @@
 """What Binance limits: SPOT rest-api.md "LIMITS", USD-M "General Info" and "Get Funding Rate
 History", wallet "General Info", and connection attempts (SPOT web-socket-streams.md).
-
-Orders are not simulated, so nothing counts them.
 """
 
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ _FIVE_MINUTES_MS = 5 * _MINUTE_MS
 _WEIGHT = "request weight"
 _REQUESTS = "requests"
 _CONNECTIONS = "connection attempts"
+ORDERS = "orders"
 
 
 class Server(StrEnum):
@@ -34,6 +33,8 @@ class Bucket(StrEnum):
     FUTURES_WEIGHT = "futures.weight"
     FUTURES_FUNDING = "futures.funding"
     FUTURES_DIALS = "futures.dials"
+    FUTURES_ORDERS_10S = "futures.orders_10s"
+    FUTURES_ORDERS_1M = "futures.orders_1m"
 
 
 class LimitRule(Struct, frozen=True, kw_only=True):
@@ -100,6 +101,22 @@ RULES: Mapping[Bucket, LimitRule] = {
         unit=_CONNECTIONS,
         on_the_minute=False,
     ),
+    # Of the account, on `/fapi` and `/dapi` together since 2026-06-30.
+    Bucket.FUTURES_ORDERS_10S: LimitRule(
+        server=Server.PERP_REST,
+        limit=300,
+        window_ms=10_000,
+        unit=ORDERS,
+        headers=("X-MBX-ORDER-COUNT-10S",),
+        per_account=True,
+    ),
+    Bucket.FUTURES_ORDERS_1M: LimitRule(
+        server=Server.PERP_REST,
+        limit=1_200,
+        unit=ORDERS,
+        headers=("X-MBX-ORDER-COUNT-1M",),
+        per_account=True,
+    ),
 }
 
 
@@ -118,5 +135,9 @@ def charges(bucket: Bucket, weight: int) -> tuple[Charge, ...]:
         case Bucket.FUTURES_FUNDING:
             # It has no weight, but is refused above the limit of weight, and shows its use.
             return (Charge(Bucket.FUTURES_WEIGHT, 0), Charge(bucket, weight))
+        case Bucket.FUTURES_ORDERS_10S:
+            # A new order has no weight, and counts in both windows.
+            one_minute = Charge(Bucket.FUTURES_ORDERS_1M, weight)
+            return (Charge(Bucket.FUTURES_WEIGHT, 0), Charge(bucket, weight), one_minute)
         case _:
             return (Charge(bucket, weight),)

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
-from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import (
@@ -53,7 +52,7 @@ class CoinMarketRoutes:
         return {
             "timezone": "UTC",
             "serverTime": self._clock.now_ms(),
-            "rateLimits": perp_rate_limits(self._limits.limit(Bucket.FUTURES_WEIGHT)),
+            "rateLimits": perp_rate_limits(self._limits),
             "exchangeFilters": [],
             "symbols": [_contract(spec) for spec in specs if not spec.is_usd_margined],
         }

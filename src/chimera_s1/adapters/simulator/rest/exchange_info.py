@@ -5,6 +5,8 @@ The same filter has two names: spot says `NOTIONAL.minNotional`, futures `MIN_NO
 
 from typing import Any
 
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 
 PERP_LIMITS = {
@@ -29,13 +31,13 @@ PERP_FEATURES = {
 POSITION_RISK_CONTROL = {"filterType": "POSITION_RISK_CONTROL", "positionControlSide": "NONE"}
 
 
-def perp_exchange_info(specs: list[SymbolSpec], now_ms: int, ip_weight: int) -> dict[str, Any]:
+def perp_exchange_info(specs: list[SymbolSpec], now_ms: int, limits: RateLimits) -> dict[str, Any]:
     """Reply of `GET /fapi/v1/exchangeInfo`."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
         "futuresType": "U_MARGINED",
-        "rateLimits": perp_rate_limits(ip_weight),
+        "rateLimits": perp_rate_limits(limits),
         "exchangeFilters": [],
         "assets": [
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
@@ -45,12 +47,16 @@ def perp_exchange_info(specs: list[SymbolSpec], now_ms: int, ip_weight: int) -> 
     }
 
 
-def perp_rate_limits(ip_weight: int) -> list[dict[str, Any]]:
+def perp_rate_limits(limits: RateLimits) -> list[dict[str, Any]]:
     """Of USD-M and COIN-M together; the limit of funding requests is not listed."""
+    weight = limits.limit(Bucket.FUTURES_WEIGHT)
+    return [rate_limit("REQUEST_WEIGHT", "MINUTE", 1, weight), *perp_order_limits(limits)]
+
+
+def perp_order_limits(limits: RateLimits) -> list[dict[str, Any]]:
     return [
-        rate_limit("REQUEST_WEIGHT", "MINUTE", 1, ip_weight),
-        rate_limit("ORDERS", "MINUTE", 1, 1200),
-        rate_limit("ORDERS", "SECOND", 10, 300),
+        rate_limit("ORDERS", "MINUTE", 1, limits.limit(Bucket.FUTURES_ORDERS_1M)),
+        rate_limit("ORDERS", "SECOND", 10, limits.limit(Bucket.FUTURES_ORDERS_10S)),
     ]
 
 

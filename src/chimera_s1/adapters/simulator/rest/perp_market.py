@@ -6,7 +6,6 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
-from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.mark_prices import (
     estimated_rate,
     mark_and_index_price,
@@ -54,9 +53,7 @@ class PerpMarketRoutes:
     async def _exchange_info(self, _: web.Request) -> object:
         specs = [market.spec for market in self._market.listed(Venue.PERP)]
         usd_margined = [spec for spec in specs if spec.is_usd_margined]
-        return perp_exchange_info(
-            usd_margined, self._clock.now_ms(), self._limits.limit(Bucket.FUTURES_WEIGHT)
-        )
+        return perp_exchange_info(usd_margined, self._clock.now_ms(), self._limits)
 
     async def _depth(self, request: web.Request) -> object:
         market = required_symbol(request, self._market, Venue.PERP)

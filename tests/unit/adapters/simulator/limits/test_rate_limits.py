@@ -196,3 +196,28 @@ def test_any_window_holds_what_was_counted_within_it(steps: list[tuple[int, int]
         free_ms = now + window.free_in_ms(5, now)
         assert sum(amount for ms, amount in at if free_ms - 100 < ms) <= 5
         assert within <= 5 or sum(amount for ms, amount in at if free_ms - 101 < ms) > 5
+
+
+def test_new_orders_count_in_two_windows_of_the_account_and_have_no_weight() -> None:
+    ms = [20_000 * MINUTE + 8 * SECOND]
+    limits = RateLimits(ScaledClock(lambda: ms[0]), {Bucket.FUTURES_ORDERS_1M: 301})
+    order = charges(Bucket.FUTURES_ORDERS_10S, 1)
+
+    accepted = [limits.spend(order, ONE) for _ in range(300)]
+    refused = limits.spend(order, OTHER)
+    headers = limits.headers(order, OTHER)
+    ms[0] += 2 * SECOND
+    refused_by_minute = limits.spend(order, ONE)
+
+    assert accepted == [None] * 300
+    assert refused is not None
+    assert (refused.status, refused.code, refused.headers) == (429, -1015, {"Retry-After": "2"})
+    assert refused.message == "Too many new orders; current limit is 300 orders per 10 SECOND."
+    assert headers == {
+        "X-MBX-USED-WEIGHT": "0",
+        "X-MBX-USED-WEIGHT-1M": "0",
+        "X-MBX-ORDER-COUNT-10S": "301",
+        "X-MBX-ORDER-COUNT-1M": "301",
+    }
+    assert refused_by_minute is not None
+    assert refused_by_minute.headers == {"Retry-After": "50"}
