@@ -8,10 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientConnectionError, ClientSession, ClientWebSocketResponse, WSMsgType
 
+from tests.contract.signed_client import TRANSFER, Account
 from tests.processes import simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+
+UNKNOWN = "Unknown error, please check your request or try again later."
 
 Message = dict[str, Any]
 
@@ -173,6 +176,25 @@ async def test_a_delayed_event_is_overtaken_by_the_next(
         received = await deltas(stream, 2)
 
     assert received == ["-2.00000000", "-1.00000000"]
+
+
+async def test_a_request_without_a_result_is_executed_later_than_its_window(
+    sim: SimulatorClient, urls: dict[str, str]
+) -> None:
+    account = Account(sim)
+    async with subscribed(sim, urls) as stream:
+        await arm(sim, "unavailable-then-execute:300", f"POST {TRANSFER}")
+        status, body = await account.transfer(amount="51", recvWindow=100)
+        _, before = await sim.control("GET", "/sim/transfers")
+        await arm(sim, "drop-then-execute:300", f"POST {TRANSFER}")
+        with pytest.raises(ClientConnectionError):
+            await account.transfer(amount="52", recvWindow=100)
+        received = await deltas(stream, 2)
+
+    assert (status, body["msg"]) == (503, UNKNOWN)
+    assert "51" not in [each["amount"] for each in before["transfers"]]
+    assert received == ["-51.00000000", "-52.00000000"]
+    assert await fired(sim) == [1, 1]
 
 
 async def test_a_silent_connection_answers_and_delivers_nothing(

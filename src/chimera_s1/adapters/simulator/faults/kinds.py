@@ -21,6 +21,8 @@ class FaultKind(StrEnum):
     EXECUTE_THEN_STATUS = "execute-then-status"
     EXECUTE_THEN_CODE = "execute-then-code"
     EXECUTE_THEN_UNAVAILABLE = "execute-then-unavailable"
+    DROP_THEN_EXECUTE = "drop-then-execute"
+    UNAVAILABLE_THEN_EXECUTE = "unavailable-then-execute"
     STALL = "stall"
     MALFORMED = "malformed"
     GAP = "gap"
@@ -62,12 +64,15 @@ REQUEST_FAULTS = frozenset(
         FaultKind.EXECUTE_THEN_STATUS,
         FaultKind.EXECUTE_THEN_CODE,
         FaultKind.EXECUTE_THEN_UNAVAILABLE,
+        FaultKind.DROP_THEN_EXECUTE,
+        FaultKind.UNAVAILABLE_THEN_EXECUTE,
     }
 )
 """Act on single requests.
 
 `body` and every `execute-then-*` spoil the reply of an executed request, `delay` holds the request
-up before it is executed; under the others it is not executed.
+up before it is executed, `*-then-execute` end it without a result and execute it later; under the
+others it is not executed.
 """
 
 LISTING_FAULTS = frozenset({FaultKind.LISTING})

@@ -1,6 +1,7 @@
 """Applies faults to single requests."""
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from http import HTTPStatus
 
 import anyio
@@ -17,6 +18,9 @@ from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply, 
 from chimera_s1.adapters.simulator.rest.row_faults import spoil_rows
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+executes_late: ContextVar[bool] = ContextVar("executes_late", default=False)
+"""The current request was accepted in time, and its execution took longer than its recvWindow."""
 
 _HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
 _UNAVAILABLE = 503
@@ -94,8 +98,27 @@ async def answer_with_fault(
             return _refuse(action, request)
         case FaultKind.DROP_BEFORE:
             return _drop(request, web.Response())
+        case FaultKind.DROP_THEN_EXECUTE | FaultKind.UNAVAILABLE_THEN_EXECUTE:
+            return await _answer_then_execute(action, request, handler)
         case _:
             return await _spoil_response(action, request, await handler(request))
+
+
+async def _answer_then_execute(
+    action: FaultAction, request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    await request.read()
+    response: web.StreamResponse = _unavailable("unknown", request)
+    response.force_close()  # no other request may wait behind this one
+    if action.kind is FaultKind.DROP_THEN_EXECUTE:
+        response = _drop(request, response)
+    else:
+        await response.prepare(request)
+        await response.write_eof()
+    await anyio.sleep(action.number / 1000)
+    executes_late.set(True)
+    await handler(request)
+    return response
 
 
 async def _spoil_response(
