@@ -148,7 +148,7 @@ async def test_a_proxy_that_cannot_be_reached_is_named(
 async def test_a_proxy_that_never_answers_ends_the_dial(
     tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chimera_s1.adapters.binance.streams.market_socket.DIAL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("chimera_s1.adapters.binance.streams.socket_dial.DIAL_TIMEOUT_S", 0.2)
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as silent:
         port = silent.extra(anyio.abc.SocketAttribute.local_port)
         egress = Egress(f"http://127.0.0.1:{port}")

@@ -37,23 +37,42 @@ class DialGate:
         self.budget = DialBudget(limit)
         self._clock = clock
         self._queue = anyio.Lock()
+        self._private_queue = anyio.Lock()
+        self._private_waiting = 0
 
     def use_instances(self, instances: int) -> None:
         """Divide the dials by *instances* from now on."""
         self.budget.use(dial_limit(instances))
 
-    async def admit(self) -> None:
-        """Wait until a dial is allowed, and count it; first come, first served."""
+    async def admit(self, *, private: bool = False) -> None:
+        """Wait until a dial is allowed, and count it; first come, first served.
+
+        A *private* one, of an account's stream, has dials that are reserved for it, and goes before
+        every other.
+        """
+        if private:
+            await self._admit_private()
+            return
         async with self._queue:
             # A hold may grow while a dial waits for its end.
-            while (wait_ms := self.wait_ms()) > 0:
-                await self._clock.sleep_ms(wait_ms)
+            while (wait_ms := self.wait_ms()) > 0 or self._private_waiting:
+                await self._clock.sleep_ms(wait_ms or self.budget.limit.spacing_ms)
             self.budget.take(self._clock.monotonic_ms())
 
-    def wait_ms(self) -> float:
+    async def _admit_private(self) -> None:
+        self._private_waiting += 1
+        try:
+            async with self._private_queue:
+                while (wait_ms := self.wait_ms(private=True)) > 0:
+                    await self._clock.sleep_ms(wait_ms)
+                self.budget.take(self._clock.monotonic_ms())
+        finally:
+            self._private_waiting -= 1
+
+    def wait_ms(self, *, private: bool = False) -> float:
         """How long until the next dial is allowed; 0 when it is."""
         now_ms = self._clock.monotonic_ms()
-        return max(self.hold.dials_wait_ms(now_ms), self.budget.wait_ms(now_ms))
+        return max(self.hold.dials_wait_ms(now_ms), self.budget.wait_ms(now_ms, private=private))
 
     def record_refused_upgrade(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Hold as a refused upgrade asks; *headers* must ignore case."""
@@ -84,6 +103,19 @@ class DialGate:
         """Hold dials after a request on a socket was refused because there were too many."""
         if _TOO_MANY in message.lower():
             self._hold_dials(f"a subscription was refused: {sanitize(message)}")
+
+    def record_limited_reply(self, status: int, wait_ms: float, message: str) -> None:
+        """Hold dials and requests after a request on a socket was answered 429 or 418; *wait_ms* is
+        0 where the reply does not say how long.
+        """
+        reason = _REASON_BY_STATUS.get(status, HoldReason.RATE_LIMITED)
+        cause = f"a request on a socket was answered {status} {sanitize(message)}".rstrip()
+        now_ms = self._clock.monotonic_ms()
+        self.hold.complaints[reason, CALLER] += 1
+        if wait_ms > 0:
+            self.hold.hold(HoldScope.ALL, wait_ms, cause, now_ms, reason)
+        else:
+            self.hold.hold_for_policy(HoldScope.ALL, cause, now_ms, reason)
 
     def report(self) -> VenueLimitsReport:
         now_ms = self._clock.monotonic_ms()

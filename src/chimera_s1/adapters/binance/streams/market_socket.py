@@ -9,26 +9,13 @@ up only when nothing at all has arrived for some time.
 """
 
 import logging
-import ssl
 from collections.abc import Callable, Collection, Sequence
 
 import anyio
 from msgspec import Struct
-from picows import (
-    WSCloseCode,
-    WSError,
-    WSFrame,
-    WSInvalidStatusError,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    ws_connect,
-)
-from picows.picows import WSCloseHandshake
-from python_socks import ProxyError
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from chimera_s1.adapters.binance.egress import DIRECT, Egress, HostNotAllowedError
-from chimera_s1.adapters.binance.http.reply_classification import sanitize
+from chimera_s1.adapters.binance.egress import DIRECT, Egress
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.fragments import FragmentedMessages
 from chimera_s1.adapters.binance.streams.ping_log import (
@@ -37,10 +24,15 @@ from chimera_s1.adapters.binance.streams.ping_log import (
     UNANSWERED_WARNING,
     PingLog,
 )
-from chimera_s1.adapters.binance.streams.read_pacer import (
-    BURST_BYTES,
-    ReadPacer,
-    limit_receive_buffer,
+from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES, ReadPacer
+from chimera_s1.adapters.binance.streams.socket_dial import (
+    FRAME_BYTES_MAX,
+    SocketAddress,
+    SocketEnded,
+    answer_close,
+    dial,
+    first_cause,
+    wait_until_closed,
 )
 from chimera_s1.adapters.binance.streams.subscriptions import (
     RequestAcknowledged,
@@ -61,10 +53,6 @@ from chimera_s1.domain.ports.market_feed import (
     StreamRefused,
 )
 
-HANDSHAKE_TIMEOUT_S = 5.0
-DIAL_TIMEOUT_S = 10.0
-"""For name, TCP, proxy, TLS and handshake together."""
-
 FIRST_MESSAGE_TIMEOUT_S = 10.0
 PATIENCE_MAX = 5
 """How often the wait for the first data doubles: up to 320 s."""
@@ -74,21 +62,13 @@ PROMPT_READ_MS = 1_000
 round trip.
 """
 
-FRAME_BYTES_MAX = 16 * 1024 * 1024
 SHOWN_BYTES = 200
 """Of a message that is dropped, in its report."""
-
-_UNSENDABLE_CODES = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
-"""They mean that no code came, and must not be sent (RFC 6455, 7.4.1)."""
 
 _log = logging.getLogger(__name__)
 
 FrameSink = Callable[[bytes, int], bool]
 """Takes a message and its receive time, epoch ms; False for anything but subscribed data."""
-
-
-class _SocketEnded(Exception):  # noqa: N818 (an end is not always an error)
-    """The socket is closed or must be closed; the text is the cause."""
 
 
 class SocketPlan(Struct, frozen=True):
@@ -176,8 +156,9 @@ class MarketSocket(WSListener):
         """
         await self._gate.admit()
         try:
-            transport = await self._dial()
-        except _SocketEnded as ended:
+            address = SocketAddress(self._plan.url, self._plan.egress)
+            transport = await dial(self, address, self._gate, self._plan.name)
+        except SocketEnded as ended:
             return str(ended)
         try:
             async with anyio.create_task_group() as tasks:
@@ -185,51 +166,15 @@ class MarketSocket(WSListener):
                 tasks.start_soon(self._await_first_data)
                 tasks.start_soon(self._ping, transport)
                 await self._wait_until_closed(transport)
-        except* _SocketEnded as group:
-            cause = str(_first_leaf(group))
+        except* SocketEnded as group:
+            cause = first_cause(group)
         finally:
             transport.disconnect(graceful=False)
         return cause
 
-    async def _dial(self) -> WSTransport:
-        url, egress = self._plan.url, self._plan.egress
-        try:
-            egress.check(url)
-            with anyio.fail_after(DIAL_TIMEOUT_S):
-                transport, _ = await ws_connect(
-                    lambda: self,
-                    url,
-                    websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-                    max_frame_size=FRAME_BYTES_MAX,
-                    # picows would answer a ping itself and end a batch without a callback.
-                    enable_auto_pong=False,
-                    max_redirects=0,
-                    proxy=egress.proxy_for_sockets,
-                    logger_name=self._plan.name,
-                )
-            limit_receive_buffer(transport.underlying_transport)
-        except WSInvalidStatusError as error:
-            raise _SocketEnded(self._refused_upgrade(error)) from error
-        except (OSError, TimeoutError, WSError, ProxyError, HostNotAllowedError) as error:
-            raise _SocketEnded(f"cannot connect to {url}: {_dial_error(error, egress)}") from error
-        return transport
-
-    def _refused_upgrade(self, error: WSInvalidStatusError) -> str:
-        """Why there is no socket, with the venue's own words; its limits are noted."""
-        reply, body = error.response, error.raw_body or b""
-        if reply is None:
-            return f"cannot connect to {self._plan.url}: {error}"
-        self._gate.record_refused_upgrade(reply.status, reply.headers, body)
-        words = sanitize(body.decode("utf-8", "replace"))
-        text = f"cannot connect to {self._plan.url}: refused with {reply.status.value} {words}"
-        return text.rstrip()
-
     async def _wait_until_closed(self, transport: WSTransport) -> None:
-        try:
-            await transport.wait_disconnected()
-        except WSError as error:
-            raise _SocketEnded(f"WebSocket protocol error: {error.args[-1]}") from error
-        raise _SocketEnded(self._subscribe_error or _close_cause(transport))
+        cause = await wait_until_closed(transport)
+        raise SocketEnded(self._subscribe_error or cause)
 
     async def _subscribe(self, transport: WSTransport) -> None:
         pause_ms = 0.0
@@ -250,7 +195,7 @@ class MarketSocket(WSListener):
         self.was_silent = True
         silent = f"no data within {timeout_s:g} s of subscribing"
         open_requests = self._requests.unacknowledged
-        raise _SocketEnded(
+        raise SocketEnded(
             f"{silent} ({open_requests} requests not acknowledged)" if open_requests else silent
         )
 
@@ -259,7 +204,7 @@ class MarketSocket(WSListener):
             await self._clock.sleep_ms(PING_INTERVAL_MS)
             if self._pings.is_dead(self._reads):
                 silence_s = SILENT_PINGS_MAX * PING_INTERVAL_MS / 1000
-                raise _SocketEnded(f"nothing received for {silence_s:g} s, not even a pong")
+                raise SocketEnded(f"nothing received for {silence_s:g} s, not even a pong")
             transport.send_ping(self._pings.start_ping())
             self._requests.repeat_overdue()
             self._more_requests.set()
@@ -314,10 +259,7 @@ class MarketSocket(WSListener):
         elif frame.msg_type is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.CLOSE:
-            code = frame.get_close_code()
-            self._gate.record_close(code.value, frame.get_close_reason() or "")
-            transport.send_close(WSCloseCode.OK if code in _UNSENDABLE_CODES else code)
-            transport.disconnect()
+            answer_close(transport, frame, self._gate)
         else:
             return self._join_fragment(frame)
         return None
@@ -369,31 +311,3 @@ class MarketSocket(WSListener):
             self._has_reported_drop = True
             start = payload[:SHOWN_BYTES].decode(errors="replace")
             self._listener(MessageDropped(self._plan.name, self._plan.venue, reason, start))
-
-
-def _close_cause(transport: WSTransport) -> str:
-    # None before a close frame, which the stub of picows does not declare.
-    handshake: WSCloseHandshake | None = transport.close_handshake
-    received = handshake.recv if handshake is not None else None
-    if received is None:
-        return "connection lost without a close frame"
-    if received.code is WSCloseCode.NO_INFO:
-        return "closed by the venue, no close code"
-    reason = f" {received.reason}" if received.reason else ""
-    return f"closed by the venue: {received.code.value}{reason}"
-
-
-def _first_leaf(group: BaseExceptionGroup[_SocketEnded]) -> _SocketEnded:
-    for error in group.exceptions:
-        return _first_leaf(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")
-
-
-def _dial_error(error: Exception, egress: Egress) -> str:
-    late = f"no connection within {DIAL_TIMEOUT_S:g} s"
-    text = str(error) or (late if isinstance(error, TimeoutError) else type(error).__name__)
-    # Through a proxy, only it is connected to; TLS errors are the exchange's, timeouts of either.
-    of_proxy = isinstance(error, OSError) and not isinstance(error, ssl.SSLError | TimeoutError)
-    if isinstance(error, ProxyError) or (egress.proxy and of_proxy):
-        return egress.proxy_failure(text)
-    return text
