@@ -10,7 +10,12 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.account_key import KeySource, ReadAccountKey, no_key
 from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
-from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
+from chimera_s1.adapters.binance.endpoints import (
+    LIVE_ENDPOINTS,
+    TESTNET_ENDPOINTS,
+    Endpoints,
+    simulated_ws_api_url,
+)
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import venue_of
 from chimera_s1.adapters.binance.http.signing import Credentials, ExchangeClock, Secret
@@ -98,12 +103,21 @@ def endpoints_for(settings: CoreSettings, venues: tuple[Venue, ...]) -> Mapping[
             overrides[venue][0] or hosts[venue].rest_url,
             overrides[venue][1] or hosts[venue].ws_url,
             egress,
+            _ws_api_url(settings, hosts) if venue is Venue.SPOT else "",
         )
         for venue in venues
     }
     for each in endpoints.values():
-        _check_allowed(each)
+        _check_allowed(each, orders=settings.moves_money)
     return endpoints
+
+
+def _ws_api_url(settings: CoreSettings, hosts: Mapping[Venue, Endpoints]) -> str:
+    if settings.binance_spot_ws_api_url is not None:
+        return settings.binance_spot_ws_api_url
+    if settings.binance_env is BinanceEnvironment.SIMULATOR:
+        return simulated_ws_api_url(settings.binance_spot_ws_url or "")
+    return hosts[Venue.SPOT].ws_api_url
 
 
 def exchange_key(
@@ -126,9 +140,13 @@ def egress_for(settings: CoreSettings) -> Egress:
     return Egress(proxy, settings.egress_allow)
 
 
-def _check_allowed(endpoints: Endpoints) -> None:
+def _check_allowed(endpoints: Endpoints, *, orders: bool) -> None:
+    """The WebSocket API is used for orders only: without them its host need not be allowed."""
+    urls = [endpoints.rest_url, endpoints.ws_url]
+    if orders and endpoints.ws_api_url:
+        urls.append(endpoints.ws_api_url)
     try:
-        endpoints.egress.check(endpoints.rest_url)
-        endpoints.egress.check(endpoints.ws_url)
+        for url in urls:
+            endpoints.egress.check(url)
     except HostNotAllowedError as error:
         raise ConfigurationError(str(error)) from error

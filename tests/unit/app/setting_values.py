@@ -19,6 +19,7 @@ WRONG = {
     "S1_VENUES": "spot,margin",
     "S1_BINANCE_SPOT_REST_URL": "ftp://x",
     "S1_BINANCE_SPOT_WS_URL": "https://x",
+    "S1_BINANCE_SPOT_WS_API_URL": "wss://x/ws-api?key=1",
     "S1_BINANCE_PERP_REST_URL": "https://x/api",
     "S1_BINANCE_PERP_WS_URL": "wss://x:99999",
     "S1_BINANCE_ARCHIVE_URL": "ftp://x",
@@ -74,6 +75,7 @@ WRONG = {
 GIVEN = {
     "S1_BINANCE_ENV": "simulator",
     **SIMULATOR_URLS,
+    "S1_BINANCE_SPOT_WS_API_URL": "ws://127.0.0.1:9102/ws-api/v3",
     "S1_BINANCE_ARCHIVE_URL": "http://127.0.0.1:9105",
     "S1_VENUES": "perp, spot",
     "S1_EGRESS_PROXY": f"http://user:{SECRET}@10.0.0.9:3128",

@@ -215,7 +215,44 @@ def test_the_test_network_is_never_mixed_with_the_real_one() -> None:
 
 
 def _urls(endpoints: Mapping[Venue, Endpoints]) -> list[str]:
-    return [url for each in endpoints.values() for url in (each.rest_url, each.ws_url)]
+    return [
+        url
+        for each in endpoints.values()
+        for url in (each.rest_url, each.ws_url, each.ws_api_url)
+        if url
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "wss://ws-api.binance.com:443/ws-api/v3"),
+        ({"S1_BINANCE_ENV": "testnet"}, "wss://ws-api.testnet.binance.vision/ws-api/v3"),
+        (SIMULATED, f"{SIMULATED['S1_BINANCE_SPOT_WS_URL']}/ws-api/v3"),
+        (
+            {"S1_BINANCE_SPOT_WS_API_URL": "wss://example.test/ws-api/v3"},
+            "wss://example.test/ws-api/v3",
+        ),
+    ],
+)
+def test_the_websocket_api_of_spot_is_part_of_the_environment(
+    environ: dict[str, str], url: str
+) -> None:
+    endpoints = served_endpoints(load_settings(environ))
+
+    assert endpoints[Venue.SPOT].ws_api_url == url
+    assert endpoints[Venue.PERP].ws_api_url == ""
+
+
+def test_the_websocket_api_must_be_allowed_where_there_is_a_key() -> None:
+    allow = "api.binance.com,stream.binance.com,fapi.binance.com,fstream.binance.com"
+    environ = {"S1_EGRESS_ALLOW": allow}
+    served_endpoints(load_settings(environ))
+
+    with pytest.raises(ConfigurationError, match=r"ws-api\.binance\.com is not in S1_EGRESS_ALLOW"):
+        served_endpoints(
+            load_settings({**environ, "S1_BINANCE_KEY": "k", "S1_BINANCE_SECRET": "s"})
+        )
 
 
 @pytest.mark.parametrize("shard", ["0/2", "1/2"])

@@ -13,20 +13,32 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 
 
 class Endpoints(Struct, frozen=True):
-    """Base URLs of one venue, without a trailing slash, and how connections get there."""
+    """Base URLs of one venue, without a trailing slash, and how connections get there.
+
+    Attributes:
+        ws_api_url: The whole URL of spot's WebSocket API, which has the private stream; empty on
+            futures, whose private stream is at *ws_url*.
+    """
 
     rest_url: str
     ws_url: str
     egress: Egress = DIRECT
+    ws_api_url: str = ""
 
 
 LIVE_ENDPOINTS = {
-    Venue.SPOT: Endpoints("https://api.binance.com", "wss://stream.binance.com:9443"),
+    Venue.SPOT: Endpoints(
+        "https://api.binance.com",
+        "wss://stream.binance.com:9443",
+        ws_api_url="wss://ws-api.binance.com:443/ws-api/v3",
+    ),
     Venue.PERP: Endpoints("https://fapi.binance.com", "wss://fstream.binance.com"),
 }
 TESTNET_ENDPOINTS = {
     Venue.SPOT: Endpoints(
-        "https://testnet.binance.vision", "wss://stream.testnet.binance.vision:9443"
+        "https://testnet.binance.vision",
+        "wss://stream.testnet.binance.vision:9443",
+        ws_api_url="wss://ws-api.testnet.binance.vision/ws-api/v3",
     ),
     Venue.PERP: Endpoints("https://demo-fapi.binance.com", "wss://fstream.binancefuture.com"),
 }
@@ -64,6 +76,11 @@ def market_stream_url(venue: Venue, ws_url: str) -> str:
             return f"{ws_url}/public/stream"
         case _:
             assert_never(venue)
+
+
+def simulated_ws_api_url(ws_url: str) -> str:
+    """The simulator has the WebSocket API at the port of its spot streams; empty without one."""
+    return f"{ws_url}/ws-api/v3" if ws_url else ""
 
 
 LISTING_STREAM = "!contractInfo"

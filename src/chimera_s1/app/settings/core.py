@@ -23,6 +23,7 @@ from chimera_s1.app.settings.types import (
     RestUrl,
     ServiceUrl,
     ShardSetting,
+    SocketServiceUrl,
     SocketUrl,
     Venues,
     WholeNumber,
@@ -56,6 +57,13 @@ class CoreSettings(BaseSettings):
     binance_spot_ws_url: SocketUrl = text_setting(
         "Binance", None, "base URL of the spot streams", "wss://stream.binance.com:9443"
     )
+    binance_spot_ws_api_url: SocketServiceUrl = text_setting(
+        "Binance",
+        None,
+        "URL of the spot WebSocket API, for the private stream; of a simulator, the default is "
+        "/ws-api/v3 at S1_BINANCE_SPOT_WS_URL",
+        "wss://ws-api.binance.com:443/ws-api/v3",
+    )
     binance_perp_rest_url: RestUrl = text_setting(
         "Binance", None, "base URL of the USD-M futures REST API", "https://fapi.binance.com"
     )
@@ -88,7 +96,7 @@ class CoreSettings(BaseSettings):
         "Binance",
         "",
         "host names, comma separated: connections to any other are refused; empty allows all",
-        "api.binance.com,stream.binance.com,fapi.binance.com,fstream.binance.com",
+        "api.binance.com,stream.binance.com,ws-api.binance.com,fapi.binance.com,fstream.binance.com",
     )
     request_limits: RequestLimits = text_setting(
         "Binance",
@@ -227,6 +235,7 @@ class CoreSettings(BaseSettings):
     @field_validator(
         "binance_spot_rest_url",
         "binance_spot_ws_url",
+        "binance_spot_ws_api_url",
         "binance_perp_rest_url",
         "binance_perp_ws_url",
     )
@@ -245,7 +254,8 @@ class CoreSettings(BaseSettings):
             )
         venue = Venue(str(info.field_name).split("_")[1])
         simulated = environment is BinanceEnvironment.SIMULATOR
-        if url is None and simulated and venue in info.data.get("venues", ()):
+        derived = info.field_name == "binance_spot_ws_api_url"
+        if url is None and simulated and not derived and venue in info.data.get("venues", ()):
             raise InvalidValueError("S1_BINANCE_ENV=simulator needs it")
         return url
 

@@ -206,6 +206,9 @@ ServiceUrl = Annotated[
     str | None, _text_parser(lambda text: parse_service_url(text, ("https", "http")))
 ]
 ArchiveUrl = Annotated[str, _text_parser(lambda text: parse_service_url(text, ("https", "http")))]
+SocketServiceUrl = Annotated[
+    str | None, _text_parser(lambda text: parse_service_url(text, ("wss", "ws")))
+]
 SocketUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("wss", "ws")))]
 Amount = Annotated[Decimal, _text_parser(parse_usdt)]
 Directions = Annotated[
