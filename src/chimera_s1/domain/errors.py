@@ -127,6 +127,12 @@ class LedgerTooNewError(PortError):
     code = "ledger.too_new"
 
 
+class ServiceStoppingError(ChimeraError):
+    """The service is stopping: it starts nothing that spends."""
+
+    code = "service.stopping"
+
+
 class ClientIdUsedError(ChimeraError):
     """The client order id belongs to an earlier order; an id is never used for a second one."""
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
-from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.errors import ChimeraError, ServiceStoppingError
 from chimera_s1.domain.operations.trading_gate import Spending
 
 
@@ -25,12 +25,6 @@ class ExchangeMaintenanceError(ChimeraError):
     """The exchange is in maintenance: no new transfer is accepted."""
 
     code = "exchange_maintenance"
-
-
-class ServiceStoppingError(ChimeraError):
-    """The service is stopping: no new transfer is accepted."""
-
-    code = "service.stopping"
 
 
 class TransferAdmission(Struct, frozen=True, kw_only=True):

@@ -8,9 +8,7 @@ import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.app.capabilities.treasury.transfer_admission import (
-    ServiceStoppingError,
-)
+from chimera_s1.domain.errors import ServiceStoppingError
 from chimera_s1.domain.operations.trading_gate import KillSwitchOnError
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown

@@ -9,7 +9,6 @@ from chimera_s1.app.capabilities.treasury.resolve_transfers import TransferNotFo
 from chimera_s1.app.capabilities.treasury.transfer_admission import (
     AccountNotClaimedError,
     ExchangeMaintenanceError,
-    ServiceStoppingError,
     TreasuryDisabledError,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
@@ -18,6 +17,7 @@ from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     KeyMissingError,
 )
 from chimera_s1.app.web.problem_kinds import STOPPING, KindByError, ProblemKind
+from chimera_s1.domain.errors import ServiceStoppingError
 from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.limits import LimitRule
 
