@@ -78,6 +78,7 @@ class ExecutionState:
         self.positions = KnownPositions()
         self._ended_orders_max = ended_orders_max
         self._fills_max = fills_max
+        self._open: dict[str, TrackedOrder] = {}
         self._ended: dict[str, None] = {}
         self._unknown_events: dict[str, UnknownEvent] = {}
 
@@ -143,12 +144,12 @@ class ExecutionState:
                 return self._owner_by_id(key) or self._owner_by_client_id(key, report.client_id)
 
     def open_orders(self) -> tuple[TrackedOrder, ...]:
-        return tuple(order for order in self.orders.values() if order.is_open)
+        return tuple(self._open.values())
 
     def unknown_orders(self) -> tuple[TrackedOrder, ...]:
         """It is not known whether the exchange has them."""
         unknown = {OrderPhase.PLANNED, OrderPhase.UNKNOWN}
-        return tuple(order for order in self.orders.values() if order.phase in unknown)
+        return tuple(order for order in self._open.values() if order.phase in unknown)
 
     def fill_known(self, key: FillKey) -> bool:
         return key in self.fills
@@ -209,7 +210,10 @@ class ExecutionState:
         self.orders[client_id] = order
         self.index.add(order)
         self._ended.pop(client_id, None)
-        if not order.is_open:
+        if order.is_open:
+            self._open[client_id] = order
+        else:
+            self._open.pop(client_id, None)
             self._ended[client_id] = None
             self._bound_orders()
 
