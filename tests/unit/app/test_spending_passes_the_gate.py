@@ -2,8 +2,10 @@
 
 Every class of a capability that reaches money is a row of `SPENDS` or of `NEVER_BLOCKED`. A new one
 fails here until it is a row: one that moves money between wallets, or opens or enlarges a position,
-goes to `SPENDS`, with a probe that shows how the gate refuses it. Stops, reduce-only closes,
-cancels, reconciliation and resolving go to `NEVER_BLOCKED`, and must not know the gate.
+goes to `SPENDS`, with a probe that shows how the gate refuses it. Cancels, reconciliation and
+resolving go to `NEVER_BLOCKED`, and must not know the gate. `PlaceOrders` also places stops and
+closes: which orders ask the gate is tested in
+`tests/unit/app/capabilities/execution/test_protection_is_never_blocked.py`.
 
 Nothing else can spend: every port is a row of `MONEY_PORTS` or of `PORTS_WITHOUT_MONEY`, only
 capabilities in `REACHES_MONEY` import the former, and only adapters in `MAY_POST`, which implement
@@ -29,6 +31,7 @@ from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import OperatorVerdict
 from chimera_s1.domain.treasury.transfer import Phase
+from tests.execution_harness import ExecutionHarness, ExecutionInstance, entry
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.treasury_harness import (
     OperatorSwitches,
@@ -113,24 +116,41 @@ MAY_POST = {
 NAMES_VERBS = {"http/listen_key.py", "http/signed_request.py"}
 """Modules of the HTTP client that name the methods which change something."""
 
-SENDING_METHODS = {"submit", "send_once", "send_order", "send_cancel"}
-"""Of money ports and of the HTTP client: in `app`, only classes in `SPENDS` may call them."""
+CANCELLING_METHOD = "send_cancel"
+"""A cancel can only end what is open: the one method of a money port that does not spend."""
+
+SENDING_METHODS = {"submit", "send_once", "send_order", CANCELLING_METHOD}
+"""Of money ports and of the HTTP client: in `app`, only classes in `SPENDS` may call them, and
+those in `CANCELS` the one that cancels.
+"""
 
 SPENDS = {
     "AcceptTransfers": Spending.TRANSFER,
     "ExecuteTransfers": Spending.TRANSFER,
+    "PlaceOrders": Spending.ENTRY,
 }
 
+CANCELS = {"CancelOrders"}
+"""Rows of `NEVER_BLOCKED` too."""
+
 NEVER_BLOCKED = {
+    "CancelOrders",
     "ConcludeOutcomes",
     "ExecutionLedger",
+    "FollowAccount",
     "GatherAccountEvidence",
     "GuardAccount",
+    "OrdersInFlight",
+    "QueryWorking",
     "ReadTransfers",
     "ReconcileTransfers",
     "ReconciliationSchedule",
+    "RecordReplies",
+    "ReportOrders",
+    "ReportPrivateStream",
     "ReportTreasury",
     "ResolveTransfers",
+    "ResolveUnknown",
     "RotateKey",
     "SharedHistories",
     "TransferRows",
@@ -229,10 +249,14 @@ def test_only_adapters_of_money_ports_send_the_exchange_more_than_reads() -> Non
 
 def test_only_what_spends_calls_what_sends() -> None:
     """In all of `app`: also commands and wiring."""
-    calling = {path for path in APP.rglob("*.py") if attributes_in(path) & SENDING_METHODS}
-    spending = {Path(inspect.getfile(kind)) for kind in MONEY_CLASSES if kind.__name__ in SPENDS}
-    assert calling
-    assert calling <= spending
+    files = {kind.__name__: Path(inspect.getfile(kind)) for kind in MONEY_CLASSES}
+    spending, cancelling = ({files[name] for name in names} for names in (SPENDS, CANCELS))
+    sent = {path: attributes_in(path) & SENDING_METHODS for path in APP.rglob("*.py")}
+    assert {path for path, methods in sent.items() if methods - {CANCELLING_METHOD}} <= spending
+    cancels = {path for path, methods in sent.items() if CANCELLING_METHOD in methods}
+    assert cancels == cancelling
+    assert not cancelling & spending
+    assert NEVER_BLOCKED >= CANCELS
 
 
 def test_wiring_gives_the_gate_to_nothing_that_is_never_blocked() -> None:
@@ -265,37 +289,63 @@ def test_what_spends_has_the_gate_and_nothing_else_knows_it(kind: type) -> None:
     else:
         assert not names & GATE_NAMES
         assert TradingMode.__name__ not in names
-        assert not names & SENDING_METHODS
+        may_send = {CANCELLING_METHOD} if kind.__name__ in CANCELS else set()
+        assert names & SENDING_METHODS == may_send
 
 
-# Each starts what spends while the gate is closed, and returns the refusal; None if it was let
-# through. Nothing may have been sent.
-Probe = Callable[[TreasuryHarness], Awaitable[str]]
+class Probed(Struct, frozen=True):
+    """Attributes:
+    refused: Why; empty if it was let through.
+    sent: Something has reached the exchange.
+    """
+
+    refused: str
+    sent: bool
 
 
-async def request_a_transfer(world: TreasuryHarness) -> str:
+Probe = Callable[[OperatorSwitches], Awaitable[Probed]]
+"""Starts what spends while the gate is as the switches say."""
+
+
+async def request_a_transfer(switches: OperatorSwitches) -> Probed:
+    world = TreasuryHarness()
+    world.switches = switches
+    refused = ""
     async with running(TreasuryInstance(world)) as one:
         try:
             await one.requests.accept(transfer_request("t1"), "tester")
-        except ChimeraError as refused:
-            return refused.code
-    return ""
+        except ChimeraError as refusal:
+            refused = refusal.code
+    return Probed(refused, bool(world.gateway.sent_orders))
 
 
-async def execute_an_accepted_transfer(world: TreasuryHarness) -> str:
-    closed, world.switches = world.switches, OperatorSwitches()
+async def execute_an_accepted_transfer(switches: OperatorSwitches) -> Probed:
+    world = TreasuryHarness()
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
-    world.switches = closed
+    world.switches = switches
     async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(MINUTE_MS)
         waiting = (await one.transfer("t1")).phase is Phase.REQUESTED
         obstacle = one.admission.obstacle()
-    return obstacle.code if waiting and obstacle else ""
+    refused = obstacle.code if waiting and obstacle else ""
+    return Probed(refused, bool(world.gateway.sent_orders))
+
+
+async def place_an_entry(switches: OperatorSwitches) -> Probed:
+    world = ExecutionHarness()
+    world.switches = switches
+    refused = ""
+    try:
+        await ExecutionInstance(world).place(entry())
+    except ChimeraError as refusal:
+        refused = refusal.code
+    return Probed(refused, bool(world.exchange.sent))
 
 
 PROBES: dict[str, Probe] = {
     "AcceptTransfers": request_a_transfer,
     "ExecuteTransfers": execute_an_accepted_transfer,
+    "PlaceOrders": place_an_entry,
 }
 
 
@@ -321,15 +371,14 @@ async def test_what_spends_is_refused_while_the_gate_is_closed(
     name: str, mode: TradingMode | None, transfers: str, entries: str, *, kill: bool
 ) -> None:
     """None: the store was not read yet, so the mode is not known."""
-    world = TreasuryHarness()
-    world.switches.kill, world.switches.mode = kill, mode or TradingMode.HALTED
-    world.switches.mode_known = mode is not None
+    switches = OperatorSwitches()
+    switches.kill, switches.mode = kill, mode or TradingMode.HALTED
+    switches.mode_known = mode is not None
 
-    refused = await PROBES[name](world)
+    probed = await PROBES[name](switches)
 
     expected = {Spending.TRANSFER: transfers, Spending.ENTRY: entries}[SPENDS[name]]
-    assert refused == expected
-    assert bool(world.gateway.sent_orders) is not bool(expected)
+    assert probed == Probed(expected, not expected)
 
 
 @pytest.mark.parametrize("kill", [True, False])

@@ -1,0 +1,199 @@
+"""Place an order: sign, store the intent, send once, record the reply.
+
+No order is signed or sent twice. What the reply leaves open is looked up by `ResolveUnknown`.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import assert_never
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.orders_in_flight import OrdersInFlight
+from chimera_s1.app.capabilities.execution.record_replies import RecordReplies
+from chimera_s1.app.capabilities.execution.request_age import RequestAge, age_of
+from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
+from chimera_s1.domain.errors import ChimeraError, ServiceStoppingError, StoreUnavailableError
+from chimera_s1.domain.execution.events import (
+    OrderConclusion,
+    OrderNotSent,
+    OrderPlanned,
+    OrderRefused,
+    OrderUnknown,
+    RefusalReason,
+)
+from chimera_s1.domain.execution.order_request import OrderRequest, family_of
+from chimera_s1.domain.execution.position_effect import Purpose, opens_position
+from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.trading_gate import Spending
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.order_gateway import (
+    OrderGateway,
+    OrderReply,
+    OutcomeUnknown,
+    RequestAccepted,
+    RequestNotSent,
+    RequestRefused,
+    RequestTurnedAway,
+    SignedRequest,
+)
+
+PLAN_LIMIT_S = 5.0
+"""For the append of the intent. A request is too late to be sent long before."""
+
+
+class Placement(Struct, frozen=True, kw_only=True):
+    """Attributes:
+    order: As known once the reply was recorded. Its phase says what is certain.
+    reply: Of the exchange; an acknowledgement at most.
+    """
+
+    order: TrackedOrder
+    reply: OrderReply
+
+
+class PlaceOrders:
+    """Args:
+    check_rules: Raises the rule that a request breaks; nothing else is an objection.
+    exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
+    is_stopping: SIGTERM was received.
+    on_clock_suspect: Called when the exchange rejects our timestamp.
+
+    Attributes:
+        replies: Of requests that were stored, by the name of their class.
+    """
+
+    def __init__(
+        self,
+        ledger: ExecutionLedger,
+        gateway: OrderGateway,
+        gate: TradingGate,
+        *,
+        clock: Clock,
+        exchange_ms: Callable[[Venue], float],
+        check_rules: Callable[[OrderRequest], None],
+        is_stopping: Callable[[], bool],
+        on_clock_suspect: Callable[[Venue], None],
+        in_flight: OrdersInFlight,
+        recorder: RecordReplies,
+    ) -> None:
+        self._ledger = ledger
+        self._gateway = gateway
+        self._gate = gate
+        self._clock = clock
+        self._exchange_ms = exchange_ms
+        self._check_rules = check_rules
+        self._is_stopping = is_stopping
+        self._on_clock_suspect = on_clock_suspect
+        self._in_flight = in_flight
+        self._recorder = recorder
+        self.replies: Counter[str] = Counter()
+
+    async def place(
+        self, request: OrderRequest, entry_id: str, purpose: Purpose, actor: str
+    ) -> Placement:
+        """Place *request*, once. From the intent on, cancellation waits for the reply's record.
+
+        Raises:
+            InvalidValueError: The request breaks a rule; other errors of `check_rules` likewise.
+            KillSwitchOnError, ModeHaltedError, ModeManageOnlyError, ModeUnknownError,
+                ServiceStoppingError: It would open a position, and nothing may be opened now.
+            ExchangeUnavailableError, ExchangeRefusedError: It cannot be signed.
+            ClientIdUsedError: The client id was used before.
+            AppendUncertainError, StoreUnavailableError, LedgerDamagedError, LedgerTooNewError:
+                The intent cannot be stored.
+
+        Nothing was sent where it raises.
+        """
+        opens = opens_position(request, purpose)
+        self._check_rules(request)
+        if opens and (closed := self._closed()):
+            raise closed
+        signed = await self._gateway.sign_order(request)
+        venue = family_of(request).venue
+        age = age_of(signed, self._clock, lambda: self._exchange_ms(venue))
+        with self._in_flight.sending(request.client_id), anyio.CancelScope(shield=True):
+            planned = await self._plan(request, entry_id, signed, actor)
+            reply = await self._gateway.send_order(signed, lambda: self._obstacle(age, opens=opens))
+            order = await self._record(planned, reply, actor)
+        return Placement(order=order, reply=reply)
+
+    def _closed(self) -> ChimeraError | None:
+        """Why nothing may be opened now. Only asked of orders that open a position."""
+        if self._is_stopping():
+            return ServiceStoppingError(
+                "the service is stopping; retry in a few seconds, or call another instance"
+            )
+        return self._gate.obstacle(Spending.ENTRY)
+
+    def _obstacle(self, age: RequestAge, *, opens: bool) -> str:
+        """Asked right before the first byte: to connect may take seconds."""
+        if late := age.obstacle():
+            return late
+        return str(self._closed() or "") if opens else ""
+
+    async def _plan(
+        self, request: OrderRequest, entry_id: str, signed: SignedRequest, actor: str
+    ) -> TrackedOrder:
+        event = OrderPlanned(
+            client_id=request.client_id,
+            request=request,
+            entry_id=entry_id,
+            signed_at_ms=signed.signed_at_ms,
+            recv_window_ms=signed.recv_window_ms,
+            request_hash=signed.request_hash,
+        )
+        with anyio.move_on_after(PLAN_LIMIT_S):
+            return await self._ledger.plan(event, actor)
+        raise StoreUnavailableError(
+            f"order {request.client_id}: the intent was not stored within {PLAN_LIMIT_S:g} s; "
+            "nothing was sent: use another client id"
+        )
+
+    async def _record(self, order: TrackedOrder, reply: OrderReply, actor: str) -> TrackedOrder:
+        client_id = order.client_id
+        self.replies[type(reply).__name__] += 1
+        if isinstance(reply, RequestTurnedAway) and reply.clock_suspect:
+            self._on_clock_suspect(order.venue)
+
+        async def write() -> None:
+            await self._write(client_id, reply, actor)
+
+        await self._recorder.persist(client_id, reply, write)
+        return self._ledger.state.orders.get(client_id, order)
+
+    async def _write(self, client_id: str, reply: OrderReply, actor: str) -> None:
+        if isinstance(reply, RequestAccepted):
+            await self._ledger.record(actor, *reply.reports, *reply.fills)
+            order = self._ledger.state.orders.get(client_id)
+            if order is None or order.phase is not OrderPhase.PLANNED:
+                return
+        await self._ledger.conclude(conclusion_of(client_id, reply), actor)
+
+
+def conclusion_of(client_id: str, reply: OrderReply) -> OrderConclusion:
+    """What *reply* proves about the order, apart from the reports in it."""
+    match reply:
+        case RequestAccepted():
+            return OrderUnknown(client_id=client_id, cause="the reply does not name the order")
+        case RequestRefused(reason=RefusalReason.DUPLICATE_ID, message=message):
+            # The exchange has an order of this id; only a lookup shows whether it is this one.
+            return OrderUnknown(client_id=client_id, cause=message)
+        case RequestRefused(reason=reason, code=code, message=message):
+            return OrderRefused(client_id=client_id, reason=reason, code=code, message=message)
+        case RequestTurnedAway(cause=cause):
+            return OrderRefused(
+                client_id=client_id,
+                reason=RefusalReason.TURNED_AWAY,
+                code=None,
+                message=cause,
+            )
+        case RequestNotSent(cause=cause):
+            return OrderNotSent(client_id=client_id, cause=cause)
+        case OutcomeUnknown(cause=cause):
+            return OrderUnknown(client_id=client_id, cause=cause)
+        case _:
+            assert_never(reply)

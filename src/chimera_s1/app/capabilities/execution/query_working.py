@@ -1,0 +1,151 @@
+"""Query working orders, more often while their private stream is not proven, and find out whether
+it is deaf.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import anyio
+from anyio.abc import TaskGroup
+
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.record_replies import LEDGER_ERRORS
+from chimera_s1.domain.errors import (
+    ClockUncertainError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
+from chimera_s1.domain.execution.order_request import OrderRef
+from chimera_s1.domain.execution.query_schedule import (
+    TRUSTED_INTERVAL_MS,
+    UNPROVEN_INTERVAL_MS,
+    QuerySchedule,
+)
+from chimera_s1.domain.execution.reports import OrderReport
+from chimera_s1.domain.execution.stream_hearing import StreamHearing
+from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.account_stream import AccountStream, StreamCondition
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.order_gateway import OrderFound, OrderGateway
+
+ACTOR = "s1/queries"
+TICK_MS = 250.0
+QUERIES_PER_TICK = 3
+"""12 a second: spot counts 4 of its 6,000 a minute for each, so this is less than half of it."""
+
+QUERIES_AT_ONCE = 12
+
+_log = logging.getLogger(__name__)
+
+
+class QueryWorking:
+    """Args:
+    streams, hearings: By venue; *hearings* are fed by `FollowAccount`.
+    exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
+
+    Attributes:
+        queries, not_found, failures: So many since the start.
+        renewals: Of deaf streams, by venue.
+        late: Queries that are due and wait for their turn.
+        last_error: Of the last query; empty if it succeeded.
+    """
+
+    def __init__(
+        self,
+        ledger: ExecutionLedger,
+        gateway: OrderGateway,
+        streams: Mapping[Venue, AccountStream],
+        hearings: Mapping[Venue, StreamHearing],
+        *,
+        clock: Clock,
+        exchange_ms: Callable[[Venue], float],
+    ) -> None:
+        self._ledger = ledger
+        self._gateway = gateway
+        self._streams = streams
+        self._hearings = hearings
+        self._clock = clock
+        self._exchange_ms = exchange_ms
+        self._schedule = QuerySchedule(QUERIES_PER_TICK)
+        self._querying: set[str] = set()
+        self.queries = 0
+        self.not_found = 0
+        self.failures = 0
+        self.renewals = dict.fromkeys(streams, 0)
+        self.late = 0
+        self.last_error = ""
+
+    async def run(self) -> None:
+        """Query until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._start_queries(tasks)
+                await self._clock.sleep_ms(TICK_MS)
+
+    def _start_queries(self, tasks: TaskGroup) -> None:
+        intervals = {
+            order.client_id: self._interval_ms(order.venue)
+            for order in self._ledger.state.open_orders()
+            if order.phase is OrderPhase.ACKNOWLEDGED and order.client_id not in self._querying
+        }
+        if len(self._querying) >= QUERIES_AT_ONCE:
+            self.late = len(intervals)
+            return
+        now = self._schedule.next_round(intervals, self._clock.monotonic_ms())
+        self.late = now.late
+        for client_id in now.due:
+            self._querying.add(client_id)
+            tasks.start_soon(self._query, self._ledger.state.orders[client_id])
+
+    def _interval_ms(self, venue: Venue) -> float:
+        proven = self._streams[venue].report().condition is StreamCondition.PROVEN
+        return TRUSTED_INTERVAL_MS if proven else UNPROVEN_INTERVAL_MS
+
+    async def _query(self, order: TrackedOrder) -> None:
+        try:
+            for ref in order.lookup_refs():
+                await self._query_one(ref)
+        except (ExchangeUnavailableError, ExchangeRefusedError, *LEDGER_ERRORS) as error:
+            self.failures += 1
+            if str(error) != self.last_error:
+                _log.warning("cannot query order %s: %s; retrying", order.client_id, error)
+            self.last_error = str(error)
+        else:
+            self.last_error = ""
+        finally:
+            self._querying.discard(order.client_id)
+
+    async def _query_one(self, ref: OrderRef) -> None:
+        """An order that is not found proves nothing: queries lag, and forget old orders."""
+        asked_ms = self._exchange_ms_of(ref.family.venue)
+        self.queries += 1
+        result = await self._gateway.find(ref)
+        if not isinstance(result, OrderFound):
+            self.not_found += 1
+            return
+        for report in result.reports:
+            if isinstance(report, OrderReport) and asked_ms is not None:
+                self._judge_stream(report, asked_ms)
+        await self._ledger.record(ACTOR, *result.reports)
+
+    def _judge_stream(self, read: OrderReport, asked_ms: float) -> None:
+        venue = read.family.venue
+        hearing, now_ms = self._hearings[venue], self._clock.monotonic_ms()
+        if not hearing.missed(read, asked_ms) or not hearing.may_renew(now_ms):
+            return
+        cause = (
+            f"order {read.exchange_id} of {read.symbol} is {read.status}, "
+            f"{read.filled_qty} filled, since {asked_ms - read.at_ms:.0f} ms, and the stream "
+            "has not said so"
+        )
+        _log.warning("the private stream of %s is deaf: %s; connecting again", venue.value, cause)
+        hearing.renew(now_ms)
+        self.renewals[venue] += 1
+        self._streams[venue].renew(cause)
+
+    def _exchange_ms_of(self, venue: Venue) -> float | None:
+        try:
+            return self._exchange_ms(venue)
+        except ClockUncertainError:
+            return None
