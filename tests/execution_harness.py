@@ -186,22 +186,7 @@ class ExecutionInstance:
             in_flight=self.in_flight,
             draw=lambda: 0.5,
         )
-        self.placing = PlaceOrders(
-            self.ledger,
-            gateway,
-            TradingGate(
-                kill_switch_on=lambda: world.switches.kill,
-                mode=lambda: world.switches.mode,
-                mode_known=lambda: world.switches.mode_known,
-            ),
-            clock=clock,
-            exchange_ms=world.exchange_ms,
-            check_rules=world.check_rules,
-            is_stopping=lambda: world.switches.stopping,
-            on_clock_suspect=self.clock_suspected.append,
-            in_flight=self.in_flight,
-            recorder=self.recorder,
-        )
+        self.placing = self._placing(gateway)
         self.cancelling = CancelOrders(
             self.ledger,
             gateway,
@@ -232,6 +217,25 @@ class ExecutionInstance:
         self.health = ReportOrders(self.ledger, self.resolver, self.queries, self.recorder, clock)
         self.stream_health = ReportPrivateStream(
             self.streams[Venue.PERP], self.following, self.queries, clock
+        )
+
+    def _placing(self, gateway: OrderGateway) -> PlaceOrders:
+        world = self.world
+        return PlaceOrders(
+            self.ledger,
+            gateway,
+            TradingGate(
+                kill_switch_on=lambda: world.switches.kill,
+                mode=lambda: world.switches.mode,
+                mode_known=lambda: world.switches.mode_known,
+            ),
+            clock=world.clock,
+            exchange_ms=world.exchange_ms,
+            check_rules=world.check_rules,
+            is_stopping=lambda: world.switches.stopping,
+            on_clock_suspect=self.clock_suspected.append,
+            in_flight=self.in_flight,
+            recorder=self.recorder,
         )
 
     async def place(self, request: OrderRequest, purpose: Purpose = Purpose.ENTRY) -> Placement:
