@@ -5,7 +5,7 @@ when the position was seen first. A read may be older than the last fills (queri
 agrees if it lacks some of the newest ones.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -42,11 +42,6 @@ class Mismatch(Struct, frozen=True):
     found: Decimal
 
     @property
-    def is_first_sight(self) -> bool:
-        """What the position was before the ledger's first fill is not known."""
-        return self.known.adoptions == 0
-
-    @property
     def unexplained(self) -> Decimal:
         return self.found - self.known.qty
 
@@ -72,25 +67,54 @@ def mismatches(
     return tuple(pair for pair in pairs if pair.unexplained)
 
 
-def is_explained(
+def possible_offsets(
     mismatch: Mismatch, known_now: Decimal, fills: Iterable[FillReport], read_from_ms: int
-) -> bool:
-    """Whether *found* is what *known_now* was before some of the newest of *fills*.
+) -> frozenset[Decimal]:
+    """By how much *found* may differ from the ledger: it is what *known_now* was before some of the
+    newest of *fills*, and one of these. 0 among them: nothing is proven to be wrong.
 
-    *fills* are the trades of the symbol, read after the position; *known_now* includes them.
+    *known_now* includes *fills*, the recorded trades.
     """
     recent = sorted(
         (fill for fill in fills if _may_be_newer(mismatch.key, fill, read_from_ms)),
         key=_trade_order,
     )
     quantity = known_now
-    if quantity == mismatch.found:
-        return True
+    offsets = {mismatch.found - quantity}
     for fill in reversed(recent):
         quantity -= signed_qty(fill)
-        if quantity == mismatch.found:
-            return True
-    return False
+        offsets.add(mismatch.found - quantity)
+    return frozenset(offsets)
+
+
+class OffsetWatch:
+    """Finds offsets that stay: a read that lags explains one for a moment only."""
+
+    def __init__(self) -> None:
+        self._seen: dict[PositionKey, tuple[frozenset[Decimal], float]] = {}
+
+    def keep(self, keys: Collection[PositionKey]) -> None:
+        """Forget the positions that agree now."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
+
+    def forget(self, key: PositionKey) -> None:
+        self._seen.pop(key, None)
+
+    def settled(
+        self, key: PositionKey, offsets: frozenset[Decimal], at_ms: float
+    ) -> Decimal | None:
+        """The only offset that every look has allowed since `QUERY_LAG_MS` ago; None: look again.
+
+        *at_ms* is monotonic.
+        """
+        before, since_ms = self._seen.get(key, (offsets, at_ms))
+        common = before & offsets
+        if not common:
+            common, since_ms = offsets, at_ms
+        self._seen[key] = common, since_ms
+        if len(common) > 1 or at_ms - since_ms < QUERY_LAG_MS:
+            return None
+        return next(iter(common))
 
 
 def _may_be_newer(key: PositionKey, fill: FillReport, read_from_ms: int) -> bool:
@@ -103,14 +127,15 @@ def _trade_order(fill: FillReport) -> tuple[int, int, str]:
     return fill.at_ms, number, fill.trade_id
 
 
-def position_difference(mismatch: Mismatch) -> Difference:
+def position_difference(mismatch: Mismatch, offset: Decimal) -> Difference:
     key = mismatch.key
     side = "" if key.side == ONE_WAY_SIDE else f" {key.side}"
+    known = mismatch.found - offset
     return Difference(
         kind=DifferenceKind.POSITION,
         venue=Venue.PERP,
-        subject=key.symbol,
+        subject=f"{key.symbol}{side}",
         text=f"the position {key.symbol}{side} is {mismatch.found.normalize():f}; the known fills "
-        f"give {mismatch.known.qty.normalize():f}, and the trade history has no others: look at "
-        "the position's history at the exchange; its quantity is used as it is from now on",
+        f"give {known.normalize():f}, and the trade history has no others: look at the position's "
+        "history at the exchange; its quantity is used as it is from now on",
     )

@@ -5,61 +5,23 @@ order younger than the query lag is never called absent.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct
 
 from chimera_s1.domain.execution.client_ids import has_our_prefix
 from chimera_s1.domain.execution.foreign_orders import ForeignOrder, foreign_order
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
-from chimera_s1.domain.execution.order_request import OrderFamily, OrderRef
+from chimera_s1.domain.execution.order_request import OrderFamily
 from chimera_s1.domain.execution.reports import OrderListReport, OrderReport
+from chimera_s1.domain.execution.tracked_order import ENDED, OrderPhase, TrackedOrder
 from chimera_s1.domain.identifiers import Venue
 
 ListedOrder: TypeAlias = OrderReport | OrderListReport
 
 
-class OwnState(StrEnum):
-    PENDING = "pending"
-    """Planned, or its outcome is unknown: another use case looks it up."""
-    OPEN = "open"
-    CLOSED = "closed"
-    NEVER = "never"
-    """Refused, not sent, or absent: it does not exist at the exchange."""
-
-
-class OwnOrder(Struct, frozen=True, kw_only=True):
-    """An order of the ledger.
-
-    Attributes:
-        trade_orders: Exchange ids of the orders that its trades belong to: its own, its child's,
-            its legs'.
-        filled_qty: As the exchange said last.
-        fills_qty: Sum of the fills in the ledger.
-        at_ms: Its last news, or when it was signed; exchange epoch ms.
-    """
-
-    ref: OrderRef
-    state: OwnState
-    status: str
-    trade_orders: tuple[str, ...]
-    filled_qty: Decimal
-    fills_qty: Decimal
-    at_ms: int
-
-    @property
-    def client_id(self) -> str:
-        return self.ref.client_id
-
-    @property
-    def venue(self) -> Venue:
-        return self.ref.family.venue
-
-    @property
-    def misses_fills(self) -> bool:
-        return self.filled_qty > self.fills_qty
+OPEN: Final = frozenset({OrderPhase.ACKNOWLEDGED})
 
 
 class DifferenceKind(StrEnum):
@@ -94,7 +56,7 @@ class OpenOrdersJudgement(Struct, frozen=True, kw_only=True):
 
     matched: tuple[str, ...]
     ours: tuple[ListedOrder, ...]
-    look_up: tuple[OwnOrder, ...]
+    look_up: tuple[TrackedOrder, ...]
     young: tuple[str, ...]
     foreign: tuple[ForeignOrder, ...]
     differences: tuple[Difference, ...]
@@ -102,7 +64,7 @@ class OpenOrdersJudgement(Struct, frozen=True, kw_only=True):
 
 def judge_open_orders(
     venue: Venue,
-    own: Mapping[str, OwnOrder],
+    own: Mapping[str, TrackedOrder],
     listed: Iterable[ListedOrder],
     *,
     owner_of: Callable[[ListedOrder], str | None],
@@ -120,14 +82,14 @@ def judge_open_orders(
             ours.append(report)
             owners.add(owner)
     stale_from_ms = read_from_ms - QUERY_LAG_MS
-    is_open = {key: order for key, order in own.items() if order.state is OwnState.OPEN}
+    is_open = {key: order for key, order in own.items() if order.phase in OPEN}
     missing = [order for key, order in is_open.items() if key not in owners]
     ended = [own[key] for key in owners if key in own and _has_ended(own[key], stale_from_ms)]
     return OpenOrdersJudgement(
         matched=tuple(key for key in is_open if key in owners),
         ours=tuple(ours),
-        look_up=(*(order for order in missing if order.at_ms <= stale_from_ms), *ended),
-        young=tuple(order.client_id for order in missing if order.at_ms > stale_from_ms),
+        look_up=(*(order for order in missing if news_ms(order) <= stale_from_ms), *ended),
+        young=tuple(order.client_id for order in missing if news_ms(order) > stale_from_ms),
         foreign=tuple(foreign),
         differences=(
             *(_unknown(venue, order.report) for order in foreign if _is_unknown(order)),
@@ -136,9 +98,28 @@ def judge_open_orders(
     )
 
 
-def _has_ended(order: OwnOrder, stale_from_ms: int) -> bool:
+def news_ms(order: TrackedOrder) -> int:
+    """When it last changed: by its request, a report or a cancel; exchange epoch ms."""
+    return max(order.at_ms, order.signed_at_ms, order.cancel_requested_ms)
+
+
+def trade_orders(order: TrackedOrder) -> tuple[str, ...]:
+    """Exchange ids of the orders that its trades belong to: its own, its child's, its legs'."""
+    match order.family:
+        case OrderFamily.SPOT_ORDER | OrderFamily.PERP_ORDER:
+            ids = [order.exchange_id]
+        case OrderFamily.SPOT_LIST:
+            ids = [leg.exchange_id for leg in order.legs]
+        case OrderFamily.PERP_ALGO:
+            ids = [order.child_id]
+        case _:
+            assert_never(order.family)
+    return tuple(filter(None, ids))
+
+
+def _has_ended(order: TrackedOrder, stale_from_ms: int) -> bool:
     """It ended so long ago that the listing cannot be an old one."""
-    return order.state in {OwnState.CLOSED, OwnState.NEVER} and order.at_ms <= stale_from_ms
+    return order.phase in ENDED and news_ms(order) <= stale_from_ms
 
 
 def _is_unknown(order: ForeignOrder) -> bool:
@@ -155,35 +136,35 @@ def _unknown(venue: Venue, report: ListedOrder) -> Difference:
     )
 
 
-def _reappeared(order: OwnOrder) -> Difference:
-    known = order.status or "not placed"
+def _reappeared(order: TrackedOrder) -> Difference:
+    known = order.status or order.phase.value
     return Difference(
         kind=DifferenceKind.ORDER_REAPPEARED,
         venue=order.venue,
         subject=order.client_id,
-        text=f"{order.client_id} ({order.ref.symbol}) is {known} in the ledger, but the exchange "
-        "lists it as open: look at the order at the exchange",
+        text=f"{order.client_id} ({order.request.symbol}) is {known} in the ledger, but the "
+        "exchange lists it as open: look at the order at the exchange",
     )
 
 
-def vanished(order: OwnOrder) -> Difference:
+def vanished(order: TrackedOrder) -> Difference:
     """It was acknowledged, and the exchange neither lists it nor finds it by its id."""
     return Difference(
         kind=DifferenceKind.ORDER_VANISHED,
         venue=order.venue,
         subject=order.client_id,
-        text=f"{order.client_id} ({order.ref.symbol}) is {order.status} in the ledger; the "
+        text=f"{order.client_id} ({order.request.symbol}) is {order.status} in the ledger; the "
         "exchange does not list it as open and does not find it: look at the order history",
     )
 
 
-def fills_missing(order: OwnOrder) -> Difference:
+def fills_missing(order: TrackedOrder) -> Difference:
     return Difference(
         kind=DifferenceKind.FILLS_MISSING,
         venue=order.venue,
         subject=order.client_id,
-        text=f"{order.client_id} ({order.ref.symbol}) is filled with {order.filled_qty}, its "
-        f"trades add up to {order.fills_qty}: look at its trades at the exchange",
+        text=f"{order.client_id} ({order.request.symbol}) is filled with {order.filled_qty}, its "
+        f"trades add up to {order.fills.qty}: look at its trades at the exchange",
     )
 
 
@@ -197,7 +178,9 @@ class Repair(Struct, frozen=True, kw_only=True):
     after: str
 
 
-def repairs(before: Mapping[str, OwnOrder], after: Mapping[str, OwnOrder]) -> tuple[Repair, ...]:
+def repairs(
+    before: Mapping[str, TrackedOrder], after: Mapping[str, TrackedOrder]
+) -> tuple[Repair, ...]:
     """Orders whose state or quantities differ; new ones are not repairs."""
     changed = (
         (old, after[key])
@@ -207,8 +190,8 @@ def repairs(before: Mapping[str, OwnOrder], after: Mapping[str, OwnOrder]) -> tu
     return tuple(
         Repair(
             client_id=new.client_id,
-            symbol=new.ref.symbol,
-            family=new.ref.family,
+            symbol=new.request.symbol,
+            family=new.family,
             before=_shown(old),
             after=_shown(new),
         )
@@ -216,6 +199,8 @@ def repairs(before: Mapping[str, OwnOrder], after: Mapping[str, OwnOrder]) -> tu
     )
 
 
-def _shown(order: OwnOrder) -> str:
-    text = f"{order.status or order.state.value} filled {order.filled_qty.normalize():f}"
-    return f"{text}, trades {order.fills_qty.normalize():f}" if order.misses_fills else text
+def _shown(order: TrackedOrder) -> str:
+    text = f"{order.status or order.phase.value} filled {order.filled_qty.normalize():f}"
+    if order.fills.qty < order.filled_qty:
+        return f"{text}, trades {order.fills.qty.normalize():f}"
+    return text

@@ -10,10 +10,11 @@ from chimera_s1.domain.execution.known_positions import KnownPositions
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.position_check import (
     Mismatch,
+    OffsetWatch,
     PositionKey,
-    is_explained,
     mismatches,
     position_difference,
+    possible_offsets,
 )
 from chimera_s1.domain.execution.reports import FillReport, PositionReport, ReportSource
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
@@ -90,8 +91,10 @@ def test_a_closed_position_that_the_exchange_no_longer_lists_is_a_mismatch() -> 
     (mismatch,) = mismatches(known.positions, [])
     assert mismatch.known.qty == 5
     assert mismatch.found == 0
-    assert not mismatch.is_first_sight
-    assert "BTCUSDT is 0; the known fills give 5" in position_difference(mismatch).text
+    assert (
+        "BTCUSDT is 0; the known fills give 5"
+        in position_difference(mismatch, mismatch.unexplained).text
+    )
 
 
 def test_both_sides_of_a_hedged_account_are_compared() -> None:
@@ -120,23 +123,39 @@ def test_a_read_that_lacks_the_newest_fills_is_no_difference(
         known.apply(recorded(report))
     found = sum(quantities[:seen])
     for mismatch in mismatches(known.positions, [position(found)]):
-        assert is_explained(mismatch, known.positions[KEY].qty, fills, NOW_MS)
+        assert 0 in possible_offsets(mismatch, known.positions[KEY].qty, fills, NOW_MS)
 
 
 @given(st.lists(st.sampled_from([2, 4, -2]), max_size=6), st.sampled_from([1, -1]))
 def test_an_unseen_fill_is_a_difference(quantities: list[int], unseen: int) -> None:
     """An odd quantity is no sum of even ones."""
     known = KnownPositions()
-    fills = [fill(n, qty) for n, qty in enumerate(quantities)]
-    for report in fills:
+    fills = [*(fill(n, qty) for n, qty in enumerate(quantities)), fill(99, 2)]
+    for report in fills[:-1]:
         known.apply(recorded(report))
     mismatch = one_mismatch(known, sum(quantities) + unseen)
-    assert mismatch.unexplained == unseen
-    assert not is_explained(mismatch, sum(map(Decimal, quantities), Decimal(0)), fills, NOW_MS)
+    known.apply(recorded(fill(99, 2)))  # after the read
+    assert 0 not in possible_offsets(mismatch, known.positions[KEY].qty, fills, NOW_MS)
 
 
 def test_an_old_fill_cannot_be_missing_from_a_read() -> None:
     known = KnownPositions()
     old = fill(1, 2, at_ms=NOW_MS - QUERY_LAG_MS)
     known.apply(recorded(old))
-    assert not is_explained(one_mismatch(known, 0), Decimal(2), [old], NOW_MS)
+    assert possible_offsets(one_mismatch(known, 0), Decimal(2), [old], NOW_MS) == {-2}
+
+
+def test_an_offset_counts_once_every_look_of_the_query_lag_has_allowed_it() -> None:
+    watch = OffsetWatch()
+    assert watch.settled(KEY, frozenset({Decimal(0), Decimal(2)}), 0) is None
+    assert watch.settled(KEY, frozenset({Decimal(2), Decimal(3)}), 1_000) is None
+    assert watch.settled(KEY, frozenset({Decimal(2)}), QUERY_LAG_MS - 1) is None
+    assert watch.settled(KEY, frozenset({Decimal(1), Decimal(2)}), QUERY_LAG_MS) == 2
+
+
+def test_an_offset_that_changes_starts_again() -> None:
+    watch = OffsetWatch()
+    assert watch.settled(KEY, frozenset({Decimal(2)}), 0) is None
+    assert watch.settled(KEY, frozenset({Decimal(1)}), QUERY_LAG_MS) is None
+    watch.keep([])
+    assert watch.settled(KEY, frozenset({Decimal(1)}), 2 * QUERY_LAG_MS) is None
