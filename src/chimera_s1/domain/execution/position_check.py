@@ -132,7 +132,7 @@ def position_difference(mismatch: Mismatch, offset: Decimal) -> Difference:
     side = "" if key.side == ONE_WAY_SIDE else f" {key.side}"
     known = mismatch.found - offset
     return Difference(
-        kind=DifferenceKind.POSITION,
+        kind=DifferenceKind.POSITION_UNEXPLAINED,
         venue=Venue.PERP,
         subject=f"{key.symbol}{side}",
         text=f"the position {key.symbol}{side} is {mismatch.found.normalize():f}; the known fills "

@@ -29,7 +29,7 @@ class DifferenceKind(StrEnum):
     ORDER_REAPPEARED = "order_reappeared"
     ORDER_UNKNOWN = "order_unknown"
     FILLS_MISSING = "fills_missing"
-    POSITION = "position"
+    POSITION_UNEXPLAINED = "position_unexplained"
 
 
 class Difference(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,290 @@
+"""Compare one venue of the account with the ledger, and bring the ledger up to date."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from chimera_s1.app.capabilities.execution.account_picture import AccountPicture
+from chimera_s1.app.capabilities.execution.compare_positions import ComparePositions
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.read_trades import ReadTrades, TradesSpan
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    LedgerDamagedError,
+    LedgerTooNewError,
+    StoreUnavailableError,
+)
+from chimera_s1.domain.execution.foreign_orders import ForeignOrder
+from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
+from chimera_s1.domain.execution.order_request import OrderRef
+from chimera_s1.domain.execution.position_check import Mismatch
+from chimera_s1.domain.execution.reconciliation import (
+    Difference,
+    ListedOrder,
+    fills_missing,
+    judge_open_orders,
+    news_ms,
+    repairs,
+    trade_orders,
+    vanished,
+)
+from chimera_s1.domain.execution.reconciliation_report import (
+    BalanceCorrection,
+    FirstPosition,
+    VenueReconciliation,
+)
+from chimera_s1.domain.execution.reports import FillReport, OrderListReport, OrderReport
+from chimera_s1.domain.execution.tracked_order import TrackedOrder
+from chimera_s1.domain.identifiers import Symbol, Venue
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_account import ExchangeAccount, OpenOrders
+from chimera_s1.domain.ports.order_gateway import OrderFound, OrderNotFound
+
+ACTOR: Final = "s1/reconcile"
+LOOK_UPS_MAX = 100
+"""Requests of one round for single orders; the other orders come in the next rounds."""
+
+TRADES_INTERVAL_MS = 600_000
+"""A stream may lose events and not notice: trades are read at least this often."""
+
+MISSED_FILLS_SHOWN = 100
+LEDGER_ERRORS = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
+_Read = TypeVar("_Read")
+
+
+class _Findings(Struct):
+    """Of one round, as far as it has come."""
+
+    read_from_ms: int
+    matched: tuple[str, ...] = ()
+    foreign: tuple[ForeignOrder, ...] = ()
+    young: tuple[str, ...] = ()
+    listed: tuple[ListedOrder, ...] = ()
+    touched: set[str] = set()
+    differences: list[Difference] = []
+    missed_fills: list[FillReport] = []
+    first_positions: tuple[FirstPosition, ...] = ()
+    corrected_balances: tuple[BalanceCorrection, ...] = ()
+    undecided: bool = False
+    problems: list[str] = []
+
+
+class ReconcileVenue:
+    """Args:
+    find: `OrderGateway.find`.
+    exchange_ms: The exchange's clock, epoch ms; raises `ClockUncertainError`.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        *,
+        ledger: ExecutionLedger,
+        account: ExchangeAccount,
+        find: Callable[[OrderRef], Awaitable[OrderFound | OrderNotFound]],
+        trades: ReadTrades,
+        picture: AccountPicture,
+        clock: Clock,
+        exchange_ms: Callable[[Venue], float],
+    ) -> None:
+        self.venue = venue
+        self._ledger = ledger
+        self._account = account
+        self._find = find
+        self._trades = trades
+        self._picture = picture
+        self._clock = clock
+        self._exchange_ms = exchange_ms
+        self._positions = ComparePositions(ledger, clock, actor=ACTOR)
+        self._trades_due_ms = 0.0
+        self._asked_ms: dict[str, float] = {}
+
+    async def round(self, *, thorough: bool) -> VenueReconciliation:
+        """Everything that can be read is; what cannot is among the problems."""
+        if thorough:
+            self._trades_due_ms = 0.0
+        before = self._own_orders()
+        found = _Findings(0)
+        try:
+            found.read_from_ms = int(self._exchange_ms(self.venue))
+            await self._ledger.engine.catch_up()
+            await self._reconcile(found)
+        except ExchangeUnavailableError as error:
+            found.problems.append(str(error))
+        except LEDGER_ERRORS as error:
+            found.problems.append(f"the execution ledger cannot be used: {error}")
+        touched = {key: order for key, order in before.items() if key in found.touched}
+        return VenueReconciliation(
+            venue=self.venue,
+            matched=found.matched,
+            repaired=repairs(touched, self._ledger.state.orders),
+            missed_fills=tuple(found.missed_fills[:MISSED_FILLS_SHOWN]),
+            missed_fills_count=len(found.missed_fills),
+            foreign=found.foreign,
+            young=found.young,
+            differences=tuple(found.differences),
+            first_positions=found.first_positions,
+            corrected_balances=found.corrected_balances,
+            undecided=found.undecided,
+            problems=tuple(found.problems),
+        )
+
+    async def _reconcile(self, found: _Findings) -> None:
+        opened = await self._read(found, "open orders", self._account.open_orders(self.venue))
+        if opened is not None:
+            await self._compare_orders(opened, found)
+        await self._read_balances(found)
+        mismatches = await self._read_positions(found)
+        await self._read_trades(mismatches, found)
+        await self._complete_fills(found)
+
+    async def _compare_orders(self, opened: OpenOrders, found: _Findings) -> None:
+        found.listed = (*opened.orders, *opened.lists)
+        self._picture.replace_orders(self.venue, found.listed, opened.read_from_ms)
+        state = self._ledger.state
+        judged = judge_open_orders(
+            self.venue,
+            self._own_orders(),
+            found.listed,
+            owner_of=state.owner_of,
+            read_from_ms=opened.read_from_ms,
+        )
+        found.matched, found.young, found.foreign = judged.matched, judged.young, judged.foreign
+        found.differences += judged.differences
+        await self._record(found, *found.listed)
+        for order in self._next(judged.look_up, found, "look-ups"):
+            await self._look_up(order, found)
+
+    async def _look_up(self, order: TrackedOrder, found: _Findings) -> None:
+        what = f"order {order.client_id}"
+        replies = [await self._read(found, what, self._find(ref)) for ref in order.lookup_refs()]
+        for reply in replies:
+            if isinstance(reply, OrderFound):
+                await self._record(found, *reply.reports)
+        if all(isinstance(reply, OrderNotFound) for reply in replies):
+            found.differences.append(vanished(order))
+
+    async def _read_balances(self, found: _Findings) -> None:
+        read_from_ms = int(self._exchange_ms(self.venue))
+        balances = await self._read(found, "balances", self._account.balances(self.venue))
+        if balances is not None:
+            found.corrected_balances = self._picture.replace_balances(
+                self.venue, balances, read_from_ms
+            )
+
+    async def _read_positions(self, found: _Findings) -> tuple[Mismatch, ...]:
+        if self.venue is not Venue.PERP:
+            return ()
+        # A trade after this moment may be in the positions, and its event may be under way.
+        found.read_from_ms = int(self._exchange_ms(self.venue))
+        positions = await self._read(found, "positions", self._account.positions())
+        if positions is None:
+            return ()
+        self._picture.replace_positions(positions, found.read_from_ms)
+        return self._positions.find(positions)
+
+    async def _read_trades(self, mismatches: tuple[Mismatch, ...], found: _Findings) -> None:
+        """Of all symbols where it is time to, else of those whose position differs."""
+        now_ms = self._clock.monotonic_ms()
+        complete = now_ms >= self._trades_due_ms
+        span = await self._trades.span(int(self._exchange_ms(self.venue)))
+        differing = {mismatch.key.symbol for mismatch in mismatches}
+        symbols = tuple(sorted(differing))
+        if complete:
+            symbols = self._trades.symbols(span, {*differing, *self._picture.symbols(self.venue)})
+        unread = {symbol for symbol in symbols if not await self._read_symbol(symbol, span, found)}
+        if mismatches:
+            await self._judge_positions(mismatches, frozenset(unread), span, found)
+        pending = span.is_first and found.undecided
+        if complete and not (unread or found.problems or pending):
+            await self._trades.completed(span.end_ms)
+            self._trades_due_ms = now_ms + TRADES_INTERVAL_MS
+
+    async def _read_symbol(self, symbol: Symbol, span: TradesSpan, found: _Findings) -> bool:
+        fills = await self._read(found, f"trades of {symbol}", self._trades.read(symbol, span))
+        if fills is None:
+            return False
+        await self._record_fills(found, fills)
+        return True
+
+    async def _judge_positions(
+        self,
+        mismatches: tuple[Mismatch, ...],
+        unread: frozenset[Symbol],
+        span: TradesSpan,
+        found: _Findings,
+    ) -> None:
+        compared = await self._positions.judge(
+            mismatches, unread, read_from_ms=found.read_from_ms, is_first=span.is_first
+        )
+        found.differences += compared.differences
+        found.first_positions = compared.first
+        found.undecided = compared.undecided
+
+    async def _complete_fills(self, found: _Findings) -> None:
+        """Of orders of ours that lack trades, or a commission."""
+        lacking = [order for order in self._own_orders().values() if order.lacks_fills]
+        for order in self._next(lacking, found, "orders that lack trades"):
+            what = f"trades of order {order.client_id}"
+            for order_id in trade_orders(order):
+                reading = self._account.fills_of_order(self.venue, order.request.symbol, order_id)
+                fills = await self._read(found, what, reading)
+                if fills is None:
+                    return
+                await self._record_fills(found, fills)
+            self._note_missing(order.client_id, found)
+
+    def _note_missing(self, client_id: str, found: _Findings) -> None:
+        order = self._ledger.state.orders.get(client_id)
+        if order is None or order.fills.qty >= order.filled_qty:
+            return
+        if news_ms(order) <= found.read_from_ms - QUERY_LAG_MS:
+            found.differences.append(fills_missing(order))
+
+    def _own_orders(self) -> Mapping[str, TrackedOrder]:
+        orders = self._ledger.state.orders.items()
+        return {key: order for key, order in orders if order.venue is self.venue}
+
+    def _next(
+        self, orders: Iterable[TrackedOrder], found: _Findings, what: str
+    ) -> tuple[TrackedOrder, ...]:
+        """As many as one round may ask for, the one that has waited longest first."""
+        waiting = sorted(orders, key=lambda order: self._asked_ms.get(order.client_id, 0.0))
+        chosen = tuple(waiting[:LOOK_UPS_MAX])
+        if len(waiting) > len(chosen):
+            found.problems.append(f"{len(waiting) - len(chosen)} {what} wait for the next round")
+        now_ms = self._clock.monotonic_ms()
+        kept = self._ledger.state.orders
+        self._asked_ms = {key: at for key, at in self._asked_ms.items() if key in kept}
+        self._asked_ms.update({order.client_id: now_ms for order in chosen})
+        return chosen
+
+    async def _record_fills(self, found: _Findings, fills: tuple[FillReport, ...]) -> None:
+        state = self._ledger.state
+        stale_from_ms = found.read_from_ms - QUERY_LAG_MS
+        new = [fill for fill in fills if not state.fill_known(fill.key)]
+        symbols = {fill.symbol for fill in fills}
+        orders = [report for report in found.listed if report.symbol in symbols]
+        await self._record(found, *orders, *fills)
+        # What left memory is not new; an event may still come for a young one.
+        found.missed_fills += [
+            fill for fill in new if state.fill_known(fill.key) and fill.at_ms <= stale_from_ms
+        ]
+
+    async def _record(
+        self, found: _Findings, *reports: OrderReport | OrderListReport | FillReport
+    ) -> None:
+        await self._ledger.record(ACTOR, *reports)
+        owners = map(self._ledger.state.owner_of, reports)
+        found.touched.update(owner for owner in owners if owner is not None)
+
+    async def _read(self, found: _Findings, what: str, reading: Awaitable[_Read]) -> _Read | None:
+        try:
+            return await reading
+        except ExchangeUnavailableError as error:
+            found.problems.append(f"cannot read the {what}: {error}")
+        except ExchangeRefusedError as error:
+            found.problems.append(f"may not read the {what}: {error}")
+        return None
