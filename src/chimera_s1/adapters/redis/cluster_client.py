@@ -106,7 +106,8 @@ class ClusterClient(RedisCluster):
         except REDIS_FAILURES as error:
             # Other errors contain the address, which may be another node's.
             about_key = key and isinstance(error, _ABOUT_THE_KEY)
-            raised = translated(error, f"Redis {self.node_name(key)}" if about_key else "Redis")
+            where = f"Redis {self.node_name(key)}: {key}" if about_key else "Redis"
+            raised = translated(error, where)
             # The advice is complete; the chain would repeat the server's text.
             cause = error if isinstance(raised, PublisherUnavailableError) else None
             raise raised from cause

@@ -6,6 +6,7 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 
 OPERATIONS_STREAM: Final = "ops:events"
+EXECUTED_ORDERS_STREAM: Final = "orders:executed"
 ROUND_TRIP_STREAM: Final = "metrics:events:s1.ws_rtt"
 ROUND_TRIP_HASH: Final = "metrics:s1:ws_rtt"
 THROUGHPUT_KEY: Final = "s1.mkt_throughput"

@@ -12,6 +12,7 @@ from chimera_s1.adapters.redis.keys import (
     ROUND_TRIP_STREAM,
     THROUGHPUT_KEY,
 )
+from chimera_s1.adapters.redis.stream_entries import contains_entry
 from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.operations_log import (
     OperationsEvent,
@@ -51,11 +52,7 @@ class RedisOperationsLog:
         return str(entry_id)
 
     async def contains(self, entry_id: str) -> bool:
-        """True also for an entry older than the oldest one: it was trimmed, not lost."""
-        if await self._execute("XRANGE", OPERATIONS_STREAM, entry_id, entry_id):
-            return True
-        oldest = await self._execute("XRANGE", OPERATIONS_STREAM, "-", "+", "COUNT", 1)
-        return bool(oldest) and _id_order(oldest[0][0]) > _id_order(entry_id)
+        return await contains_entry(self._execute, OPERATIONS_STREAM, entry_id)
 
     async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         await self._execute(
@@ -80,9 +77,3 @@ class RedisOperationsLog:
         with self._client.translate_errors(str(command[1])), anyio.fail_after(self._timeout_s):
             async with self._lock:
                 return await self._client.execute_command(*command)
-
-
-def _id_order(entry_id: str) -> tuple[int, int]:
-    """`1772514460893-0` as a sort key."""
-    ms, _, number = entry_id.partition("-")
-    return int(ms), int(number)

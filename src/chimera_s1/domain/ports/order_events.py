@@ -19,9 +19,14 @@ class ExecutedOrder(Struct, frozen=True, kw_only=True):
     """One entry. `entry_id` is empty, and `source` is `exchange`, where others placed the order.
 
     Attributes:
-        at_ms: `ts`.
+        at_ms: `ts`. Of a FILL the exchange's time of the trade; of what the exchange says of an
+            order, its time; else the local time.
         venue: `spot` or `perp`.
+        status: The exchange's text; empty before the acknowledgement.
+        price, qty: Of a FILL, the trade's; else the order's, 0 where the order has none.
+        filled_qty, avg_price: Of the order so far; 0 where that is not known.
         event_id: Unique; repeated with the entry.
+        reason: Why it was refused, cancelled or has expired.
     """
 
     at_ms: int

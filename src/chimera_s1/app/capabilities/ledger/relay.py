@@ -1,16 +1,13 @@
-"""Relay a ledger's events to `ops:events`: in order, at least once.
+"""Relay a ledger's events to a Redis stream: in order, at least once.
 
 Redis may lose acknowledged entries in a failover. So the relay writes the last minute or two of
 entries again after every start, after every Redis failure, and when its newest entry is gone,
 however old the events are. Consumers drop an `event_id` they have seen.
-
-Each entry carries the sequence number and the hash of its commit: with a saved pair, a truncated or
-rewritten ledger can be detected later.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from chimera_s1.app.capabilities.ledger.engine import (
     LedgerEngine,
@@ -23,12 +20,11 @@ from chimera_s1.domain.errors import (
     PublisherUnavailableError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.ledger.commit import Commit, Document, LedgerEntry, RecordedEvent
+from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, RecordedEvent
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
-from chimera_s1.domain.ports.operations_log import OperationsEvent, OperationsLog
 
 READ_BATCH_SIZE = 100
 POLL_INTERVAL_MS = 500.0
@@ -42,44 +38,63 @@ LOSS_CHECK_INTERVAL_MS = 1_000.0
 OVERLAP_COMMITS = 1_000
 """At most this many commits are relayed again."""
 
-Detail: TypeAlias = dict[str, str | int | float | bool | None]
-ExtraFields: TypeAlias = Callable[[Document], Mapping[str, float]]
-"""Fields that a capability adds to its events on `ops:events`, from an event's data."""
-
 _log = logging.getLogger(__name__)
 
 
-def no_extra_fields(_: Document) -> Mapping[str, float]:
-    return {}
+class RelaySink(Protocol):
+    """Where a ledger's events go. Both calls raise `PublisherUnavailableError`, or
+    `ConfigurationError` where Redis refuses our credentials.
+    """
+
+    @property
+    def stream(self) -> str: ...
+
+    async def write(self, commit: Commit, record: RecordedEvent) -> str:
+        """Append the entry of an event; returns its id, empty where the event has no entry.
+
+        Raises:
+            StoreUnavailableError, LedgerDamagedError: What the entry needs cannot be read.
+        """
+        ...
+
+    async def contains(self, entry_id: str) -> bool:
+        """Whether the stream holds the entry, or has trimmed it."""
+        ...
+
+
+async def always_mine() -> bool:
+    return True
 
 
 class LedgerRelay:
     """Args:
-    cursor_name: The cursor of this ledger; several ledgers can share `ops:events`.
+    cursor_name: The cursor of this ledger; several ledgers can share a stream.
     retries: Waits between tries while Redis or the store is unavailable.
+    is_mine: Whether this instance relays; raises `StoreUnavailableError`. Without it, instances
+        that share the ledger each write every entry.
     """
 
     def __init__(
         self,
         store: EventStore,
         cursors: CursorStore,
-        operations: OperationsLog,
+        sink: RelaySink,
         ledger: LedgerEngine,
         *,
         cursor_name: str,
         clock: Clock,
         retries: Backoff,
-        extra_fields: ExtraFields = no_extra_fields,
+        is_mine: Callable[[], Awaitable[bool]] = always_mine,
     ) -> None:
         self._store = store
         self._cursors = cursors
-        self._operations = operations
+        self._sink = sink
         self._ledger = ledger
         self._cursor = cursor_name
         self._safe_cursor = f"{cursor_name}/settled"
         self._clock = clock
         self._retries = retries
-        self._extra_fields = extra_fields
+        self._is_mine = is_mine
         self._seq: int | None = None
         self._saved_seq = 0
         self._safe_seq = 0
@@ -96,8 +111,7 @@ class LedgerRelay:
         while True:
             version = self._ledger.changes.version
             try:
-                while await self.advance() == READ_BATCH_SIZE:
-                    pass
+                await self._relay_new()
                 failures, self.last_error = 0, ""
                 await self._ledger.changes.wait_after(
                     self._clock, POLL_INTERVAL_MS, version=version, debounce_ms=DEBOUNCE_MS
@@ -110,6 +124,13 @@ class LedgerRelay:
                 # Redis still has its entries. Repeating them while a cursor cannot be saved would
                 # push everything else out of the stream.
                 failures = await self._back_off(error, failures)
+
+    async def _relay_new(self) -> None:
+        if not await self._is_mine():
+            self._seq = None
+            return
+        while await self.advance() == READ_BATCH_SIZE and await self._is_mine():
+            pass
 
     async def _back_off(self, error: Exception, failures: int) -> int:
         self.last_error = str(error)
@@ -152,10 +173,11 @@ class LedgerRelay:
         if not self._newest_entry_id or now_ms - self._loss_checked_ms < LOSS_CHECK_INTERVAL_MS:
             return False
         self._loss_checked_ms = now_ms
-        if await self._operations.contains(self._newest_entry_id):
+        if await self._sink.contains(self._newest_entry_id):
             return False
         _log.warning(
-            "ops:events lost acknowledged entries (failover); relaying the last minute again"
+            "%s lost acknowledged entries (failover); relaying the last minute again",
+            self._sink.stream,
         )
         self._newest_entry_id = ""
         return True
@@ -175,9 +197,9 @@ class LedgerRelay:
 
     async def _relay(self, commit: Commit) -> None:
         for record in commit.events:
-            event = OperationsEvent(record.id, commit.at, record.type, self._detail(commit, record))
-            self._newest_entry_id = await self._operations.record(event)
-            self.events_relayed += 1
+            if entry_id := await self._sink.write(commit, record):
+                self._newest_entry_id = entry_id
+                self.events_relayed += 1
 
     async def _starting_seq(self) -> int:
         """The safe cursor: somewhat before the commit that was relayed last."""
@@ -187,30 +209,3 @@ class LedgerRelay:
             self._ledger.mark_damaged(shorter_than_relayed(head, relayed_seq))
         self._safe_seq = await self._cursors.read(self._safe_cursor)
         return max(self._safe_seq, relayed_seq - OVERLAP_COMMITS)
-
-    def _detail(self, commit: Commit, record: RecordedEvent) -> Detail:
-        detail: Detail = {
-            "seq": commit.seq,
-            "position": commit.seq,  # the old name of seq, for one release
-            "ledger": commit.ledger,
-            "hash": commit.hash,
-            "stream": record.stream,
-            "version": record.version,
-            "actor": commit.actor,
-        }
-        self._flatten(record.data, detail)
-        return detail
-
-    def _flatten(self, data: Document, detail: Detail) -> None:
-        """Add *data*, with the members of nested objects beside the rest."""
-        for name, value in data.items():
-            match value:
-                case dict():
-                    self._flatten(value, detail)
-                case str() | int() | bool() | None:
-                    detail[name] = value
-                case list() | tuple():
-                    detail[name] = ",".join(map(str, value))
-                case _:
-                    detail[name] = str(value)
-        detail.update(self._extra_fields(data))

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import anyio
 
+from chimera_s1.app.capabilities.ledger.operations_sink import OperationsSink
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.trading_mode.halt_ledger import HALT_LEDGER, HaltLedger
@@ -43,7 +44,7 @@ async def open_trading_mode(base: Foundation, operations: Operations) -> AsyncIt
     relay = LedgerRelay(
         ledger.engine.store,
         base.stores.cursors,
-        operations.log,
+        OperationsSink(operations.log),
         ledger.engine,
         cursor_name=_RELAY_CURSOR,
         clock=base.clock,

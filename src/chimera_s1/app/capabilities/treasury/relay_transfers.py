@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 
+from chimera_s1.app.capabilities.ledger.operations_sink import OperationsSink
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.ledger.commit import Document
@@ -31,12 +32,11 @@ def build_transfer_relay(
     return LedgerRelay(
         store,
         cursors,
-        operations,
+        OperationsSink(operations, _amount_as_float),
         ledger.engine,
         cursor_name=RELAY_CURSOR,
         clock=clock,
         retries=retries,
-        extra_fields=_amount_as_float,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.ledger.engine import LedgerEngine
+from chimera_s1.app.capabilities.ledger.operations_sink import OperationsSink
 from chimera_s1.app.capabilities.ledger.projector import LedgerProjector
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.domain.errors import LedgerDamagedError
@@ -63,7 +64,7 @@ class Process:
         return LedgerRelay(
             store,
             self.stores.cursors,
-            self.stores.operations,
+            OperationsSink(self.stores.operations),
             engine,
             cursor_name=cursor,
             clock=self.clock,
