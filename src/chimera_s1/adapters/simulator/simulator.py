@@ -3,7 +3,7 @@ control plane.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,8 @@ from chimera_s1.adapters.simulator.config import (
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
 from chimera_s1.adapters.simulator.control.funding_control import FundingControl
+from chimera_s1.adapters.simulator.control.order_control import OrderControl
+from chimera_s1.adapters.simulator.control.price_control import PriceControl
 from chimera_s1.adapters.simulator.control.s10_control import S10Control
 from chimera_s1.adapters.simulator.control.user_stream_control import UserStreamControl
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
@@ -40,6 +42,9 @@ from chimera_s1.adapters.simulator.limits.rules import Bucket, charges
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
+from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
+from chimera_s1.adapters.simulator.matching.desk import Desk
+from chimera_s1.adapters.simulator.matching.spot_desk import SpotDesk
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRoutes
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
@@ -101,6 +106,7 @@ class Simulator:
         self._rates = RateHistory(self._market, self._clock)
         self._positions = _positions(config, self._market)
         self._subscribed = anyio.Event()
+        self._journal: MovementJournal | None = None
         self._limits = RateLimits(self._clock, config.limits)
         self._not_simulated = NotSimulated()
         self._hubs = {
@@ -120,7 +126,12 @@ class Simulator:
             self._hubs[Venue.PERP], ListenKeys(self._clock), self._faults, self._clock
         )
         self._listings = Listings(self._clock)
-        self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
+        self._account = Account(_balances(config), self._clock, self._write_movement)
+        self._account.on_transferred = self._spot_user_stream.balance_updated
+        self._behaviour = CurrentBehaviour()
+        self._spot_desk = SpotDesk(self._market, self._clock, self._account, self._behaviour)
+        self._desks: dict[Venue, Desk] = {Venue.SPOT: self._spot_desk}
+        self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock, self._desks)
         self._player = ScenarioPlayer(self._faults, clock)
 
     async def run(
@@ -176,8 +187,8 @@ class Simulator:
 
     async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
         config, host = self._config, self._config.host
-        account = Account(_balances(config), self._clock, self._movement_writer(stack))
-        account.on_transferred = self._spot_user_stream.balance_updated
+        account = self._account
+        self._open_journal(stack)
         spot_rest = self._rest(Venue.SPOT, self._spot_routes(account))
         perp_rest = self._rest(Venue.PERP, self._perp_routes(account))
         s10, s10_url = await self._open_s10(stack)
@@ -220,6 +231,8 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
+            orders=OrderControl(self._spot_desk, None, self._behaviour),
+            prices=PriceControl(tuple(self._hubs.values()), tuple(self._desks.values())),
             funding=FundingControl(self._market, self._rates, self._positions, self._clock),
             limits=self._limits,
             listings=self._listings,
@@ -264,13 +277,16 @@ class Simulator:
             not_simulated=self._not_simulated,
         )
 
-    def _movement_writer(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
+    def _open_journal(self, stack: AsyncExitStack) -> None:
         path = self._config.account.journal
-        if path is None:
-            return _discard
-        journal = MovementJournal(path)
-        stack.callback(journal.close)
-        return journal.write
+        if path is not None:
+            self._journal = MovementJournal(path)
+            stack.callback(self._journal.close)
+
+    def _write_movement(self, movement: Movement) -> None:
+        """Without a journal, movements are only in memory."""
+        if self._journal is not None:
+            self._journal.write(movement)
 
     async def _open_ws(self, stack: AsyncExitStack, venue: Venue, port: int) -> str:
         host = self._config.host
@@ -334,10 +350,6 @@ def _positions(config: SimulatorConfig, market: Market) -> Positions:
         asset = each.asset or contract.spec.quote
         positions.open(contract, 0, {Side.BOTH: each.amount}, asset)
     return positions
-
-
-def _discard(_: Movement) -> None:
-    """Without a journal, movements are only in memory."""
 
 
 def _symbol_specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:

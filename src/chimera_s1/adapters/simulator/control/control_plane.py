@@ -17,6 +17,8 @@ from chimera_s1.adapters.simulator.control.listing_control import (
     find_listed,
 )
 from chimera_s1.adapters.simulator.control.local_requests import refuse_foreign_requests
+from chimera_s1.adapters.simulator.control.order_control import OrderControl
+from chimera_s1.adapters.simulator.control.price_control import PriceControl
 from chimera_s1.adapters.simulator.control.requests import (
     CLOCK_HELP,
     FAULT_HELP,
@@ -61,6 +63,8 @@ class ControlPlane:
         player: ScenarioPlayer,
         *,
         account: AccountControl,
+        orders: OrderControl,
+        prices: PriceControl,
         funding: FundingControl,
         limits: RateLimits,
         listings: Listings,
@@ -74,6 +78,8 @@ class ControlPlane:
         self._faults = faults
         self._player = player
         self._account = account
+        self._orders = orders
+        self._prices = prices
         self._funding = funding
         self._limits = LimitControl(limits)
         self._listings = ListingControl(self._hubs, listings)
@@ -84,6 +90,8 @@ class ControlPlane:
     def application(self) -> web.Application:
         application = web.Application(middlewares=[refuse_foreign_requests, _errors_as_json])
         application.add_routes(self._account.routes())
+        application.add_routes(self._orders.routes())
+        application.add_routes(self._prices.routes())
         application.add_routes(self._funding.routes())
         application.add_routes(self._limits.routes())
         application.add_routes(self._listings.routes())

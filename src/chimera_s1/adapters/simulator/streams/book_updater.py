@@ -1,4 +1,4 @@
-"""Moves the books of all subscribed symbols at the configured rate.
+"""Moves the books of all symbols that are subscribed, or have open orders, at the configured rate.
 
 One book update is one `@bookTicker` frame to each listener, at once; the throttled streams show it
 at their next push. Due updates are made in batches with one write per connection, because a wake-up
@@ -6,15 +6,17 @@ and a write cost more than a frame.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.matching.desk import Desk
 from chimera_s1.adapters.simulator.streams.payloads import book_ticker_times
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import StreamKind
 from chimera_s1.adapters.simulator.streams.topic import Topic
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
 
 BATCH_MAX = 1000
@@ -33,15 +35,22 @@ class BookUpdater:
         updates: Made since the start.
     """
 
-    def __init__(self, hubs: Sequence[StreamHub], rate: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        hubs: Sequence[StreamHub],
+        rate: float,
+        clock: Clock,
+        desks: Mapping[Venue, Desk],
+    ) -> None:
         self.rate = rate
         self.storm_rate: float | None = None
         self.updates = 0
         self._hubs = hubs
+        self._desks = desks
         self._clock = clock
         self._books: list[_Book] = []
         self._rotation = itertools.cycle(self._books)
-        self._version = -1
+        self._version: tuple[object, ...] = ()
 
     @property
     def current_rate(self) -> float:
@@ -73,12 +82,15 @@ class BookUpdater:
         return 0 if queued else _BATCH_PAUSE_S
 
     def _refresh(self) -> None:
-        """List the subscribed books again after subscriptions or listings changed."""
-        version = sum(hub.subscription_version for hub in self._hubs)
+        """List the books again after subscriptions, listings or open orders changed."""
+        watched = {venue: desk.watched_symbols() for venue, desk in self._desks.items()}
+        version = (sum(hub.subscription_version for hub in self._hubs), *watched.values())
         if version == self._version:
             return
         self._version = version
-        self._books = [book for hub in self._hubs for book in _subscribed_books(hub)]
+        self._books = [
+            book for hub in self._hubs for book in _books(hub, watched.get(hub.venue, frozenset()))
+        ]
         self._rotation = itertools.cycle(self._books)
 
     def _move(self, count: int) -> int:
@@ -94,14 +106,17 @@ class BookUpdater:
             market.advance()
             if topic is not None and topic.encoder is not None:
                 hub.publish(topic, topic.encoder.encode(times[hub.venue]))
+        for desk in self._desks.values():
+            desk.advance()
         self.updates += count
         for hub in self._hubs:
             hub.end_batch()
         return sum(hub.frames_sent for hub in self._hubs) - before
 
 
-def _subscribed_books(hub: StreamHub) -> list[_Book]:
-    markets: dict[str, SymbolMarket] = {}
+def _books(hub: StreamHub, watched: frozenset[str]) -> list[_Book]:
+    found = ((symbol, hub.market.find(hub.venue, symbol)) for symbol in sorted(watched))
+    markets = {symbol: market for symbol, market in found if market is not None}
     for topic in hub.book_topics():
         if topic.stream.kind is StreamKind.ALL_BOOK_TICKERS:
             markets |= {market.spec.symbol: market for market in hub.market.listed(hub.venue)}

@@ -1,0 +1,139 @@
+"""Orders placed through the simulator's control plane, as if from the web site."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from chimera_s1.adapters.simulator.config import SimulatorConfig
+from tests.contract.signed_client import running_simulator
+from tests.simulator_client import SimulatorClient, simulator_client
+
+PATH = 256
+
+
+@pytest.fixture(scope="module")
+async def urls() -> AsyncIterator[dict[str, str]]:
+    config = SimulatorConfig(symbols=("BTCUSDT", "ETHUSDT", "BNBUSDT"), rate=20_000)
+    async with running_simulator(config) as urls:
+        yield urls
+
+
+@pytest.fixture
+async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
+    """With the matching as at the start, and coins to sell."""
+    async with simulator_client(urls) as client:
+        await client.control("POST", "/sim/matching", {"query_lag_ms": 0, "liquidity": "1"})
+        for asset in ("BTC", "ETH"):
+            await client.control(
+                "POST", "/sim/assets", {"venue": "spot", "asset": asset, "free": "1"}
+            )
+        yield client
+
+
+async def place(sim: SimulatorClient, side: str, kind: str, **fields: str) -> dict[str, Any]:
+    body = {"venue": "spot", "symbol": "BTCUSDT", "side": side, "type": kind, **fields}
+    status, reply = await sim.control("POST", "/sim/orders", body)
+    assert status == 201, reply
+    (order,) = reply["orders"]
+    return dict(order)
+
+
+async def move(sim: SimulatorClient, **to: str) -> float:
+    """The last price after the move."""
+    status, reply = await sim.control(
+        "POST", "/sim/price", {"venue": "spot", "symbol": "BTCUSDT", **to}
+    )
+    assert status == 200, reply
+    return float(reply["price"])
+
+
+async def orders(sim: SimulatorClient) -> dict[str, dict[str, Any]]:
+    """By client id, every order ever placed."""
+    _, reply = await sim.control("GET", "/sim/orders")
+    return {order["client_id"]: order for order in reply["orders"]}
+
+
+async def test_a_moved_price_triggers_the_stop_of_an_oco(sim: SimulatorClient) -> None:
+    last = await move(sim, move_bps="0")
+    body = {
+        "venue": "spot",
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "qty": "0.01",
+        "client_id": "oco",
+        "above": {"type": "LIMIT_MAKER", "client_id": "tp", "price": f"{last * 1.01:.2f}"},
+        "below": {"type": "STOP_LOSS", "client_id": "sl", "stop_price": f"{last * 0.99:.2f}"},
+    }
+    status, placed = await sim.control("POST", "/sim/orders", body)
+    fallen = await move(sim, move_bps="-150")
+
+    assert (status, [order["status"] for order in placed["orders"]]) == (201, ["NEW", "NEW"])
+    assert fallen == pytest.approx(last * 0.985, abs=0.01)
+    found = await orders(sim)
+    stop, profit = found["sl"], found["tp"]
+    assert stop == stop | {
+        "venue": "spot",
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "type": "STOP_LOSS",
+        "status": "FILLED",
+        "qty": "0.01",
+        "filled_qty": "0.01",
+        "algo": False,
+        "origin": "other",
+    }
+    assert (profit["status"], profit["reason"]) == ("EXPIRED", "OCO_TRIGGER")
+    _, reply = await sim.control("GET", "/sim/trades")
+    (trade,) = [each for each in reply["trades"] if each["client_id"] == "sl"]
+    assert float(trade["price"]) == pytest.approx(fallen, abs=1)
+
+
+async def test_a_resting_order_fills_on_a_symbol_without_subscriptions(
+    sim: SimulatorClient,
+) -> None:
+    """Every update of the watched symbol comes with one of the symbol of the order."""
+    await sim.control("POST", "/sim/matching", {"liquidity": "0"})
+    order = await place(
+        sim, "SELL", "LIMIT", symbol="ETHUSDT", qty="0.01", price="3512", time_in_force="GTC"
+    )
+    async with sim.connect("spot", "/ws/bnbusdt@bookTicker") as wire:
+        await sim.control("POST", "/sim/matching", {"liquidity": "1"})
+        for _ in range(2 * PATH):
+            await wire.receive_message()
+
+    assert order["status"] == "NEW"
+    assert (await orders(sim))[order["client_id"]]["status"] == "FILLED"
+
+
+async def test_an_order_is_canceled_once(sim: SimulatorClient) -> None:
+    await place(sim, "BUY", "LIMIT", qty="0.01", price="30000", time_in_force="GTC", client_id="c")
+    body = {"venue": "spot", "symbol": "BTCUSDT", "client_id": "c"}
+    first = await sim.control("POST", "/sim/orders/cancel", body)
+    second = await sim.control("POST", "/sim/orders/cancel", body)
+    _, assets = await sim.control("GET", "/sim/assets")
+
+    assert (first[0], first[1]["status"]) == (200, "CANCELED")
+    assert second == (400, {"error": "refused as Binance would: -2011 Unknown order sent."})
+    assert assets["spot"]["USDT"]["locked"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "words"),
+    [
+        ("orders", {"venue": "spot", "symbol": "BTCUSDT", "side": "BUY"}, 400, "type is missing"),
+        ("orders", {"venue": "spot", "symbol": "X", "side": "BUY", "type": "LIMIT"}, 400, "-1102"),
+        ("price", {"venue": "spot", "symbol": "BTCUSDT"}, 400, "price or move_bps"),
+        ("price", {"venue": "spot", "symbol": "X", "price": "1"}, 404, "not listed"),
+        ("price", {"venue": "spot", "symbol": "BTCUSDT", "price": "0.5"}, 400, "higher price"),
+        ("price", {"venue": "spot", "symbol": "BTCUSDT", "price": "NaN"}, 400, "price"),
+        ("matching", {"liquidity": "2"}, 400, "write 0 to 1"),
+        ("assets", {"venue": "spot", "asset": "BTC", "free": "-1"}, 400, "write 0 or more"),
+    ],
+)
+async def test_a_wrong_request_says_what_to_write(
+    sim: SimulatorClient, path: str, body: Any, status: int, words: str
+) -> None:
+    answer, reply = await sim.control("POST", f"/sim/{path}", body)
+
+    assert (answer, words in reply["error"]) == (status, True), reply
