@@ -140,8 +140,8 @@ class ExecutionHarness:
             raise ClockUncertainError(f"the clock of {venue.value} is not measured yet")
         return self.exchange.now_ms()
 
-    def check_rules(self, request: OrderRequest) -> None:
-        del request
+    def check_rules(self, request: OrderRequest, *, opens: bool) -> None:
+        del request, opens
         if self.rule_error is not None:
             raise self.rule_error
 

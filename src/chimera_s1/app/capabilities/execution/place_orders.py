@@ -5,7 +5,7 @@ No order is signed or sent twice. What the reply leaves open is looked up by `Re
 
 from collections import Counter
 from collections.abc import Callable
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import anyio
 from msgspec import Struct
@@ -55,9 +55,17 @@ class Placement(Struct, frozen=True, kw_only=True):
     reply: OrderReply
 
 
+class RulesCheck(Protocol):
+    def __call__(self, request: OrderRequest, *, opens: bool) -> None:
+        """Raise the rule that *request* breaks. Where it opens no position, only rules that need no
+        price of ours: that price may be old, and the exchange's decides.
+        """
+        ...
+
+
 class PlaceOrders:
     """Args:
-    check_rules: Raises the rule that a request breaks; nothing else is an objection.
+    check_rules: What it does not know, it must let through.
     exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
     is_stopping: SIGTERM was received.
     on_clock_suspect: Called when the exchange rejects our timestamp.
@@ -74,7 +82,7 @@ class PlaceOrders:
         *,
         clock: Clock,
         exchange_ms: Callable[[Venue], float],
-        check_rules: Callable[[OrderRequest], None],
+        check_rules: RulesCheck,
         is_stopping: Callable[[], bool],
         on_clock_suspect: Callable[[Venue], None],
         in_flight: OrdersInFlight,
@@ -109,7 +117,7 @@ class PlaceOrders:
         Nothing was sent where it raises.
         """
         opens = opens_position(request, purpose)
-        self._check_rules(request)
+        self._check_rules(request, opens=opens)
         if opens and (closed := self._closed()):
             raise closed
         signed = await self._gateway.sign_order(request)

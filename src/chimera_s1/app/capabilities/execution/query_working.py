@@ -3,6 +3,7 @@ it is deaf.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import anyio
@@ -22,7 +23,7 @@ from chimera_s1.domain.execution.query_schedule import (
     QuerySchedule,
 )
 from chimera_s1.domain.execution.reports import OrderReport
-from chimera_s1.domain.execution.stream_hearing import StreamHearing
+from chimera_s1.domain.execution.stream_hearing import EVENT_DUE_MS, StreamHearing
 from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.account_stream import AccountStream, StreamCondition
@@ -35,6 +36,7 @@ QUERIES_PER_TICK = 3
 """12 a second: spot counts 4 of its 6,000 a minute for each, so this is less than half of it."""
 
 QUERIES_AT_ONCE = 12
+UNJUDGED_MAX = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class QueryWorking:
         self._exchange_ms = exchange_ms
         self._schedule = QuerySchedule(QUERIES_PER_TICK)
         self._querying: set[str] = set()
+        self._unjudged: deque[OrderReport] = deque(maxlen=UNJUDGED_MAX)
         self.queries = 0
         self.not_found = 0
         self.failures = 0
@@ -80,6 +83,7 @@ class QueryWorking:
         """Query until cancelled."""
         async with anyio.create_task_group() as tasks:
             while True:
+                self._judge_streams()
                 self._start_queries(tasks)
                 await self._clock.sleep_ms(TICK_MS)
 
@@ -118,29 +122,35 @@ class QueryWorking:
 
     async def _query_one(self, ref: OrderRef) -> None:
         """An order that is not found proves nothing: queries lag, and forget old orders."""
-        asked_ms = self._exchange_ms_of(ref.family.venue)
         self.queries += 1
         result = await self._gateway.find(ref)
         if not isinstance(result, OrderFound):
             self.not_found += 1
             return
-        for report in result.reports:
-            if isinstance(report, OrderReport) and asked_ms is not None:
-                self._judge_stream(report, asked_ms)
+        self._unjudged += (each for each in result.reports if isinstance(each, OrderReport))
         await self._ledger.record(ACTOR, *result.reports)
 
-    def _judge_stream(self, read: OrderReport, asked_ms: float) -> None:
-        venue = read.family.venue
-        hearing, now_ms = self._hearings[venue], self._clock.monotonic_ms()
-        if not hearing.missed(read, asked_ms) or not hearing.may_renew(now_ms):
+    def _judge_streams(self) -> None:
+        """What ended is not queried again: a report waits until the stream has had its time."""
+        for _ in range(len(self._unjudged)):
+            report = self._unjudged.popleft()
+            now_ms = self._exchange_ms_of(report.family.venue)
+            if now_ms is None or report.at_ms > now_ms - EVENT_DUE_MS:
+                self._unjudged.append(report)
+            elif self._hearings[report.family.venue].missed(report, now_ms):
+                self._renew(report, now_ms)
+
+    def _renew(self, read: OrderReport, at_ms: float) -> None:
+        venue, now_ms = read.family.venue, self._clock.monotonic_ms()
+        if not self._hearings[venue].may_renew(now_ms):
             return
         cause = (
             f"order {read.exchange_id} of {read.symbol} is {read.status}, "
-            f"{read.filled_qty} filled, since {asked_ms - read.at_ms:.0f} ms, and the stream "
+            f"{read.filled_qty} filled, since {at_ms - read.at_ms:.0f} ms, and the stream "
             "has not said so"
         )
         _log.warning("the private stream of %s is deaf: %s; connecting again", venue.value, cause)
-        hearing.renew(now_ms)
+        self._hearings[venue].renew(now_ms)
         self.renewals[venue] += 1
         self._streams[venue].renew(cause)
 

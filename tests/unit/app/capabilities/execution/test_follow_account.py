@@ -160,6 +160,20 @@ async def test_a_deaf_stream_is_renewed(*, filled: bool) -> None:
 
 
 @on_virtual_time
+async def test_a_stream_is_deaf_if_it_missed_an_order_that_ended_at_once() -> None:
+    """A query ends the order, so no later one asks for it; the stream has its time all the same."""
+    world = ExecutionHarness()
+    async with running(ExecutionInstance(world)) as one:
+        await one.place(entry())
+        world.exchange.fill(ENTRY, "2", "t1")
+        await world.clock.sleep_ms(1_900)
+        assert one.order().phase is OrderPhase.CLOSED
+        assert not one.streams[Venue.PERP].renewals
+        await world.clock.sleep_ms(500)
+        assert len(one.streams[Venue.PERP].renewals) == 1
+
+
+@on_virtual_time
 async def test_a_query_brings_an_order_up_to_date() -> None:
     world = ExecutionHarness()
     async with running(ExecutionInstance(world)) as one:
