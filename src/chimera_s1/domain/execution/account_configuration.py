@@ -31,3 +31,35 @@ class AccountConfiguration(Struct, frozen=True, kw_only=True):
     futures_trading: bool | None
     can_trade_spot: bool | None = None
     can_trade_futures: bool | None = None
+
+
+class ConfigurationChange(Struct, frozen=True):
+    """*what* is `hedge_mode`, or `leverage BTCUSDT`."""
+
+    what: str
+    before: str
+    after: str
+
+
+def changes_between(
+    before: AccountConfiguration, after: AccountConfiguration
+) -> tuple[ConfigurationChange, ...]:
+    """What both have read, and is not the same."""
+    old, new = _values(before), _values(after)
+    return tuple(
+        ConfigurationChange(what, str(value), str(new[what]))
+        for what, value in old.items()
+        if value is not None and new.get(what) is not None and new[what] != value
+    )
+
+
+def _values(configuration: AccountConfiguration) -> dict[str, object]:
+    values: dict[str, object] = {
+        name: getattr(configuration, name)
+        for name in configuration.__struct_fields__
+        if name != "symbols"
+    }
+    for row in configuration.symbols:
+        values[f"margin_type {row.symbol}"] = row.margin_type
+        values[f"leverage {row.symbol}"] = row.leverage
+    return values

@@ -38,6 +38,7 @@ from chimera_s1.domain.execution.tracked_order import (
     add_fill,
     evolve,
 )
+from chimera_s1.domain.execution.tradfi_agreement import TradFiAgreement
 from chimera_s1.domain.ledger.commit import Commit, LedgerHead, head_of
 from chimera_s1.domain.ledger.event_data import UnknownEvent
 
@@ -61,6 +62,7 @@ class ExecutionState:
         orders: Ours, by client id: every open one, and the newest `ENDED_ORDERS_MAX` ended ones.
         fills: The newest `FILLS_MAX` trades.
         positions: What all trades say of positions, those that have left memory too.
+        agreement: Whether an order was refused for want of the TradFi agreement.
         orders_forgotten, fills_forgotten: So many have left memory since the start.
         fills_forgotten_until_ms: No trade that has left memory is newer.
     """
@@ -76,6 +78,7 @@ class ExecutionState:
         self.fills_forgotten_until_ms = 0
         self.index = OrderIndex.empty()
         self.positions = KnownPositions()
+        self.agreement = TradFiAgreement()
         self._ended_orders_max = ended_orders_max
         self._fills_max = fills_max
         self._open: dict[str, TrackedOrder] = {}
@@ -203,7 +206,9 @@ class ExecutionState:
         order = self.orders.get(event.client_id)
         if order is None and self.orders_forgotten and not isinstance(event, OrderPlanned):
             return  # it has left memory; its stream keeps the event
-        self._remember(evolve(order, event))
+        after = evolve(order, event)
+        self._remember(after)
+        self.agreement.apply(after.request.symbol, event)
 
     def _remember(self, order: TrackedOrder) -> None:
         client_id = order.client_id

@@ -1,4 +1,4 @@
-"""States of orders, as far as they matter to us; an unknown one counts as open."""
+"""The exchange's words of orders, as far as they matter to us; an unknown state counts as open."""
 
 from typing import Final
 
@@ -43,3 +43,25 @@ def is_known(status: str) -> bool:
 def rank(status: str) -> int:
     """Of two states with the same time, the later one has the higher rank."""
     return _CLOSED_RANK if status in _ALL_CLOSED else _OPEN_RANKS.get(status, _UNKNOWN_RANK)
+
+
+KNOWN_TYPES: Final = frozenset(
+    {
+        "LIMIT",
+        "MARKET",
+        "LIMIT_MAKER",
+        "STOP_LOSS",
+        "STOP_LOSS_LIMIT",
+        "TAKE_PROFIT",
+        "TAKE_PROFIT_LIMIT",
+        "STOP",
+        "STOP_MARKET",
+        "TAKE_PROFIT_MARKET",
+        "TRAILING_STOP_MARKET",
+        "LIQUIDATION",
+    }
+)
+"""Sources: Binance, SPOT enums.md; USD-M "Common Definition", "Event Order Update"."""
+
+KNOWN_SIDES: Final = frozenset({"BUY", "SELL"})
+KNOWN_POSITION_SIDES: Final = frozenset({"", "BOTH", "LONG", "SHORT"})

@@ -1,11 +1,16 @@
 """What the exchange says that this version does not know, reported once each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from chimera_s1.domain.execution.client_ids import has_our_prefix
 from chimera_s1.domain.execution.observation import Tracked
-from chimera_s1.domain.execution.order_status import is_known
-from chimera_s1.domain.execution.reports import FillReport
+from chimera_s1.domain.execution.order_status import (
+    KNOWN_POSITION_SIDES,
+    KNOWN_SIDES,
+    KNOWN_TYPES,
+    is_known,
+)
+from chimera_s1.domain.execution.reports import FillReport, OrderListReport, OrderReport
 
 REPORTED_MAX = 1_000
 """So many are remembered; then the oldest may be reported again."""
@@ -13,7 +18,8 @@ REPORTED_MAX = 1_000
 
 class UnknownReports:
     """Reports `execution.order_unknown`, an order with our prefix that the ledger does not have,
-    and `execution.status_unknown`, a status that counts as open.
+    and words that are kept as they are: `execution.status_unknown`, which counts as open,
+    `execution.type_unknown`, `execution.side_unknown`, `execution.position_side_unknown`.
 
     Args:
         report: Takes the kind of the event and its details; must not raise.
@@ -28,9 +34,10 @@ class UnknownReports:
         if owner is None and has_our_prefix(report.client_id):
             detail = {"client_order_id": report.client_id, "symbol": report.symbol}
             self._once("execution.order_unknown", report.client_id, detail)
-        if not isinstance(report, FillReport) and not is_known(report.status):
-            detail = {"status": report.status, "client_order_id": report.client_id}
-            self._once("execution.status_unknown", report.status, detail)
+        for word, value, known in _words(report):
+            if not known:
+                detail = {word: value, "client_order_id": report.client_id}
+                self._once(f"execution.{word}_unknown", value, detail)
 
     def _once(self, kind: str, name: str, detail: dict[str, str]) -> None:
         if (kind, name) in self._reported:
@@ -39,3 +46,15 @@ class UnknownReports:
         if len(self._reported) > REPORTED_MAX:
             del self._reported[next(iter(self._reported))]
         self._report(kind, detail)
+
+
+def _words(report: Tracked) -> Iterator[tuple[str, str, bool]]:
+    """Name, value, and whether it is known."""
+    if not isinstance(report, FillReport):
+        yield "status", report.status, is_known(report.status)
+    if not isinstance(report, OrderListReport):
+        yield "side", report.side, report.side in KNOWN_SIDES
+        side = report.position_side
+        yield "position_side", side, side in KNOWN_POSITION_SIDES
+    if isinstance(report, OrderReport):
+        yield "type", report.type, report.type in KNOWN_TYPES
