@@ -125,10 +125,10 @@ class AccountPicture:
 
     def open_orders(self, venue: Venue | None = None) -> tuple[OpenOrderRow, ...]:
         """Of both venues where *venue* is None; by venue, symbol and client id."""
-        rows = [
-            *self._listed_rows(),
-            *(tracked_row(order) for order in self._state.open_orders() if self._unlisted(order)),
-        ]
+        listed: set[str] = set()
+        rows = list(self._listed_rows(listed))
+        unlisted = (each for each in self._state.open_orders() if each.client_id not in listed)
+        rows += map(tracked_row, unlisted)
         chosen = (row for row in rows if venue in {None, row.venue})
         return tuple(
             sorted(chosen, key=lambda row: (row.venue, row.symbol, row.client_id, row.order_id))
@@ -188,16 +188,15 @@ class AccountPicture:
             del self._orders[next(iter(self._orders))]
             self.dropped += 1
 
-    def _listed_rows(self) -> Iterator[OpenOrderRow]:
-        for (_, _, exchange_id), seen in self._orders.items():
+    def _listed_rows(self, owners: set[str]) -> Iterator[OpenOrderRow]:
+        """*owners* gets the orders of ours that have a row themselves, not a child or leg."""
+        for (family, _, exchange_id), seen in self._orders.items():
             owner = self._state.owner_of(seen.report)
             order = self._state.orders[owner] if owner else None
+            if order is not None and order.family is family:
+                owners.add(order.client_id)
             if order is None or not _has_ended(order, exchange_id):
                 yield listed_row(seen.report, order, seen.at_ms)
-
-    def _unlisted(self, order: TrackedOrder) -> bool:
-        key = order.family, order.request.symbol, order.exchange_id
-        return key not in self._orders
 
 
 def _order_key(report: ListedOrder) -> OrderKey:
