@@ -7,7 +7,7 @@ what is signed before it is encoded is refused with -1022 (spot and `/sapi`, sin
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -79,8 +79,7 @@ class Signer:
 
     def signature(self, payload: str) -> str:
         """Of *payload*: the encoded query immediately followed by the encoded body."""
-        secret = self._credentials.secret.reveal().encode()
-        return hmac.new(secret, payload.encode("ascii"), hashlib.sha256).hexdigest()
+        return self._hmac(payload.encode("ascii"))
 
     def sign(self, payload: str) -> bytes:
         """*payload* and its signature: the bytes to send."""
@@ -91,9 +90,36 @@ class Signer:
         timed = (
             *parameters,
             ("recvWindow", str(READ_RECV_WINDOW_MS)),
-            ("timestamp", str(round(self._exchange_ms()))),
+            ("timestamp", str(self.timestamp_ms())),
         )
         return self.sign(encode_parameters(timed))
+
+    def sign_fields(self, fields: Mapping[str, str]) -> dict[str, str | int]:
+        """The parameters of a request of the WebSocket API that is sent now; they show the key.
+
+        Unlike REST's they are sorted by name and signed as raw UTF-8, not percent-encoded (SPOT
+        web-socket-api.md, "SIGNED request security").
+        """
+        timed: dict[str, str | int] = {
+            **fields,
+            "apiKey": self._credentials.api_key.reveal(),
+            "recvWindow": READ_RECV_WINDOW_MS,
+            "timestamp": self.timestamp_ms(),
+        }
+        payload = "&".join(f"{name}={timed[name]}" for name in sorted(timed))
+        return {**timed, "signature": self._hmac(payload.encode())}
+
+    def timestamp_ms(self) -> int:
+        """The exchange's clock now.
+
+        Raises:
+            ClockUncertainError: It is not known.
+        """
+        return round(self._exchange_ms())
+
+    def _hmac(self, payload: bytes) -> str:
+        secret = self._credentials.secret.reveal().encode()
+        return hmac.new(secret, payload, hashlib.sha256).hexdigest()
 
 
 def encode_parameters(parameters: Parameters) -> str:

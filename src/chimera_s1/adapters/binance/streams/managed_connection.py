@@ -16,7 +16,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct, structs
 
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
-from chimera_s1.adapters.binance.streams.market_socket import FrameSink, MarketSocket, SocketPlan
+from chimera_s1.adapters.binance.streams.market_socket import FrameSink, SocketPlan
 from chimera_s1.domain.market.quote import StreamKey
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.reconnect import (
@@ -65,6 +65,18 @@ class SocketFrames(Protocol):
 Frames = TypeVar("Frames", bound=SocketFrames)
 
 
+class ManagedSocket(Protocol):
+    """One socket; `MarketSocket` describes the methods."""
+
+    was_silent: bool
+
+    def wait_longer(self, silent_sockets: int) -> None: ...
+
+    def change_streams(self, add: Sequence[str], remove: Collection[str]) -> None: ...
+
+    async def run(self) -> str: ...
+
+
 class _Slot(Generic[Frames]):
     """One socket and its frames.
 
@@ -76,7 +88,7 @@ class _Slot(Generic[Frames]):
 
     def __init__(self, frames: Frames, succession_cause: str) -> None:
         self.frames = frames
-        self.socket: MarketSocket | None = None
+        self.socket: ManagedSocket | None = None
         self.succession_cause = succession_cause
         self.renewal_cause = ""
         self.ready = False
@@ -117,6 +129,7 @@ class ManagedConnectionSetup(Struct, frozen=True):
         draw: Uniform in [0, 1), for jitter.
         make_socket: Called with the plan, the frame sink, and the callbacks for the first data and
             for a shutdown announced by the venue.
+        private: Whether its dials are those of an account's stream.
     """
 
     policy: ReconnectPolicy
@@ -127,8 +140,9 @@ class ManagedConnectionSetup(Struct, frozen=True):
     counters: FeedCounters
     listener: FeedListener
     make_socket: Callable[
-        [SocketPlan, FrameSink, Callable[[], None], Callable[[], None]], MarketSocket
+        [SocketPlan, FrameSink, Callable[[], None], Callable[[], None]], ManagedSocket
     ]
+    private: bool = False
 
 
 class ManagedConnection(Generic[Frames]):
@@ -255,7 +269,7 @@ class ManagedConnection(Generic[Frames]):
             self._start_slot(tasks, succession_cause=cause)
 
     async def _run_slot(self, slot: _Slot[Frames]) -> None:
-        market_socket = slot.socket = self._setup.make_socket(
+        managed_socket = slot.socket = self._setup.make_socket(
             self.plan,
             self._frame_sink(slot.frames),
             lambda: self._send(_SlotReady(slot)),
@@ -263,13 +277,13 @@ class ManagedConnection(Generic[Frames]):
                 _RenewalDue(slot, "the venue announced a shutdown of this connection")
             ),
         )
-        market_socket.wait_longer(self._silent_sockets)
+        managed_socket.wait_longer(self._silent_sockets)
         with slot.scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._renew_at_age_limit, slot)
-                cause = await market_socket.run()
+                cause = await managed_socket.run()
                 tasks.cancel_scope.cancel()
-            self._silent_sockets += market_socket.was_silent
+            self._silent_sockets += managed_socket.was_silent
             self._send(_SlotEnded(slot, cause))
 
     async def _renew_at_age_limit(self, slot: _Slot[Frames]) -> None:
@@ -328,6 +342,7 @@ class ManagedConnection(Generic[Frames]):
     def _close_slot(self, slot: _Slot[Frames]) -> None:
         if slot in self._slots:
             self._slots.remove(slot)
+            self._retired = [each for each in self._retired if not each.is_empty]
             self._retired.append(slot.frames)
             slot.scope.cancel()
 
@@ -335,7 +350,7 @@ class ManagedConnection(Generic[Frames]):
         decision = after_failure(self.state, self._setup.policy, self._setup.draw())
         self.state = decision.state
         # The gate would hold the dial back; the report says how long.
-        wait_ms = max(decision.wait_ms, self._setup.gate.wait_ms())
+        wait_ms = max(decision.wait_ms, self._setup.gate.wait_ms(private=self._setup.private))
         name, venue, count = self.plan.name, self.plan.venue, decision.state.retry_count
         if isinstance(decision, RetriesExhausted):
             self._setup.listener(ConnectionFatal(name, venue, self.streams, cause, count))

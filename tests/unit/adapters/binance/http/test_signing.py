@@ -1,6 +1,8 @@
 """Signatures: Binance's examples, and secrets that no text shows."""
 
 import copy
+import hashlib
+import hmac
 import json
 import pickle
 from collections.abc import Callable
@@ -137,3 +139,12 @@ def test_an_invalid_key_is_a_configuration_error(key: str, secret: str) -> None:
         Credentials(Secret(key), Secret(secret))
 
     assert not key or key not in str(refused.value)
+
+
+def test_fields_of_the_websocket_api_are_signed_sorted_and_not_encoded() -> None:
+    fields = signer(SPOT_SECRET).sign_fields({"symbol": "币安USDT", "label": "a b"})
+
+    payload = f"apiKey={KEY}&label=a b&recvWindow=5000&symbol=币安USDT&timestamp=0"
+    expected = hmac.new(SPOT_SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    assert fields["signature"] == expected
+    assert fields["timestamp"] == 0
