@@ -134,16 +134,22 @@ CANCELS = {"CancelOrders"}
 """Rows of `NEVER_BLOCKED` too."""
 
 NEVER_BLOCKED = {
+    "AccountPicture",
     "CancelOrders",
+    "ComparePositions",
     "ConcludeOutcomes",
     "ExecutionLedger",
+    "ExecutionSink",
     "FollowAccount",
     "GatherAccountEvidence",
     "GuardAccount",
     "OrdersInFlight",
     "QueryWorking",
+    "ReadTrades",
     "ReadTransfers",
+    "ReconcileAccount",
     "ReconcileTransfers",
+    "ReconcileVenue",
     "ReconciliationSchedule",
     "RecordReplies",
     "ReportOrders",
