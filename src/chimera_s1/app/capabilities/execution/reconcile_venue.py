@@ -9,13 +9,8 @@ from chimera_s1.app.capabilities.execution.account_picture import AccountPicture
 from chimera_s1.app.capabilities.execution.compare_positions import ComparePositions
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.execution.read_trades import ReadTrades, TradesSpan
-from chimera_s1.domain.errors import (
-    ExchangeRefusedError,
-    ExchangeUnavailableError,
-    LedgerDamagedError,
-    LedgerTooNewError,
-    StoreUnavailableError,
-)
+from chimera_s1.app.capabilities.execution.record_replies import LEDGER_ERRORS
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.execution.foreign_orders import ForeignOrder
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.order_request import OrderRef
@@ -50,7 +45,6 @@ TRADES_INTERVAL_MS = 600_000
 """A stream may lose events and not notice: trades are read at least this often."""
 
 MISSED_FILLS_SHOWN = 100
-LEDGER_ERRORS = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
 _Read = TypeVar("_Read")
 
 
