@@ -42,6 +42,7 @@ class FakeExchangeAccount:
         lag_ms: What happens now is visible in reads so much later.
         unavailable: Calls that fail: `open_orders.perp`, `positions`, `fills.spot`, `find`, ...
         refused: Calls that the key may not make.
+        unreadable: Calls whose replies have one more row, which cannot be read.
         calls: Every call so far.
     """
 
@@ -54,6 +55,7 @@ class FakeExchangeAccount:
         self.lag_ms = 0
         self.unavailable: set[str] = set()
         self.refused: set[str] = set()
+        self.unreadable: set[str] = set()
         self.calls: list[str] = []
         self.unreadable_rows = 0
         self.account = AccountConfiguration(
@@ -159,6 +161,8 @@ class FakeExchangeAccount:
     async def _call(self, name: str) -> None:
         self.calls.append(name)
         await checkpoint()
+        if name in self.unreadable:
+            self.unreadable_rows += 1
         if name in self.unavailable:
             raise ExchangeUnavailableError(f"{name}: no reply")
         if name in self.refused:

@@ -69,6 +69,11 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
         now = self.configuration
         if now is None:
             return
+        if not any(value is not None for value in known_values(now)):
+            yield (
+                "the exchange refuses every read of the account: check the key, its IP addresses "
+                "and its permissions"
+            )
         if Venue.SPOT in self.venues:
             if now.spot_trading is False:
                 yield "the key may not trade on spot: enable Spot & Margin Trading for it"
@@ -81,23 +86,19 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
                 yield "the exchange has stopped trading of the futures account: see its notices"
 
     def _unread(self) -> Iterator[str]:
+        """Without the key's permissions: the testnets cannot be asked for them."""
         now = self.configuration
         if now is None:
             return
-        of_venue = {
-            Venue.SPOT: {
-                "whether the key may trade on spot": now.spot_trading,
-                "whether the spot account may trade": now.can_trade_spot,
-            },
-            Venue.PERP: {
-                "whether the key may trade futures": now.futures_trading,
+        if Venue.SPOT in self.venues and now.can_trade_spot is None:
+            yield "whether the spot account may trade"
+        if Venue.PERP in self.venues:
+            of_futures = {
                 "whether the futures account may trade": now.can_trade_futures,
                 "the position mode": now.hedge_mode,
                 "the multi-assets mode": now.multi_assets,
-            },
-        }
-        for venue in self.venues:
-            yield from (name for name, value in of_venue[venue].items() if value is None)
+            }
+            yield from (name for name, value in of_futures.items() if value is None)
 
 
 def describe_modes(configuration: AccountConfiguration) -> str:
@@ -107,3 +108,14 @@ def describe_modes(configuration: AccountConfiguration) -> str:
     kinds = sorted({f"{row.margin_type} x{row.leverage}" for row in configuration.symbols})
     rows = f"; {contracts}: {', '.join(kinds)}" if kinds else ""
     return f"{modes[configuration.hedge_mode]}{assets[configuration.multi_assets]}{rows}"
+
+
+def known_values(configuration: AccountConfiguration) -> tuple[bool | None, ...]:
+    return (
+        configuration.hedge_mode,
+        configuration.multi_assets,
+        configuration.spot_trading,
+        configuration.futures_trading,
+        configuration.can_trade_spot,
+        configuration.can_trade_futures,
+    )

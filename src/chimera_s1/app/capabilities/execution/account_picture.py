@@ -92,13 +92,19 @@ class AccountPicture:
             case _:
                 assert_never(report)
 
-    def replace_orders(
-        self, venue: Venue, listed: Iterable[ListedOrder], read_from_ms: int
+    def take_orders(
+        self,
+        venue: Venue,
+        listed: Iterable[ListedOrder],
+        read_from_ms: int,
+        *,
+        is_complete: bool = True,
     ) -> None:
-        """Take everything that is open on *venue*."""
+        """Take what a read lists as open on *venue*; if it *is_complete*, the rest is not."""
         stale_from_ms = read_from_ms - QUERY_LAG_MS
         found = {_order_key(report): report for report in listed}
-        for key in [key for key in self._orders if key[0].venue is venue and key not in found]:
+        missing = [key for key in self._orders if key[0].venue is venue and key not in found]
+        for key in missing if is_complete else ():
             if self._orders[key].heard_ms <= stale_from_ms:
                 del self._orders[key]
         for key, report in found.items():

@@ -33,6 +33,7 @@ from chimera_s1.domain.execution.reconciliation_report import (
 from chimera_s1.domain.execution.reports import FillReport, OrderListReport, OrderReport
 from chimera_s1.domain.execution.tracked_order import TrackedOrder
 from chimera_s1.domain.identifiers import Symbol, Venue
+from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_account import ExchangeAccount, OpenOrders
 from chimera_s1.domain.ports.order_gateway import OrderFound, OrderNotFound
@@ -126,17 +127,23 @@ class ReconcileVenue:
         )
 
     async def _reconcile(self, found: _Findings) -> None:
+        unreadable = self._account.unreadable_rows
         opened = await self._read(found, "open orders", self._account.open_orders(self.venue))
         if opened is not None:
-            await self._compare_orders(opened, found)
+            is_complete = self._is_complete(unreadable, "open orders", found)
+            await self._compare_orders(opened, found, is_complete=is_complete)
         await self._read_balances(found)
         mismatches = await self._read_positions(found)
         await self._read_trades(mismatches, found)
         await self._complete_fills(found)
 
-    async def _compare_orders(self, opened: OpenOrders, found: _Findings) -> None:
+    async def _compare_orders(
+        self, opened: OpenOrders, found: _Findings, *, is_complete: bool
+    ) -> None:
         found.listed = (*opened.orders, *opened.lists)
-        self._picture.replace_orders(self.venue, found.listed, opened.read_from_ms)
+        self._picture.take_orders(
+            self.venue, found.listed, opened.read_from_ms, is_complete=is_complete
+        )
         state = self._ledger.state
         judged = judge_open_orders(
             self.venue,
@@ -162,7 +169,7 @@ class ReconcileVenue:
 
     async def _read_balances(self, found: _Findings) -> None:
         read_from_ms = int(self._exchange_ms(self.venue))
-        balances = await self._read(found, "balances", self._account.balances(self.venue))
+        balances = await self._read_all(found, "balances", self._account.balances(self.venue))
         if balances is not None:
             found.corrected_balances = self._picture.replace_balances(
                 self.venue, balances, read_from_ms
@@ -173,7 +180,7 @@ class ReconcileVenue:
             return ()
         # A trade after this moment may be in the positions, and its event may be under way.
         found.read_from_ms = int(self._exchange_ms(self.venue))
-        positions = await self._read(found, "positions", self._account.positions())
+        positions = await self._read_all(found, "positions", self._account.positions())
         if positions is None:
             return ()
         self._picture.replace_positions(positions, found.read_from_ms)
@@ -282,3 +289,18 @@ class ReconcileVenue:
         except ExchangeRefusedError as error:
             found.problems.append(f"may not read the {what}: {error}")
         return None
+
+    async def _read_all(
+        self, found: _Findings, what: str, reading: Awaitable[_Read]
+    ) -> _Read | None:
+        """Every row, or None: something is concluded from a row that is missing."""
+        unreadable = self._account.unreadable_rows
+        read = await self._read(found, what, reading)
+        return read if self._is_complete(unreadable, what, found) else None
+
+    def _is_complete(self, unreadable_before: int, what: str, found: _Findings) -> bool:
+        number = self._account.unreadable_rows - unreadable_before
+        if number:
+            rows = count(number, "row")
+            found.problems.append(f"{rows} of the {what} could not be read: see the log")
+        return not number

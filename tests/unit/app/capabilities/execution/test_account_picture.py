@@ -87,19 +87,19 @@ def test_a_read_that_lags_neither_removes_a_new_order_nor_brings_back_a_closed_o
     picture = picture_of()
     picture.apply(foreign(1))
     picture.apply(foreign(2, "CANCELED"))
-    picture.replace_orders(Venue.PERP, [foreign(2)], AT_MS + QUERY_LAG_MS - 1)
+    picture.take_orders(Venue.PERP, [foreign(2)], AT_MS + QUERY_LAG_MS - 1)
     assert shown(picture) == [("web_1", "NEW", False)]
-    picture.replace_orders(Venue.PERP, [], AT_MS + QUERY_LAG_MS)
+    picture.take_orders(Venue.PERP, [], AT_MS + QUERY_LAG_MS)
     assert shown(picture) == []
 
 
 def test_a_read_says_until_when_a_row_was_true() -> None:
     picture = picture_of()
     picture.apply(foreign(1))
-    picture.replace_orders(Venue.PERP, [foreign(1)], AT_MS + 60_000)
+    picture.take_orders(Venue.PERP, [foreign(1)], AT_MS + 60_000)
     (row,) = picture.open_orders()
     assert row.at_ms == AT_MS + 60_000
-    picture.replace_orders(Venue.SPOT, [], AT_MS + 90_000)
+    picture.take_orders(Venue.SPOT, [], AT_MS + 90_000)
     assert picture.open_orders(Venue.PERP) == (row,)
     assert picture.open_orders(Venue.SPOT) == ()
 

@@ -5,7 +5,10 @@ from msgspec.structs import replace
 
 from chimera_s1.app.capabilities.execution.check_account import CheckAccount
 from chimera_s1.domain.errors import ExchangeUnavailableError
-from chimera_s1.domain.execution.account_configuration import SymbolConfiguration
+from chimera_s1.domain.execution.account_configuration import (
+    AccountConfiguration,
+    SymbolConfiguration,
+)
 from chimera_s1.domain.execution.events import OrderRefused, RefusalReason
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.observation import observe
@@ -82,11 +85,28 @@ async def test_a_venue_that_is_not_served_is_not_judged() -> None:
 
 async def test_what_could_not_be_read_is_said() -> None:
     rig = Rig()
-    rig.set(hedge_mode=None, futures_trading=None)
+    rig.set(hedge_mode=None, can_trade_futures=None)
     await rig.check.check()
     report = rig.check.report()
     assert report.level is Level.YELLOW
-    assert "not known: whether the key may trade futures, the position mode" in report.sentence
+    assert "not known: whether the futures account may trade, the position mode" in report.sentence
+
+
+async def test_a_key_that_may_read_nothing_is_said() -> None:
+    rig = Rig()
+    names = set(AccountConfiguration.__struct_fields__) - {"symbols"}
+    rig.set(symbols=(), **dict.fromkeys(names))
+    await rig.check.check()
+    report = rig.check.report()
+    assert report.level is Level.ORANGE
+    assert report.sentence.startswith("the exchange refuses every read of the account: check the")
+
+
+async def test_permissions_that_the_exchange_does_not_say_are_no_problem() -> None:
+    rig = Rig()
+    rig.set(spot_trading=None, futures_trading=None)  # the testnets
+    await rig.check.check()
+    assert rig.check.report().level is Level.GREEN
 
 
 async def test_a_key_that_is_refused_is_said_and_a_failed_read_keeps_what_was_known() -> None:

@@ -162,6 +162,28 @@ async def test_nothing_is_concluded_from_orders_that_could_not_be_read() -> None
     )
 
 
+async def test_nothing_is_concluded_from_a_position_whose_row_cannot_be_read() -> None:
+    shared = Shared()
+    one = Replica(shared)
+    async with one.running():
+        shared.exchange.trade(fill(1, shared.clock, order="50"))
+        shared.exchange.say(foreign("web_1", shared))
+        await shared.clock.advance(60_000)
+        shared.exchange.unreadable = {"positions", "open_orders.perp"}
+        shared.exchange.move_position(BTC, Decimal(-1))
+        for _ in range(4):
+            await shared.clock.advance(QUERY_LAG_MS)
+            last = await one.perp()
+        assert last.problems == (
+            "1 row of the open orders could not be read: see the log",
+            "1 row of the positions could not be read: see the log",
+        )
+    assert not last.undecided
+    assert "execution.position_unexplained" not in one.kinds()
+    assert [row.client_id for row in one.picture.open_orders()] == ["web_1"]
+    assert [row.known_qty for row in one.picture.positions()] == [1]
+
+
 async def test_a_store_that_fails_is_a_problem_of_the_round() -> None:
     shared = Shared()
     one = Replica(shared)
