@@ -106,11 +106,15 @@ class Replica:
     async def perp(self) -> VenueReconciliation:
         return (await self.round()).venues[list(Venue).index(Venue.PERP)]
 
-    async def place(self, request: OrderRequest = LIMIT) -> OrderReport:
+    async def place(self, request: OrderRequest = LIMIT, *, exchange_id: str = "7") -> OrderReport:
         """The order is planned, acknowledged and at the exchange."""
         event: OrderPlanned = replace(planned(request), signed_at_ms=self.clock.now_ms())
         await self.ledger.plan(event, "test")
-        report = said("NEW", 0, self.clock.now_ms())
+        report = replace(
+            said("NEW", 0, self.clock.now_ms()),
+            client_id=request.client_id,
+            exchange_id=exchange_id,
+        )
         self.exchange.say(report)
         await self.ledger.record("test", report)
         return report
