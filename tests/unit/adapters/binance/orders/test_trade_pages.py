@@ -86,6 +86,14 @@ async def test_every_trade_of_the_span_is_read_once(
     assert len({each.trade_id for each in found}) == len(found)
 
 
+@pytest.mark.parametrize("count", [PAGE, PAGE + 1, 4 * PAGE, 4 * PAGE + 1])
+async def test_more_trades_than_a_page_may_have_one_time(count: int) -> None:
+    same = [fill(number, 100) for number in range(2, count + 2)]
+    fills = (fill(1, 50), *same, fill(count + 2, 200), fill(count + 3, 900))
+    exchange = Venues(fills, SPAN_MAX_MS[Venue.SPOT])
+    assert await read_span(exchange.read, Venue.SPOT, 0, 500) == fills[:-1]
+
+
 @given(st.integers(0, 20))
 async def test_every_trade_of_an_order_is_read_once(count: int) -> None:
     fills = tuple(fill(number, 5) for number in range(1, count + 1))
