@@ -11,17 +11,10 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
-from chimera_s1.adapters.simulator.matching.events import (
-    BalanceEvent,
-    ListEvent,
-    OrderEvent,
-    SpotEvent,
-    SpotListener,
-)
+from chimera_s1.adapters.simulator.matching.events import SpotListener
 from chimera_s1.adapters.simulator.matching.matcher import Matcher
 from chimera_s1.adapters.simulator.matching.new_orders import NewOco, NewSpotOrder, OcoLeg
 from chimera_s1.adapters.simulator.matching.oco_lists import OcoLists
-from chimera_s1.adapters.simulator.matching.oco_rules import check_legs, check_prices
 from chimera_s1.adapters.simulator.matching.order_store import OrderStore
 from chimera_s1.adapters.simulator.matching.records import (
     ZERO,
@@ -30,14 +23,9 @@ from chimera_s1.adapters.simulator.matching.records import (
     OrderList,
     Trade,
 )
-from chimera_s1.adapters.simulator.matching.spot_rules import (
-    STOP_TYPES,
-    check_counts,
-    check_filters,
-    check_parameters,
-    check_symbol,
-    triggers,
-)
+from chimera_s1.adapters.simulator.matching.spot_admission import SpotAdmission
+from chimera_s1.adapters.simulator.matching.spot_events import SpotEvents
+from chimera_s1.adapters.simulator.matching.spot_rules import STOP_TYPES, check_parameters, triggers
 from chimera_s1.adapters.simulator.matching.spot_settlement import SpotSettlement
 from chimera_s1.adapters.simulator.matching.spot_wallet import SpotWallet
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
@@ -61,8 +49,8 @@ class SpotDesk:
         self._matcher = Matcher(
             Venue.SPOT, market, clock, self.orders, settlement=self, behaviour=behaviour
         )
-        self._listeners: list[SpotListener] = []
-        self._events = 0
+        self._admission = SpotAdmission(self.orders, self._lists, self._matcher)
+        self._events = SpotEvents(self.wallet)
 
     # Orders
 
@@ -71,14 +59,10 @@ class SpotDesk:
         self.advance()
         check_parameters(new)
         spec = self._spec(new.symbol)
-        check_symbol(spec, new.type)
         self._matcher.advance_symbol(new.symbol)
-        last = self._matcher.last_price(new.symbol)
-        order = self._new_order(new, self._quantity(spec, new))
-        check_filters(spec, new, order.qty, last)
-        self._check_counts(new.symbol, (new.type,))
-        self._check_client_id(new.client_id)
-        self._check_side_of_market(order, last)
+        qty = self._quantity(spec, new)
+        self._admission.check(spec, new, qty)
+        order = self._new_order(new, qty)
         unit = order.price or order.stop_price
         self._settlement.lock(spec, order, unit, self._matcher.cost(order))
         return self._start(order)
@@ -156,26 +140,16 @@ class SpotDesk:
 
     def place_oco(self, new: NewOco) -> OrderList:
         self.advance()
-        check_legs(new)
         spec = self._spec(new.symbol)
-        legs = [_leg_order(new, new.below), _leg_order(new, new.above)]
         self._matcher.advance_symbol(new.symbol)
-        last = self._matcher.last_price(new.symbol)
-        for leg in legs:
-            check_parameters(leg)
-            check_symbol(spec, leg.type)
-            check_filters(spec, leg, new.qty, last)
-        check_prices(new, last)
-        self._check_oco_ids(new)
-        self._check_counts(new.symbol, tuple(leg.type for leg in legs))
+        legs = [_leg_order(new, new.below), _leg_order(new, new.above)]
+        self._admission.check_list(spec, new, legs)
         list_id = self._lists.next_id()
         orders = [self._new_order(leg, new.qty, list_id) for leg in legs]
-        for order in orders:
-            self._check_side_of_market(order, last)
         unit = max(max(order.price, order.stop_price) for order in orders)
         self._settlement.lock(spec, orders[0], unit, ZERO)
         placed = self._lists.add(new, list_id, orders)
-        self._emit(ListEvent(order_list=placed, at_ms=placed.updated_ms))
+        self._events.order_list(placed)
         for order in orders:
             self._start(order)
         return placed
@@ -221,7 +195,7 @@ class SpotDesk:
 
     def listen(self, listener: SpotListener) -> None:
         """Call *listener* with every event, in the order in which they happen."""
-        self._listeners.append(listener)
+        self._events.listen(listener)
 
     def advance(self) -> None:
         """Match resting orders against every book since the last call, and fire triggers."""
@@ -243,7 +217,7 @@ class SpotDesk:
         """The first fill of a leg expires the other; the last end of a leg ends the list."""
         if not order.is_open and order.list_id == -1:
             self.wallet.release((order.symbol, order.order_id))
-        self._emit_order(order, execution, trade)
+        self._events.order(order, execution, trade)
         if order.list_id != -1:
             if trade is not None:
                 self._expire_siblings(order)
@@ -301,59 +275,15 @@ class SpotDesk:
             orig_type=new.type,
         )
 
-    def _check_client_id(self, client_id: str) -> None:
-        if client_id and self.orders.is_client_id_open(client_id):
-            raise BinanceError(-2010, "Duplicate order sent.")
-
-    def _check_oco_ids(self, new: NewOco) -> None:
-        same = new.above.client_id and new.above.client_id == new.below.client_id
-        if same or self._lists.is_client_id_open(new.client_id):
-            raise BinanceError(-2010, "Duplicate order sent.")
-        self._check_client_id(new.above.client_id)
-        self._check_client_id(new.below.client_id)
-
-    def _check_counts(self, symbol: str, types: tuple[str, ...]) -> None:
-        all_types = [*(order.type for order in self.orders.open(symbol)), *types]
-        check_counts(len(all_types), sum(each in STOP_TYPES for each in all_types))
-
-    def _check_side_of_market(self, order: Order, last: Decimal) -> None:
-        if order.type in STOP_TYPES and triggers(order.side, order.type, order.stop_price, last):
-            raise BinanceError(-2010, "Order would trigger immediately.")
-        takes = self._matcher.would_take(order.symbol, order.side, order.price)
-        if order.type == "LIMIT_MAKER" and takes:
-            raise BinanceError(-2010, "Order would immediately match and take.")
-
     def _end_list(self, list_id: int) -> None:
         done = self._lists.end_if_done(list_id)
         if done is not None:
             self.wallet.release(("", list_id))
-            self._emit(ListEvent(order_list=done, at_ms=done.updated_ms))
-            self._emit_balances()
+            self._events.order_list(done)
 
     def _expire_siblings(self, order: Order) -> None:
         for sibling in self._lists.open_siblings(order):
             self._matcher.end(sibling, "EXPIRED", reason=_OCO_TRIGGER)
-
-    def _emit_order(self, order: Order, execution: str, trade: Trade | None) -> None:
-        self._events += 1
-        event = OrderEvent(
-            order=order,
-            execution=execution,
-            number=self._events,
-            at_ms=order.updated_ms,
-            trade=trade,
-        )
-        self._emit(event)
-        self._emit_balances()
-
-    def _emit_balances(self) -> None:
-        changed = self.wallet.take_changes()
-        if changed:
-            self._emit(BalanceEvent(balances=changed, at_ms=self._clock.now_ms()))
-
-    def _emit(self, event: SpotEvent) -> None:
-        for listener in self._listeners:
-            listener(event)
 
 
 def _leg_order(new: NewOco, leg: OcoLeg) -> NewSpotOrder:
