@@ -13,7 +13,7 @@ import msgspec
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
-from chimera_s1.adapters.simulator.matching.liquidity import BUY, Liquidity
+from chimera_s1.adapters.simulator.matching.liquidity import BUY, SELL, Liquidity
 from chimera_s1.adapters.simulator.matching.order_store import OrderStore
 from chimera_s1.adapters.simulator.matching.records import ZERO, Order, Trade
 from chimera_s1.domain.identifiers import Venue
@@ -157,11 +157,15 @@ class Matcher:
 
     def _fill_resting(self, symbol: str) -> None:
         liquidity = self._of(symbol)
+        best = {side: liquidity.best(side) for side in (BUY, SELL)}
         for resting in sorted(self._orders.open(symbol), key=_priority):
             if not resting.is_working or not resting.price:
                 continue
+            if not _reaches(resting.side, resting.price, best[resting.side]):
+                continue
+            # What was filled before may have ended it.
             order = self._orders.current(symbol, resting.order_id)
-            if order is not None and _reaches(order.side, order.price, liquidity.best(order.side)):
+            if order is not None and order.is_open:
                 self._take(order, maker=True)
 
     def _take(self, order: Order, *, maker: bool = False) -> Order:
