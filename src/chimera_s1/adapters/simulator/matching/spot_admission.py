@@ -27,11 +27,14 @@ class SpotAdmission:
         self._lists = lists
         self._matcher = matcher
 
-    def check(self, spec: SymbolSpec, new: NewSpotOrder, qty: Decimal) -> None:
-        """*qty*: what a market order by quote comes to."""
+    def check_request(self, spec: SymbolSpec, new: NewSpotOrder, qty: Decimal) -> None:
+        """Before the matching engine; *qty*: what a market order by quote comes to."""
         check_symbol(spec, new.type)
         check_filters(spec, new, qty, self._matcher.last_price(spec.symbol))
-        self._check_counts(spec.symbol, (new.type,))
+
+    def check_entry(self, new: NewSpotOrder) -> None:
+        """What the matching engine refuses."""
+        self._check_counts(new.symbol, (new.type,))
         self._check_client_id(new.client_id)
         self._check_side_of_market(new)
 

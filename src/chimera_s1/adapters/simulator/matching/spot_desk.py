@@ -56,16 +56,22 @@ class SpotDesk:
 
     def place(self, new: NewSpotOrder) -> Order:
         """As it is once it took what the book offers; its trades are in `orders.trades()`."""
+        order = self.check(new)
+        self._admission.check_entry(new)
+        spec = self._spec(new.symbol)
+        unit = order.price or order.stop_price
+        self._settlement.lock(spec, order, unit, self._matcher.cost(order))
+        return self._start(order)
+
+    def check(self, new: NewSpotOrder) -> Order:
+        """The order, not placed; refused as `place` does before money and other orders count."""
         self.advance()
         check_parameters(new)
         spec = self._spec(new.symbol)
         self._matcher.advance_symbol(new.symbol)
         qty = self._quantity(spec, new)
-        self._admission.check(spec, new, qty)
-        order = self._new_order(new, qty)
-        unit = order.price or order.stop_price
-        self._settlement.lock(spec, order, unit, self._matcher.cost(order))
-        return self._start(order)
+        self._admission.check_request(spec, new, qty)
+        return self._new_order(new, qty)
 
     def _start(self, order: Order) -> Order:
         if order.type in STOP_TYPES:
@@ -155,7 +161,12 @@ class SpotDesk:
         return placed
 
     def cancel_list(
-        self, symbol: str, *, list_id: int | None = None, client_id: str | None = None
+        self,
+        symbol: str,
+        *,
+        list_id: int | None = None,
+        client_id: str | None = None,
+        new_client_id: str = "",
     ) -> OrderList:
         self.advance()
         self._spec(symbol)
@@ -164,7 +175,7 @@ class SpotDesk:
             raise BinanceError(-2011, "Unknown order list sent.")
         for leg in self._lists.legs(found):
             if leg.is_open:
-                self._matcher.end(leg, "CANCELED")
+                self._matcher.end(leg, "CANCELED", cancel_id=new_client_id)
         return self._lists.current(found.list_id) or found
 
     def find_list(self, *, list_id: int | None = None, client_id: str | None = None) -> OrderList:
@@ -182,6 +193,12 @@ class SpotDesk:
         self.advance()
         return self._lists.seen()
 
+    def list_of(self, leg: Order) -> OrderList:
+        """As the matching engine has it."""
+        found = self._lists.current(leg.list_id)
+        assert found is not None
+        return found
+
     def legs(self, order_list: OrderList) -> list[Order]:
         """As the matching engine has them, the one below first."""
         return self._lists.legs(order_list)
@@ -192,6 +209,10 @@ class SpotDesk:
         """Of every asset that the account has, or had."""
         self.advance()
         return self.wallet.balances()
+
+    def check_listed(self, symbol: str) -> None:
+        """Raises BinanceError -1121 unless *symbol* is listed."""
+        self._spec(symbol)
 
     def listen(self, listener: SpotListener) -> None:
         """Call *listener* with every event, in the order in which they happen."""
