@@ -65,6 +65,7 @@ class Account:
         maintenance: Transfers are refused, and the system's status says why.
         local_timestamps: Signed requests have this machine's time, and not the exchange's.
         on_transferred: Called with each change of a wallet by a movement, and its exchange time.
+        margin_in_use: What cannot be moved out of the futures wallet.
         notional_coef: Multiplies the caps of the leverage brackets; None where Binance sends none.
         behaviour, permissions: May be replaced at any time. Lags apply to everything read from now
             on, delays to everything accepted from now on.
@@ -89,6 +90,7 @@ class Account:
         self.local_timestamps = False
         self.notional_coef: float | None = None
         self.on_transferred: Callable[[WalletName, Decimal, int], None] = _ignore
+        self.margin_in_use: Callable[[], Decimal] = Decimal
         # The exchange never reuses a number; neither may a simulator that is restarted.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)
@@ -106,10 +108,10 @@ class Account:
         """Accept a movement; one from the web site is executed and settled at once.
 
         Raises:
-            InsufficientBalanceError: The source wallet holds less than *amount* now.
+            InsufficientBalanceError: Less than *amount* can be moved out of the source wallet now.
         """
         now = self._run_due()
-        if amount > self._balances[kind.source]:
+        if amount > self._movable(kind.source):
             raise InsufficientBalanceError
         behaviour = TransferBehaviour() if origin is Origin.WEB else self.behaviour
         executed_ms = now + behaviour.execution_delay_ms
@@ -127,6 +129,10 @@ class Account:
         self._accept(movement)
         return movement
 
+    def _movable(self, wallet: WalletName) -> Decimal:
+        in_use = self.margin_in_use() if wallet is WalletName.FUT else Decimal(0)
+        return self._balances[wallet] - in_use
+
     def _accept(self, movement: Movement) -> None:
         self._accepted_count += 1
         self._movements.append(movement)
@@ -134,7 +140,7 @@ class Account:
         self._run_due()
 
     def balance(self, wallet: WalletName) -> Decimal:
-        """What can be moved out of *wallet* now."""
+        """Of the futures wallet, the margin in use included."""
         self._run_due()
         return self._balances[wallet]
 
@@ -194,7 +200,7 @@ class Account:
         heapq.heappush(self._due, (at_ms, movement.tran_id, movement))
 
     def _execute(self, movement: Movement) -> None:
-        if movement.amount > self._balances[movement.type.source]:
+        if movement.amount > self._movable(movement.type.source):
             movement.status = MovementStatus.FAILED
             return
         self._post(movement.type.source, -movement.amount, movement.executed_ms)

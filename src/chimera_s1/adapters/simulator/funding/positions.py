@@ -1,4 +1,7 @@
-"""The account's positions, as far as funding needs them: constant from a moment on."""
+"""The account's positions, as far as funding needs them: constant from a moment on.
+
+Funding asks for full hours only, and for three months: of each hour the last position is kept.
+"""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -6,7 +9,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from chimera_s1.adapters.simulator.market.funding_terms import HOUR_MS
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
+
+_KEPT_MS = 93 * 24 * HOUR_MS
 
 
 class Side(StrEnum):
@@ -42,7 +48,9 @@ class Positions:
     ) -> Position:
         """Replace what was held in the contract from *since_ms* on."""
         kept = self._of.setdefault(market.spec.symbol, [])
-        kept[:] = [each for each in kept if each.since_ms < since_ms]
+        earlier = [each for each in kept if each.since_ms // HOUR_MS < since_ms // HOUR_MS]
+        forgotten = sum(each.since_ms < since_ms - _KEPT_MS for each in earlier) - 1
+        kept[:] = earlier[max(0, forgotten) :]
         number = list(self._of).index(market.spec.symbol)
         held = {side: amount for side, amount in amounts.items() if amount}
         kept.append(Position(market, number, since_ms, held, asset))

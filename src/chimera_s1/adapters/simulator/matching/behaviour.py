@@ -16,6 +16,8 @@ class MatchingBehaviour(Struct, frozen=True, kw_only=True):
         child_takes_client_id: The child's client id is its algo order's; else the exchange's.
         pays_in_bnb: Commission is taken in BNB where the wallet has enough.
         duplicate_algo_code: Error of a `clientAlgoId` that an open algo order has.
+        reduce_only_algos_expire: A reduce-only algo order ends with the position that it was for;
+            else it stays open.
         price_range: How far, as a part of the last price, a market order may reach.
         liquidity: The part of each level of a book that can be taken; 0 leaves nothing to match.
     """
@@ -26,6 +28,7 @@ class MatchingBehaviour(Struct, frozen=True, kw_only=True):
     child_takes_client_id: bool = True
     pays_in_bnb: bool = False
     duplicate_algo_code: int = -4116
+    reduce_only_algos_expire: bool = True
     price_range: Decimal = Decimal("0.05")
     liquidity: Decimal = Decimal(1)
 
