@@ -29,6 +29,7 @@ from chimera_s1.app.cli.instruments.command import instruments
 from chimera_s1.app.cli.jobs.command import jobs
 from chimera_s1.app.cli.ledger.command import ledger
 from chimera_s1.app.cli.mode.command import mode
+from chimera_s1.app.cli.reconcile.command import reconcile
 from chimera_s1.app.cli.record.command import record
 from chimera_s1.app.cli.replay.command import replay
 from chimera_s1.app.cli.serve.command import serve
@@ -56,7 +57,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed while running, 2 wrong settings, arguments or file, "
     "3 a transfer is not finished, 130 ended by Ctrl-C.",
 )
-_RUN, _DATA, _MONEY, _INSPECT = "Run", "Market data", "Treasury", "Inspect"
+_RUN, _DATA, _MONEY, _INSPECT = "Run", "Market data", "Treasury and orders", "Inspect"
 app.command(rich_help_panel=_RUN)(serve)
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(simulate)
@@ -67,6 +68,7 @@ app.command(rich_help_panel=_DATA)(replay)
 app.add_typer(instruments, name="instruments", rich_help_panel=_DATA)
 app.add_typer(funding, name="funding", rich_help_panel=_DATA)
 app.command(rich_help_panel=_MONEY)(transfer)
+app.command(rich_help_panel=_MONEY)(reconcile)
 app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
 app.add_typer(mode, name="mode", rich_help_panel=_MONEY)
 app.command(rich_help_panel=_INSPECT)(config)
