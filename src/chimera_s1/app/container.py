@@ -4,7 +4,7 @@ The only importer of dependency-injector. What has to be chosen or converted is 
 builders, where the type checker sees that an adapter fits its port.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from dependency_injector import containers, providers
@@ -51,6 +51,7 @@ from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app
 from chimera_s1.app.web.connections import Connections, connections_source
 from chimera_s1.app.web.page_cache import PageCache
+from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.level_grace import GraceLimit
 from chimera_s1.domain.ports.clock import Clock
@@ -176,6 +177,13 @@ def build_web(  # noqa: PLR0917 (parts by position)
     return create_web_app(parts, access)
 
 
+def named_symbols(settings: Settings) -> Mapping[Venue, tuple[Symbol, ...]]:
+    """The instruments that `S1_SYMBOLS` names; none with `*` or `s10`."""
+    chosen = settings.symbol_filter
+    named = sorted(chosen.named) if chosen is not None else []
+    return {venue: tuple(each.symbol for each in named if each.venue is venue) for venue in Venue}
+
+
 class Container(containers.DeclarativeContainer):
     """The object graph. `runtime` opens `stores`, `operations` and `capabilities`."""
 
@@ -229,7 +237,14 @@ class Container(containers.DeclarativeContainer):
         ),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),
-        providers.Factory(open_execution, settings, foundation, operations, catalog),
+        providers.Factory(
+            open_execution,
+            settings,
+            foundation,
+            operations,
+            catalog,
+            providers.Callable(named_symbols, settings),
+        ),
     )
 
     tokens = providers.Singleton(open_tokens, settings, clock)

@@ -190,6 +190,7 @@ async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -
         "states of spot",
         "states of perp",
         "publisher leases",
+        "reports of the account",
         "heartbeat",
         "operational events",
         "dead letters",

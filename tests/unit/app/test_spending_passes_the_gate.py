@@ -100,6 +100,7 @@ PORTS_WITHOUT_MONEY = {
     "revision_announcements",
     "risk_limits_reader",
     "shared_holds",
+    "spec_reader",
     "store_probe",
     "symbol_choice",
     "token_store",
@@ -136,6 +137,7 @@ CANCELS = {"CancelOrders"}
 NEVER_BLOCKED = {
     "AccountPicture",
     "CancelOrders",
+    "CheckRules",
     "ComparePositions",
     "ConcludeOutcomes",
     "ExecutionLedger",
@@ -145,6 +147,7 @@ NEVER_BLOCKED = {
     "GuardAccount",
     "OrdersInFlight",
     "QueryWorking",
+    "ReadAccount",
     "ReadTrades",
     "ReadTransfers",
     "ReconcileAccount",

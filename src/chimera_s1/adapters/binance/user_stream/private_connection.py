@@ -32,6 +32,7 @@ from chimera_s1.domain.ports.market_feed import (
     FeedCounters,
     FeedEvent,
 )
+from chimera_s1.domain.ports.operations_log import EventDetail
 
 RENEW_AFTER_MS = 23 * 3_600_000
 """Binance cuts a socket at 24 h."""
@@ -45,7 +46,7 @@ KNOWN_PROBLEMS_MAX = 100
 _FOR_EVER = 2**63
 _log = logging.getLogger(__name__)
 
-ReportOnce = Callable[[str, dict[str, str]], None]
+ReportOnce = Callable[[str, EventDetail], None]
 
 
 class _NoFrames:

@@ -52,6 +52,7 @@ from chimera_s1.domain.ledger.commit import EVENTS_MAX, LedgerHead
 from chimera_s1.domain.ledger.event_data import UnknownEvent
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.operations_log import EventDetail
 
 POLL_INTERVAL_MS = 1_000.0
 """Commits of other instances are read at least this often."""
@@ -92,7 +93,7 @@ class ExecutionLedger:
         clock: Clock,
         new_id: Callable[[], str],
         draw: Callable[[], float],
-        report_unknown: Callable[[str, dict[str, str]], None],
+        report_unknown: Callable[[str, EventDetail], None],
         read_relayed_seq: Callable[[], Awaitable[int]] | None = None,
         state: ExecutionState | None = None,
     ) -> None:

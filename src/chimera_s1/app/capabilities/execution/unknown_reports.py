@@ -11,6 +11,7 @@ from chimera_s1.domain.execution.order_status import (
     is_known,
 )
 from chimera_s1.domain.execution.reports import FillReport, OrderListReport, OrderReport
+from chimera_s1.domain.ports.operations_log import EventDetail
 
 REPORTED_MAX = 1_000
 """So many are remembered; then the oldest may be reported again."""
@@ -25,21 +26,21 @@ class UnknownReports:
         report: Takes the kind of the event and its details; must not raise.
     """
 
-    def __init__(self, report: Callable[[str, dict[str, str]], None]) -> None:
+    def __init__(self, report: Callable[[str, EventDetail], None]) -> None:
         self._report = report
         self._reported: dict[tuple[str, str], None] = {}
 
     def notice(self, report: Tracked, owner: str | None) -> None:
         """*owner* is our client id of the order that *report* is about, if it is ours."""
         if owner is None and has_our_prefix(report.client_id):
-            detail = {"client_order_id": report.client_id, "symbol": report.symbol}
+            detail: EventDetail = {"client_order_id": report.client_id, "symbol": report.symbol}
             self._once("execution.order_unknown", report.client_id, detail)
         for word, value, known in _words(report):
             if not known:
                 detail = {word: value, "client_order_id": report.client_id}
                 self._once(f"execution.{word}_unknown", value, detail)
 
-    def _once(self, kind: str, name: str, detail: dict[str, str]) -> None:
+    def _once(self, kind: str, name: str, detail: EventDetail) -> None:
         if (kind, name) in self._reported:
             return
         self._reported[kind, name] = None

@@ -1,16 +1,62 @@
 """The execution capability, from the settings that choose its parts."""
 
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from uuid import uuid4
 
+from chimera_s1.adapters.binance.http.client import HttpClient
+from chimera_s1.adapters.binance.http.row_reader import RowReader
+from chimera_s1.adapters.binance.orders.account import BinanceExchangeAccount
+from chimera_s1.adapters.binance.orders.gateway import BinanceOrderGateway
+from chimera_s1.adapters.binance.user_stream.listen_key import BinanceListenKeyRequests
+from chimera_s1.adapters.binance.user_stream.perp_stream import PerpAccountStream
+from chimera_s1.adapters.binance.user_stream.private_connection import StreamSetup
+from chimera_s1.adapters.binance.user_stream.spot_stream import SpotAccountStream
+from chimera_s1.adapters.redis.order_events import RedisOrderEvents
+from chimera_s1.app.capabilities.execution.account_wiring import Account, build_account
+from chimera_s1.app.capabilities.execution.check_rules import CheckRules
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.orders_wiring import (
+    Exchange,
+    Listeners,
+    Orders,
+    Rules,
+    build_orders,
+)
+from chimera_s1.app.capabilities.execution.read_account import ReadAccount
+from chimera_s1.app.capabilities.execution.relay_executions import (
+    RELAY_CURSOR,
+    build_execution_relay,
+)
 from chimera_s1.app.capabilities.execution.settings import ExecutionSettings
-from chimera_s1.app.capabilities.operations.wiring import Operations
-from chimera_s1.app.capability import Capability
-from chimera_s1.app.foundation import Foundation
-from chimera_s1.domain.ports.instrument_reader import InstrumentReader
+from chimera_s1.app.capabilities.execution.web.routes import account_part
+from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
+from chimera_s1.app.capabilities.operations.job_lease import JobLease
+from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
+from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
+from chimera_s1.app.capability import Capability, PendingWrites
+from chimera_s1.app.foundation import Foundation, endpoints_for, exchange_key
+from chimera_s1.app.stop_flag import StopFlag
+from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.identifiers import Symbol, Venue
+from chimera_s1.domain.ports.account_stream import (
+    AccountChanged,
+    AccountStream,
+    StreamEvent,
+    StreamResumed,
+)
+from chimera_s1.domain.ports.order_events import OrderEvents
+from chimera_s1.domain.ports.spec_reader import SpecReader
 
 EXECUTION_LEDGER = "execution"
 """The ledger's name in its store; it never changes."""
+
+READY_CONNECTIONS = 2
+"""To each venue, for orders."""
+
+NamedSymbols = Mapping[Venue, tuple[Symbol, ...]]
 
 
 def execution_enabled(settings: ExecutionSettings) -> bool:
@@ -23,8 +69,127 @@ async def open_execution(
     settings: ExecutionSettings,
     base: Foundation,
     operations: Operations,
-    instruments: InstrumentReader,
+    specs: SpecReader,
+    named: NamedSymbols,
 ) -> AsyncIterator[Capability]:
-    """Orders and the account's picture; without a key, nothing."""
-    del settings, base, operations, instruments
-    yield Capability(name="execution")
+    """Orders and the account's picture; without a key, routes that answer `execution.disabled`."""
+    if not execution_enabled(settings):
+        yield Capability(name="execution", web=account_part(ReadAccount(None)))
+        return
+    endpoints = endpoints_for(settings, settings.venues)
+    async with (
+        HttpClient(endpoints, base.budgets) as key_client,
+        HttpClient(endpoints, base.budgets) as client,
+        base.connect_redis() as redis,
+    ):
+        exchange_ms = operations.spot_patrol.exchange_ms
+        key = exchange_key(settings, key_client, exchange_ms)
+        rows = RowReader(partial(report_unusable_row, operations.outbox))
+        gateway = BinanceOrderGateway(client, key, exchange_ms)
+        setups = _stream_setups(settings, base, operations)
+        streams: dict[Venue, AccountStream] = {}
+        if Venue.SPOT in setups:
+            refresh = operations.spot_patrol.request_refresh
+            spot = endpoints[Venue.SPOT]
+            streams[Venue.SPOT] = SpotAccountStream(spot, key, setups[Venue.SPOT], refresh)
+        if Venue.PERP in setups:
+            requests = BinanceListenKeyRequests(client, key)
+            perp = endpoints[Venue.PERP]
+            streams[Venue.PERP] = PerpAccountStream(perp, requests, setups[Venue.PERP])
+        exchange = Exchange(
+            gateway=gateway,
+            account=BinanceExchangeAccount(client, key, exchange_ms, rows),
+            streams=streams,
+            exchange_ms=lambda venue: _patrol(operations, venue).exchange_ms(),
+            on_clock_suspect=lambda venue: _patrol(operations, venue).request_refresh(),
+        )
+        events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
+        keep_ready = Worker("order connections", partial(gateway.keep_ready, READY_CONNECTIONS))
+        yield _working(base, operations, exchange, specs, named, events, keep_ready)
+
+
+def _stream_setups(
+    settings: ExecutionSettings, base: Foundation, operations: Operations
+) -> Mapping[Venue, StreamSetup]:
+    return {
+        venue: StreamSetup(
+            clock=base.clock,
+            gate=base.gates[venue],
+            draw=random.random,
+            report=operations.outbox.record,
+        )
+        for venue in settings.venues
+    }
+
+
+def _patrol(operations: Operations, venue: Venue) -> PatrolClock:
+    patrols = {patrol.venue: patrol for patrol in operations.patrols}
+    return patrols.get(venue, operations.spot_patrol)
+
+
+def _working(  # noqa: PLR0917 (parts by position)
+    base: Foundation,
+    operations: Operations,
+    exchange: Exchange,
+    specs: SpecReader,
+    named: NamedSymbols,
+    events: OrderEvents,
+    keep_ready: Worker,
+) -> Capability:
+    ledger = ExecutionLedger(
+        base.stores.ledger(EXECUTION_LEDGER),
+        clock=base.clock,
+        new_id=lambda: uuid4().hex,
+        draw=random.random,
+        report_unknown=operations.outbox.record,
+        read_relayed_seq=partial(base.stores.cursors.read, RELAY_CURSOR),
+    )
+    account = build_account(base, operations, ledger, exchange, named)
+    relay = _relay(base, ledger, events)
+    stopping = StopFlag()
+    rules = Rules(gate=operations.gate, check=CheckRules(specs).check, is_stopping=stopping.is_set)
+    listeners = Listeners(
+        notify=partial(_notify, account),
+        request_reconciliation=account.reconcile.request,
+        store_error=lambda: relay.last_error,
+    )
+    orders = build_orders(ledger, exchange, rules, listeners, base.clock)
+    return Capability(
+        name="execution",
+        workers=(
+            Worker("execution ledger", ledger.run),
+            Worker("order placement", stopping.wait, stopping.set),
+            Worker("execution relay", relay.run),
+            keep_ready,
+            *orders.workers,
+            *account.workers,
+        ),
+        jobs=account.jobs,
+        health=(*orders.health, *account.health),
+        metrics=(*orders.metrics, *account.metrics),
+        histograms=orders.histograms,
+        web=account_part(ReadAccount((account.picture, account.reconcile))),
+        pending_writes=(_pending(orders),),
+    )
+
+
+def _notify(account: Account, _venue: Venue, event: StreamEvent) -> None:
+    match event:
+        case AccountChanged(what=what):
+            account.check.account_changed(what)
+        case StreamResumed():
+            pass  # it has requested a reconciliation
+        case _:
+            account.picture.apply(event)
+
+
+def _relay(base: Foundation, ledger: ExecutionLedger, events: OrderEvents) -> LedgerRelay:
+    lease = JobLease("execution.relay", base.stores.leases, uuid4().hex, base.clock)
+    return build_execution_relay(
+        ledger, base.stores.cursors, events, clock=base.clock, is_mine=lease.acquire_or_renew
+    )
+
+
+def _pending(orders: Orders) -> PendingWrites:
+    following = orders.following
+    return PendingWrites("reports of the account", following.flush, lambda: following.waiting)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.identifiers import InstrumentId, Venue
-from chimera_s1.domain.instruments.instrument import RegistryRow
+from chimera_s1.domain.instruments.instrument import InstrumentSpec, RegistryRow
 from chimera_s1.domain.market.instrument_selection import ContractKind, Listing, contract_kind
 from chimera_s1.domain.ports.contract_reader import PerpetualContract
 
@@ -51,6 +51,10 @@ class InstrumentCatalog:
 
     def find(self, instrument: InstrumentId) -> RegistryRow | None:
         return self._rows.get(instrument.venue, {}).get(instrument)
+
+    def spec(self, instrument: InstrumentId) -> InstrumentSpec | None:
+        row = self.find(instrument)
+        return row.content.spec if row is not None and row.content.listed else None
 
     def put(self, venue: Venue, rows: Iterable[RegistryRow]) -> None:
         """Make *rows* the instruments of *venue*; readers wake if what they read has changed."""

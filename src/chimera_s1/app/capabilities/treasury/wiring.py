@@ -51,6 +51,7 @@ from chimera_s1.app.capability import Capability, Job, JobResult, SelfPacedJob, 
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
+from chimera_s1.app.stop_flag import StopFlag
 from chimera_s1.app.stores import LedgerStores, memory_stores
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.errors import ConfigurationError
@@ -58,19 +59,6 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.schedule import HOUR_MS, Every
 from chimera_s1.domain.treasury.events import TreasuryMode
-
-
-class StopFlag:
-    """Set on SIGTERM; read before a transfer is accepted or sent."""
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        return self._is_set
 
 
 def treasury_enabled(settings: TreasurySettings) -> bool:
