@@ -137,6 +137,7 @@ CANCELS = {"CancelOrders"}
 NEVER_BLOCKED = {
     "AccountPicture",
     "CancelOrders",
+    "CheckAccount",
     "CheckRules",
     "ComparePositions",
     "ConcludeOutcomes",

@@ -3,11 +3,12 @@
 from msgspec.structs import replace
 
 from chimera_s1.app.capabilities.execution.unknown_reports import UnknownReports
+from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.unit.domain.execution.test_observation import said, trade
 
 
 def test_each_unknown_word_is_reported_once() -> None:
-    events: list[tuple[str, dict[str, str]]] = []
+    events: list[tuple[str, EventDetail]] = []
     unknown = UnknownReports(lambda kind, detail: events.append((kind, detail)))
     odd = replace(said("HALTED", 0, 1), type="ICEBERG", side="LEND", position_side="NET")
     for _ in range(2):
