@@ -66,10 +66,10 @@ async def test_a_moved_price_triggers_the_stop_of_an_oco(sim: SimulatorClient) -
         "below": {"type": "STOP_LOSS", "client_id": "sl", "stop_price": f"{last * 0.99:.2f}"},
     }
     status, placed = await sim.control("POST", "/sim/orders", body)
-    fallen = await move(sim, move_bps="-150")
+    fallen = await move(sim, price=f"{last * 0.985:.2f}")
 
     assert (status, [order["status"] for order in placed["orders"]]) == (201, ["NEW", "NEW"])
-    assert fallen == pytest.approx(last * 0.985, abs=0.01)
+    assert fallen == float(f"{last * 0.985:.2f}")
     found = await orders(sim)
     stop, profit = found["sl"], found["tp"]
     assert stop == stop | {
@@ -86,7 +86,7 @@ async def test_a_moved_price_triggers_the_stop_of_an_oco(sim: SimulatorClient) -
     assert (profit["status"], profit["reason"]) == ("EXPIRED", "OCO_TRIGGER")
     _, reply = await sim.control("GET", "/sim/trades")
     (trade,) = [each for each in reply["trades"] if each["client_id"] == "sl"]
-    assert float(trade["price"]) == pytest.approx(fallen, abs=1)
+    assert float(trade["price"]) < last * 0.986
 
 
 async def test_a_resting_order_fills_on_a_symbol_without_subscriptions(
@@ -104,6 +104,33 @@ async def test_a_resting_order_fills_on_a_symbol_without_subscriptions(
 
     assert order["status"] == "NEW"
     assert (await orders(sim))[order["client_id"]]["status"] == "FILLED"
+
+
+async def test_a_moved_price_triggers_the_stop_of_a_futures_position(
+    sim: SimulatorClient,
+) -> None:
+    perp = {"venue": "perp", "symbol": "BTCUSDT"}
+    opened, _ = await sim.control(
+        "POST", "/sim/orders", perp | {"side": "BUY", "type": "MARKET", "qty": "0.01"}
+    )
+    _, held = await sim.control("GET", "/sim/positions")
+    stop = {"type": "STOP_MARKET", "stop_price": "67000", "reduce_only": True, "client_id": "s"}
+    placed, reply = await sim.control(
+        "POST", "/sim/orders", perp | {"side": "SELL", "qty": "0.01"} | stop
+    )
+    await sim.control("POST", "/sim/price", perp | {"price": "66990"})
+    _, left = await sim.control("GET", "/sim/positions")
+    _, listed = await sim.control("GET", "/sim/orders")
+
+    assert (opened, placed) == (201, 201), reply
+    (position,) = held["positions"]
+    assert position == position | {"symbol": "BTCUSDT", "side": "BOTH", "qty": "0.01"}
+    assert left == {"positions": []}
+    (algo,) = [each for each in listed["orders"] if each["algo"]]
+    (child,) = [each for each in listed["orders"] if each.get("algo_id") == algo["order_id"]]
+    assert (algo["status"], algo["filled_qty"]) == ("FINISHED", "0.01")
+    assert child["order_id"] == algo["child_id"]
+    assert (child["venue"], child["status"], child["reduce_only"]) == ("perp", "FILLED", True)
 
 
 async def test_an_order_is_canceled_once(sim: SimulatorClient) -> None:

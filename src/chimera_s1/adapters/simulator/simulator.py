@@ -44,6 +44,7 @@ from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbo
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
 from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
 from chimera_s1.adapters.simulator.matching.desk import Desk
+from chimera_s1.adapters.simulator.matching.perp_desk import PerpDesk
 from chimera_s1.adapters.simulator.matching.spot_desk import SpotDesk
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.rest.asset_catalogue import AssetCatalogueRoutes
@@ -127,10 +128,22 @@ class Simulator:
         )
         self._listings = Listings(self._clock)
         self._account = Account(_balances(config), self._clock, self._write_movement)
-        self._account.on_transferred = self._spot_user_stream.balance_updated
+        self._account.on_transferred = self._transferred
+        self._fees = FundingIncome(self._market, self._rates, self._positions, self._clock)
         self._behaviour = CurrentBehaviour()
         self._spot_desk = SpotDesk(self._market, self._clock, self._account, self._behaviour)
-        self._desks: dict[Venue, Desk] = {Venue.SPOT: self._spot_desk}
+        self._perp_desk = PerpDesk(
+            self._market,
+            self._clock,
+            self._account,
+            self._behaviour,
+            funded=self._positions,
+            funding=self._fees,
+        )
+        self._desks: dict[Venue, Desk] = {
+            Venue.SPOT: self._spot_desk,
+            Venue.PERP: self._perp_desk,
+        }
         self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock, self._desks)
         self._player = ScenarioPlayer(self._faults, clock)
 
@@ -231,7 +244,7 @@ class Simulator:
             self._faults,
             self._player,
             account=AccountControl(account),
-            orders=OrderControl(self._spot_desk, None, self._behaviour),
+            orders=OrderControl(self._spot_desk, self._perp_desk, self._behaviour),
             prices=PriceControl(tuple(self._hubs.values()), tuple(self._desks.values())),
             funding=FundingControl(self._market, self._rates, self._positions, self._clock),
             limits=self._limits,
@@ -253,14 +266,13 @@ class Simulator:
 
     def _perp_routes(self, account: Account) -> list[Route]:
         authenticator, market, clock = self._authenticator(account), self._market, self._clock
-        fees = FundingIncome(market, self._rates, self._positions, clock)
         return [
             *PerpMarketRoutes(market, clock, self._limits).routes(),
             *PerpAccountRoutes(market, account, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
             *FundingRoutes(market, self._rates).routes(),
             *ListenKeyRoutes(self._perp_user_streams.keys, authenticator).routes(),
-            *IncomeRoutes(account, fees, authenticator, clock).routes(),
+            *IncomeRoutes(account, self._fees, authenticator, clock).routes(),
             *CoinMarketRoutes(market, clock, self._limits).routes(),
         ]
 
@@ -282,6 +294,10 @@ class Simulator:
         if path is not None:
             self._journal = MovementJournal(path)
             stack.callback(self._journal.close)
+
+    def _transferred(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
+        self._spot_user_stream.balance_updated(wallet, change, at_ms)
+        self._perp_desk.transferred(wallet, change, at_ms)
 
     def _write_movement(self, movement: Movement) -> None:
         """Without a journal, movements are only in memory."""

@@ -27,13 +27,13 @@ from chimera_s1.adapters.simulator.control.order_views import (
 )
 from chimera_s1.adapters.simulator.control.requests import decode
 from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
-from chimera_s1.adapters.simulator.matching.desk import FuturesDesk
 from chimera_s1.adapters.simulator.matching.new_orders import (
     NewAlgoOrder,
     NewOco,
     NewPerpOrder,
     NewSpotOrder,
 )
+from chimera_s1.adapters.simulator.matching.perp_desk import PerpDesk
 from chimera_s1.adapters.simulator.matching.spot_desk import SpotDesk
 from chimera_s1.adapters.simulator.rest.replies import BinanceError, json_reply
 from chimera_s1.domain.errors import InvalidValueError
@@ -43,11 +43,7 @@ View = dict[str, Any]
 
 
 class OrderControl:
-    """*perp* is None while the simulator matches no futures orders."""
-
-    def __init__(
-        self, spot: SpotDesk, perp: FuturesDesk | None, behaviour: CurrentBehaviour
-    ) -> None:
+    def __init__(self, spot: SpotDesk, perp: PerpDesk, behaviour: CurrentBehaviour) -> None:
         self._spot = spot
         self._perp = perp
         self._behaviour = behaviour
@@ -68,22 +64,19 @@ class OrderControl:
     async def _orders(self, _: web.Request) -> web.Response:
         self._advance()
         orders = [order_view(each) for each in self._spot.orders.all()]
-        if self._perp is not None:
-            orders += [order_view(each) for each in self._perp.every_order()]
-            orders += [algo_view(each) for each in self._perp.every_algo()]
+        orders += [order_view(each) for each in self._perp.every_order()]
+        orders += [algo_view(each) for each in self._perp.every_algo()]
         return json_reply({"orders": orders})
 
     async def _trades(self, _: web.Request) -> web.Response:
         self._advance()
-        trades = self._spot.orders.trades()
-        if self._perp is not None:
-            trades += self._perp.every_trade()
+        trades = self._spot.orders.trades() + self._perp.every_trade()
         return json_reply({"trades": [trade_view(each) for each in trades]})
 
     async def _positions(self, _: web.Request) -> web.Response:
         self._advance()
-        positions = [] if self._perp is None else self._perp.positions()
-        return json_reply({"positions": [position_view(each) for each in positions if each.qty]})
+        positions = [position_view(each) for each in self._perp.positions() if each.qty]
+        return json_reply({"positions": positions})
 
     async def _place(self, request: web.Request) -> web.Response:
         new = decode(await request.read(), OrderRequest, ORDER_HELP).order()
@@ -100,9 +93,9 @@ class OrderControl:
                 legs = self._spot.legs(self._spot.place_oco(new))
                 return [order_view(leg) for leg in legs]
             case NewPerpOrder():
-                return [order_view(self._futures().place(new))]
+                return [order_view(self._perp.place(new))]
             case NewAlgoOrder():
-                return [algo_view(self._futures().place_algo(new))]
+                return [algo_view(self._perp.place_algo(new))]
             case _:
                 assert_never(new)
 
@@ -116,14 +109,9 @@ class OrderControl:
     def _canceled(self, body: CancelRequest) -> View:
         number, client_id = body.order_id, body.client_id
         if body.algo:
-            return algo_view(self._futures().cancel_algo(algo_id=number, client_id=client_id))
-        cancel = self._spot.cancel if body.venue is Venue.SPOT else self._futures().cancel
+            return algo_view(self._perp.cancel_algo(algo_id=number, client_id=client_id))
+        cancel = self._spot.cancel if body.venue is Venue.SPOT else self._perp.cancel
         return order_view(cancel(body.symbol, order_id=number, client_id=client_id))
-
-    def _futures(self) -> FuturesDesk:
-        if self._perp is None:
-            raise InvalidValueError("perp: this simulator matches no futures orders; write spot")
-        return self._perp
 
     async def _assets(self, _: web.Request) -> web.Response:
         return json_reply(self._assets_view())
@@ -134,16 +122,17 @@ class OrderControl:
             wallet = self._spot.wallet
             wallet.add(body.asset, body.free - wallet.free(body.asset))
         else:
-            self._futures().set_balance(body.asset, body.free)
+            self._perp.set_balance(body.asset, body.free)
         return json_reply(self._assets_view())
 
     def _assets_view(self) -> View:
-        balances = self._spot.balances()
+        balances = {"spot": self._spot.balances(), "perp": self._perp.balances()}
         return {
-            "spot": {
+            venue: {
                 each.asset: {"free": plain(each.free), "locked": plain(each.locked)}
-                for each in balances
+                for each in held
             }
+            for venue, held in balances.items()
         }
 
     async def _show_matching(self, _: web.Request) -> web.Response:
@@ -160,8 +149,7 @@ class OrderControl:
 
     def _advance(self) -> None:
         self._spot.advance()
-        if self._perp is not None:
-            self._perp.advance()
+        self._perp.advance()
 
 
 def _refused(error: BinanceError) -> InvalidValueError:

@@ -30,8 +30,8 @@ PRICE_HELP = "venue: spot or perp; symbol; price, or move_bps: hundredths of a p
 ASSET_HELP = "venue: spot or perp; asset; free: an amount from 0"
 MATCHING_HELP = (
     "query_lag_ms: whole number from 0; gtx_expires, algo_event_first, child_takes_client_id, "
-    "pays_in_bnb: true or false; duplicate_algo_code: whole number; price_range: part of the "
-    "price; liquidity: part of each level, 0 to 1"
+    "pays_in_bnb, reduce_only_algos_expire: true or false; duplicate_algo_code: whole number; "
+    "price_range: part of the price; liquidity: part of each level, 0 to 1"
 )
 
 
@@ -143,6 +143,7 @@ class MatchingRequest(Struct, frozen=True, forbid_unknown_fields=True):
     algo_event_first: bool | UnsetType = UNSET
     child_takes_client_id: bool | UnsetType = UNSET
     pays_in_bnb: bool | UnsetType = UNSET
+    reduce_only_algos_expire: bool | UnsetType = UNSET
     duplicate_algo_code: int | UnsetType = UNSET
     price_range: Decimal | UnsetType = UNSET
     liquidity: Decimal | UnsetType = UNSET
