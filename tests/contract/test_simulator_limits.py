@@ -55,13 +55,13 @@ async def test_the_limits_are_those_of_binance_and_listed_as_there(limited: Limi
     """The listing names neither the funding bucket, nor those of /sapi, nor dials."""
     _, view = await limited.sim.control("GET", "/sim/limits")
     small = {"futures.weight": 77, "spot.weight": 88, "spot.raw": 99}
-    orders = {"futures.orders_10s": 66, "futures.orders_1m": 55}
+    futures_orders = {"futures.orders_10s": 66, "futures.orders_1m": 55}
+    orders = futures_orders | {"spot.orders_10s": 44, "spot.orders_1d": 33}
     await limited.sim.control("POST", "/sim/limits", {"limits": small | orders})
     listed = {
         row["limit"]
         for venue, path in (("perp", "/fapi/v1"), ("perp", "/dapi/v1"), ("spot", "/api/v3"))
         for row in (await limited.sim.rest(venue, f"{path}/exchangeInfo"))[1]["rateLimits"]
-        if (venue, row["rateLimitType"]) != ("spot", "ORDERS")
     }
 
     limits = {
@@ -72,6 +72,8 @@ async def test_the_limits_are_those_of_binance_and_listed_as_there(limited: Limi
         "spot.weight": (6_000, 1),
         "spot.raw": (300_000, 5),
         "spot.dials": (300, 5),
+        "spot.orders_10s": (100, 10_000 / MINUTE_MS),
+        "spot.orders_1d": (200_000, 24 * 60),
         "sapi.ip": (12_000, 1),
         "sapi.uid": (180_000, 1),
         "futures.weight": (2_400, 1),
@@ -80,7 +82,7 @@ async def test_the_limits_are_those_of_binance_and_listed_as_there(limited: Limi
         "futures.orders_10s": (300, 10_000 / MINUTE_MS),
         "futures.orders_1m": (1_200, 1),
     }
-    assert listed == {55, 66, 77, 88, 99}
+    assert listed == {33, 44, 55, 66, 77, 88, 99}
 
 
 async def test_weight_of_fapi_and_dapi_is_one_and_a_400_costs_as_much(limited: Limited) -> None:

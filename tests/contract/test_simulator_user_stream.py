@@ -1,51 +1,16 @@
 """The spot user stream: the WebSocket API of the simulator, its events and their faults."""
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import orjson
 import pytest
-from aiohttp import ClientConnectionError, ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientConnectionError, WSMsgType
 
 from tests.contract.signed_client import TRANSFER, Account
 from tests.processes import simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.spot_user_stream import UserStream, now_ms, opened, subscribed
 
 UNKNOWN = "Unknown error, please check your request or try again later."
-
-Message = dict[str, Any]
-
-
-class UserStream:
-    """One connection of the WebSocket API."""
-
-    def __init__(self, wire: ClientWebSocketResponse, urls: dict[str, str]) -> None:
-        self._wire = wire
-        self._urls = urls
-
-    async def call(self, method: str, **params: Any) -> Message:
-        await self._wire.send_str(
-            orjson.dumps({"id": "u1", "method": method, "params": params}).decode()
-        )
-        return await self.receive()
-
-    async def subscribe(self, now_ms: int, **extra: Any) -> Message:
-        params = {"apiKey": self._urls["api_key"], "timestamp": now_ms, **extra}
-        payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
-        signature = hmac.new(
-            self._urls["api_secret"].encode(), payload.encode(), hashlib.sha256
-        ).hexdigest()
-        return await self.call("userDataStream.subscribe.signature", **params, signature=signature)
-
-    async def receive(self) -> Message:
-        message: Message = orjson.loads((await self._wire.receive(timeout=30)).data)
-        return message
-
-    async def receive_type(self) -> WSMsgType:
-        return (await self._wire.receive(timeout=30)).type
 
 
 @pytest.fixture(scope="module")
@@ -59,27 +24,6 @@ async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
     async with simulator_client(urls) as client:
         yield client
         await client.control("DELETE", "/sim/faults")
-
-
-@asynccontextmanager
-async def opened(urls: dict[str, str]) -> AsyncIterator[UserStream]:
-    async with (
-        ClientSession() as session,
-        session.ws_connect(f"{urls['spot_ws_url']}/ws-api/v3") as wire,
-    ):
-        yield UserStream(wire, urls)
-
-
-@asynccontextmanager
-async def subscribed(sim: SimulatorClient, urls: dict[str, str]) -> AsyncIterator[UserStream]:
-    async with opened(urls) as stream:
-        assert (await stream.subscribe(await now_ms(sim)))["result"] == {"subscriptionId": 0}
-        yield stream
-
-
-async def now_ms(sim: SimulatorClient) -> int:
-    _, status = await sim.control("GET", "/sim/status")
-    return int(status["clock"]["now_ms"])
 
 
 async def move(sim: SimulatorClient, amount: str) -> None:

@@ -39,6 +39,7 @@ from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.limits.limit_reply import LimitReply
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
 from chimera_s1.adapters.simulator.limits.rules import Bucket, charges
+from chimera_s1.adapters.simulator.limits.unfilled_orders import UnfilledOrders
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
@@ -58,7 +59,10 @@ from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
 from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
 from chimera_s1.adapters.simulator.rest.routes import Route
+from chimera_s1.adapters.simulator.rest.spot_account import SpotAccountRoutes
 from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
+from chimera_s1.adapters.simulator.rest.spot_order_lists import SpotOrderListRoutes
+from chimera_s1.adapters.simulator.rest.spot_orders import SpotOrderRoutes
 from chimera_s1.adapters.simulator.rest.spot_rules import SpotRuleRoutes
 from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
 from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
@@ -132,6 +136,8 @@ class Simulator:
         self._fees = FundingIncome(self._market, self._rates, self._positions, self._clock)
         self._behaviour = CurrentBehaviour()
         self._spot_desk = SpotDesk(self._market, self._clock, self._account, self._behaviour)
+        self._spot_desk.listen(UnfilledOrders(self._limits))
+        self._spot_desk.listen(self._spot_user_stream.desk_changed)
         self._perp_desk = PerpDesk(
             self._market,
             self._clock,
@@ -181,6 +187,7 @@ class Simulator:
         while True:
             global_faults.apply()
             connection_faults.apply()
+            self._account.run_due()
             self._spot_user_stream.release_due()
             self._perp_user_streams.release_due()
             await anyio.sleep(_FAULT_INTERVAL_S)
@@ -255,13 +262,16 @@ class Simulator:
         ).application()
 
     def _spot_routes(self, account: Account) -> list[Route]:
-        authenticator = self._authenticator(account)
+        authenticator, desk = self._authenticator(account), self._spot_desk
         return [
             *SpotMarketRoutes(self._market, self._clock, self._limits).routes(),
             *WalletRoutes(account, authenticator, self._clock).routes(),
             *SubaccountRoutes(account, authenticator, self._clock).routes(),
             *AssetCatalogueRoutes(self._market, account, authenticator).routes(),
             *SpotRuleRoutes(self._market, authenticator, self._clock).routes(),
+            *SpotAccountRoutes(desk, authenticator, self._limits, self._clock).routes(),
+            *SpotOrderRoutes(desk, authenticator).routes(),
+            *SpotOrderListRoutes(desk, authenticator).routes(),
         ]
 
     def _perp_routes(self, account: Account) -> list[Route]:

@@ -51,6 +51,7 @@ class Permissions(Struct, frozen=True):
     internal_transfer: bool = True
     withdrawals: bool = False
     futures: bool = True
+    spot_trading: bool = True
     ip_restrict: bool = False
 
 
@@ -110,7 +111,7 @@ class Account:
         Raises:
             InsufficientBalanceError: Less than *amount* can be moved out of the source wallet now.
         """
-        now = self._run_due()
+        now = self.run_due()
         if amount > self._movable(kind.source):
             raise InsufficientBalanceError
         behaviour = TransferBehaviour() if origin is Origin.WEB else self.behaviour
@@ -137,21 +138,21 @@ class Account:
         self._accepted_count += 1
         self._movements.append(movement)
         self._schedule(movement.executed_ms, movement)
-        self._run_due()
+        self.run_due()
 
     def balance(self, wallet: WalletName) -> Decimal:
         """Of the futures wallet, the margin in use included."""
-        self._run_due()
+        self.run_due()
         return self._balances[wallet]
 
     def set_balance(self, wallet: WalletName, amount: Decimal) -> None:
         """As if by a deposit or a withdrawal: no movement, no income."""
-        self._run_due()
+        self.run_due()
         self._balances[wallet] = amount
 
     def change_balance(self, wallet: WalletName, change: Decimal) -> None:
         """As by a trade, or a lock of money: no movement, no income."""
-        self._run_due()
+        self.run_due()
         self._balances[wallet] += change
 
     def in_transit(self) -> Decimal:
@@ -161,7 +162,7 @@ class Account:
 
     def movements(self) -> list[Movement]:
         """All accepted movements, newest first."""
-        self._run_due()
+        self.run_due()
         return list(reversed(self._movements))
 
     def history(self) -> list[Movement]:
@@ -181,11 +182,11 @@ class Account:
 
     def income(self) -> list[Income]:
         """The transfers that the futures income shows by now, oldest first."""
-        self._run_due()
+        self.run_due()
         shown_ms = self._clock.now_ms() - self.income_lag_ms
         return [each for each in self._income if each.at_ms <= shown_ms]
 
-    def _run_due(self) -> int:
+    def run_due(self) -> int:
         """Execute and settle what is due; the exchange's time now."""
         now = self._clock.now_ms()
         while self._due and self._due[0][0] <= now:

@@ -27,9 +27,9 @@ _AMOUNT_MAX = Decimal(10) ** 15
 WALLET_HELP = (
     "history_lag_ms, execution_delay_ms, pending_ms: whole numbers from 0; income_lag_ms: the "
     "same, or null; pending_ends: CONFIRMED or FAILED; permissions: reading, universal_transfer, "
-    "internal_transfer, withdrawals, futures, ip_restrict, each true or false; maintenance: true "
-    "or false; local_timestamps: true or false; notional_coef: above 0, up to 100, or null; "
-    "balances: spot, fut, each an amount of USDT"
+    "internal_transfer, withdrawals, futures, spot_trading, ip_restrict, each true or false; "
+    "maintenance: true or false; local_timestamps: true or false; notional_coef: above 0, up to "
+    "100, or null; balances: spot, fut, each an amount of USDT"
 )
 TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25.5"'
 
@@ -42,6 +42,7 @@ class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_d
     internal_transfer: bool | UnsetType = UNSET
     withdrawals: bool | UnsetType = UNSET
     futures: bool | UnsetType = UNSET
+    spot_trading: bool | UnsetType = UNSET
     ip_restrict: bool | UnsetType = UNSET
 
 

@@ -108,6 +108,23 @@ class RateLimits:
             return _ban(conduct, now_ms)
         return self._refusal(passed[0], address, now_ms)
 
+    def add(self, charges: Iterable[Charge], address: str) -> None:
+        """Count what is known only after a request was executed; refuses nothing."""
+        now_ms, address = self._clock.now_ms(), self._known(address)
+        for each in charges:
+            self._add(each, address, now_ms)
+
+    def give_back(self, charges: Iterable[Charge], address: str = ACCOUNT) -> None:
+        """Take *charges* out of the windows of now, as far as they have them."""
+        now_ms = self._clock.now_ms()
+        for each in charges:
+            window = self._use(each.bucket, address).window
+            window.add(-min(each.amount, window.used(now_ms)), now_ms)
+
+    def used(self, bucket: Bucket) -> int:
+        """Of a *bucket* that is counted for the account."""
+        return self._use(bucket, ACCOUNT).window.used(self._clock.now_ms())
+
     def headers(self, charges: Iterable[Charge], address: str) -> dict[str, str]:
         """What replies say of the buckets that a request of *address* is counted in."""
         now_ms, address = self._clock.now_ms(), self._known(address)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 _MINUTE_MS = 60_000
 _FIVE_MINUTES_MS = 5 * _MINUTE_MS
+_DAY_MS = 24 * 60 * _MINUTE_MS
 _WEIGHT = "request weight"
 _REQUESTS = "requests"
 _CONNECTIONS = "connection attempts"
@@ -28,6 +29,8 @@ class Bucket(StrEnum):
     SPOT_WEIGHT = "spot.weight"
     SPOT_RAW = "spot.raw"
     SPOT_DIALS = "spot.dials"
+    SPOT_ORDERS_10S = "spot.orders_10s"
+    SPOT_ORDERS_1D = "spot.orders_1d"
     SAPI_IP = "sapi.ip"
     SAPI_UID = "sapi.uid"
     FUTURES_WEIGHT = "futures.weight"
@@ -75,6 +78,23 @@ RULES: Mapping[Bucket, LimitRule] = {
         window_ms=_FIVE_MINUTES_MS,
         unit=_CONNECTIONS,
         on_the_minute=False,
+    ),
+    # Of the account: orders without a fill. The first fill takes an order out of the count.
+    Bucket.SPOT_ORDERS_10S: LimitRule(
+        server=Server.SPOT_REST,
+        limit=100,
+        window_ms=10_000,
+        unit=ORDERS,
+        headers=("X-MBX-ORDER-COUNT-10S",),
+        per_account=True,
+    ),
+    Bucket.SPOT_ORDERS_1D: LimitRule(
+        server=Server.SPOT_REST,
+        limit=200_000,
+        window_ms=_DAY_MS,
+        unit=ORDERS,
+        headers=("X-MBX-ORDER-COUNT-1D",),
+        per_account=True,
     ),
     Bucket.SAPI_IP: LimitRule(
         server=Server.SPOT_REST, limit=12_000, headers=("X-SAPI-USED-IP-WEIGHT-1M",)
@@ -132,6 +152,9 @@ def charges(bucket: Bucket, weight: int) -> tuple[Charge, ...]:
     match bucket:
         case Bucket.SPOT_WEIGHT:
             return (Charge(bucket, weight), Charge(Bucket.SPOT_RAW, 1))
+        case Bucket.SPOT_ORDERS_10S:
+            request = (Charge(Bucket.SPOT_WEIGHT, 0), Charge(Bucket.SPOT_RAW, 1))
+            return (*request, *order_charges(weight))
         case Bucket.FUTURES_FUNDING:
             # It has no weight, but is refused above the limit of weight, and shows its use.
             return (Charge(Bucket.FUTURES_WEIGHT, 0), Charge(bucket, weight))
@@ -141,3 +164,8 @@ def charges(bucket: Bucket, weight: int) -> tuple[Charge, ...]:
             return (Charge(Bucket.FUTURES_WEIGHT, 0), Charge(bucket, weight), one_minute)
         case _:
             return (Charge(bucket, weight),)
+
+
+def order_charges(count: int) -> tuple[Charge, ...]:
+    """What *count* spot orders without a fill add to."""
+    return (Charge(Bucket.SPOT_ORDERS_10S, count), Charge(Bucket.SPOT_ORDERS_1D, count))

@@ -40,6 +40,17 @@ class Authenticator:
             raise permission_denied()
         return parameters
 
+    async def authenticate_trader(self, request: web.Request) -> Mapping[str, str]:
+        """As `authenticate`, for a key with permission to trade on spot.
+
+        Raises:
+            BinanceError: The request is refused.
+        """
+        parameters = await self.authenticate(request)
+        if not self._account.permissions.spot_trading:
+            raise permission_denied()
+        return parameters
+
     def check_key(self, request: web.Request) -> None:
         """For market data that needs a key and no signature.
 

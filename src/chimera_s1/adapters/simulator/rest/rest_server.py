@@ -4,6 +4,7 @@ import html
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -11,7 +12,13 @@ from aiohttp.typedefs import Middleware
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
-from chimera_s1.adapters.simulator.limits.rules import Bucket, charges
+from chimera_s1.adapters.simulator.limits.rules import (
+    ORDERS,
+    RULES,
+    Bucket,
+    Charge,
+    charges,
+)
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
 from chimera_s1.adapters.simulator.rest.replies import (
     BinanceError,
@@ -98,10 +105,22 @@ def _limited(
         spent, address = charges(bucket, route.weight(request)), request.remote or ""
         refusal = limits.spend(spent, address)
         response = await _answer(route, request) if refusal is None else limit_response(refusal)
+        if refusal is None and response.status >= HTTPStatus.BAD_REQUEST:
+            _charge_refused(route, spent, limits, address)
         response.headers.update(limits.headers(spent, address))
         return response
 
     return respond
+
+
+def _charge_refused(
+    route: Route, spent: tuple[Charge, ...], limits: RateLimits, address: str
+) -> None:
+    """A refused order is no order, and has the weight that an accepted one has not."""
+    orders = tuple(each for each in spent if RULES[each.bucket].unit == ORDERS)
+    if route.refused_weight:
+        limits.give_back(orders)
+        limits.add((Charge(Bucket.SPOT_WEIGHT, route.refused_weight),), address)
 
 
 async def _answer(route: Route, request: web.Request) -> web.Response:

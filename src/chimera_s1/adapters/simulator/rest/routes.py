@@ -19,6 +19,7 @@ class Route(Struct, frozen=True):
     Attributes:
         weight: Of a request; it may depend on the parameters.
         bucket: None means the weight of the venue.
+        refused_weight: Of a refused spot order or cancel; those that are accepted have none.
     """
 
     method: str
@@ -26,6 +27,7 @@ class Route(Struct, frozen=True):
     handler: RouteHandler
     weight: Weight
     bucket: Bucket | None = None
+    refused_weight: int = 0
 
 
 def fixed_weight(weight: int) -> Weight:

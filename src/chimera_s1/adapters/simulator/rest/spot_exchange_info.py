@@ -6,6 +6,8 @@ older filters: MIN_NOTIONAL for NOTIONAL, PERCENT_PRICE for PERCENT_PRICE_BY_SID
 
 from typing import Any
 
+from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
+from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.adapters.simulator.rest.exchange_info import (
     lot_size,
@@ -122,12 +124,19 @@ def order_types(spec: SymbolSpec) -> tuple[str, ...]:
     return tuple(features["orderTypes"])
 
 
-def spot_rate_limits(ip_weight: int, raw_requests: int) -> list[dict[str, Any]]:
+def spot_rate_limits(limits: RateLimits) -> list[dict[str, Any]]:
+    weight, raw = limits.limit(Bucket.SPOT_WEIGHT), limits.limit(Bucket.SPOT_RAW)
     return [
-        rate_limit("REQUEST_WEIGHT", "MINUTE", 1, ip_weight),
-        rate_limit("ORDERS", "SECOND", 10, 100),
-        rate_limit("ORDERS", "DAY", 1, 200_000),
-        rate_limit("RAW_REQUESTS", "MINUTE", 5, raw_requests),
+        rate_limit("REQUEST_WEIGHT", "MINUTE", 1, weight),
+        *spot_order_limits(limits),
+        rate_limit("RAW_REQUESTS", "MINUTE", 5, raw),
+    ]
+
+
+def spot_order_limits(limits: RateLimits) -> list[dict[str, Any]]:
+    return [
+        rate_limit("ORDERS", "SECOND", 10, limits.limit(Bucket.SPOT_ORDERS_10S)),
+        rate_limit("ORDERS", "DAY", 1, limits.limit(Bucket.SPOT_ORDERS_1D)),
     ]
 
 

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.limits.rate_limits import RateLimits
-from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.market.candles import MINUTE_MS, Candle, candle
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
@@ -81,9 +80,7 @@ class SpotMarketRoutes:
         return spot_exchange_info(
             [s for s in specs if status in {None, s.status} and _permitted(s, groups)],
             self._clock.now_ms(),
-            spot_rate_limits(
-                self._limits.limit(Bucket.SPOT_WEIGHT), self._limits.limit(Bucket.SPOT_RAW)
-            ),
+            spot_rate_limits(self._limits),
             permission_sets=request.query.get("showPermissionSets") != "false",
         )
 

@@ -1,4 +1,4 @@
-"""Signed endpoints of the spot host: transfers, API key permissions, spot balance."""
+"""Signed endpoints of the spot host: transfers, API key permissions."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,6 @@ from chimera_s1.adapters.simulator.account.movements import (
     Movement,
     Origin,
     TransferType,
-    WalletName,
     format_amount,
     format_amount_fixed,
 )
@@ -39,7 +38,6 @@ _UNSUPPORTED_TYPES = frozenset(
 
 _OLDEST_MS = 183 * DAY_MS
 _PAGE_MAX, _SIZE_DEFAULT, _SIZE_MAX = 1_000_000, 10, 100
-_COMMISSION = "0.00100000"
 
 
 class WalletRoutes:
@@ -58,7 +56,6 @@ class WalletRoutes:
             Route("GET", transfer, self._history, fixed_weight(1), ip),
             Route("GET", restrictions, self._restrictions, fixed_weight(1), ip),
             Route("GET", "/sapi/v1/system/status", self._status, fixed_weight(1), ip),
-            Route("GET", "/api/v3/account", self._spot_account, fixed_weight(20)),
         ]
 
     async def _transfer(self, request: web.Request) -> object:
@@ -104,7 +101,7 @@ class WalletRoutes:
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,
-            "enableSpotAndMarginTrading": True,
+            "enableSpotAndMarginTrading": permissions.spot_trading,
             "enablePortfolioMarginTrading": False,
         }
 
@@ -113,33 +110,6 @@ class WalletRoutes:
         if self._account.maintenance:
             return {"status": 1, "msg": "system_maintenance"}
         return {"status": 0, "msg": "normal"}
-
-    async def _spot_account(self, request: web.Request) -> object:
-        await self._authenticator.authenticate_reader(request)
-        free = format_amount_fixed(self._account.balance(WalletName.SPOT))
-        return {
-            **_COMMISSIONS,
-            "canTrade": True,
-            "canWithdraw": False,
-            "canDeposit": True,
-            "brokered": False,
-            "requireSelfTradePrevention": False,
-            "preventSor": False,
-            "updateTime": self._clock.now_ms(),
-            "accountType": "SPOT",
-            "balances": [{"asset": ASSET, "free": free, "locked": "0.00000000"}],
-            "permissions": ["SPOT"],
-            "uid": 354_937_868,
-        }
-
-
-_COMMISSIONS: dict[str, object] = {
-    "makerCommission": 10,
-    "takerCommission": 10,
-    "buyerCommission": 0,
-    "sellerCommission": 0,
-    "commissionRates": {"maker": _COMMISSION, "taker": _COMMISSION, "buyer": "0", "seller": "0"},
-}
 
 
 def _transfer_type(parameters: Mapping[str, str]) -> TransferType:

@@ -13,6 +13,8 @@ from chimera_s1.adapters.simulator.account.movements import (
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.matching.events import SpotEvent
+from chimera_s1.adapters.simulator.streams.spot_order_events import user_event
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.user_stream_faults import UserEvent, UserStreamFaults
 from chimera_s1.adapters.simulator.streams.ws_api_connection import WsApiConnection
@@ -40,6 +42,9 @@ class SpotUserStream:
     def publish(self, event: Mapping[str, Any]) -> None:
         """Send *event*, which has its kind under `e`, to all subscribed connections."""
         self._deliver(self._faults.apply(UserEvent(event["e"], orjson.dumps(event))))
+
+    def desk_changed(self, event: SpotEvent) -> None:
+        self.publish(user_event(event, self._clock.now_ms()))
 
     def balance_updated(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
         """Send `balanceUpdate` if *wallet* is the spot wallet."""
