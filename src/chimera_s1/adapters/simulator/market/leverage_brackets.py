@@ -45,3 +45,9 @@ def leverage_brackets(spec: SymbolSpec) -> tuple[LeverageBracket, ...]:
         )
         floor = _CAPS[index]
     return tuple(brackets)
+
+
+def largest_notional(spec: SymbolSpec, leverage: int) -> int:
+    """Of a position at *leverage*, in the quote asset."""
+    caps = [each.cap for each in leverage_brackets(spec) if each.max_leverage >= leverage]
+    return max(caps, default=0)

@@ -51,6 +51,17 @@ class Authenticator:
             raise permission_denied()
         return parameters
 
+    async def authenticate_futures_trader(self, request: web.Request) -> Mapping[str, str]:
+        """As `authenticate`, for a key with permission for futures.
+
+        Raises:
+            BinanceError: The request is refused.
+        """
+        parameters = await self.authenticate(request)
+        if not self._account.permissions.futures:
+            raise permission_denied()
+        return parameters
+
     def check_key(self, request: web.Request) -> None:
         """For market data that needs a key and no signature.
 
