@@ -138,6 +138,7 @@ NEVER_BLOCKED = {
     "AccountPicture",
     "CancelOrders",
     "CheckAccount",
+    "CheckOrderRules",
     "CheckRules",
     "ComparePositions",
     "ConcludeOutcomes",
