@@ -96,7 +96,7 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
         if self.query_error:
             yield f"a working order cannot be queried ({self.query_error}): retrying"
         if self.late_queries:
-            yield f"{count(self.late_queries, 'query of a working order')} late"
+            yield f"late queries of working orders: {self.late_queries}"
 
 
 class PrivateStreamReport(Struct, frozen=True, kw_only=True):
