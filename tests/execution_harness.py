@@ -160,6 +160,7 @@ class ExecutionInstance:
         store: EventStore | None = None,
         gateway: OrderGateway | None = None,
         waiting_max: int = WAITING_MAX,
+        venues: tuple[Venue, ...] = tuple(Venue),
     ) -> None:
         clock = world.clock
         gateway = gateway or world.exchange
@@ -176,8 +177,8 @@ class ExecutionInstance:
         )
         self.in_flight = OrdersInFlight()
         self.recorder = RecordReplies(clock, lambda: 0.5)
-        self.streams = {venue: FakeAccountStream(venue, clock.now_ms) for venue in Venue}
-        hearings = {venue: StreamHearing() for venue in Venue}
+        self.streams = {venue: FakeAccountStream(venue, clock.now_ms) for venue in venues}
+        hearings = {venue: StreamHearing() for venue in venues}
         self.resolver = ResolveUnknown(
             self.ledger,
             gateway,
@@ -185,6 +186,7 @@ class ExecutionInstance:
             exchange_ms=world.exchange_ms,
             in_flight=self.in_flight,
             draw=lambda: 0.5,
+            venues=venues,
         )
         self.placing = self._placing(gateway)
         self.cancelling = CancelOrders(
@@ -216,7 +218,7 @@ class ExecutionInstance:
         )
         self.health = ReportOrders(self.ledger, self.resolver, self.queries, self.recorder, clock)
         self.stream_health = ReportPrivateStream(
-            self.streams[Venue.PERP], self.following, self.queries, clock
+            self.streams[venues[-1]], self.following, self.queries, clock
         )
 
     def _placing(self, gateway: OrderGateway) -> PlaceOrders:

@@ -9,6 +9,9 @@ from chimera_s1.domain.operations.health import Level, count
 UNKNOWN_GREEN_MS = 15_000
 """An outcome is certain after some 7 s, if the exchange answers."""
 
+RELAY_GRACE_MS = 10_000
+"""Events wait safely in the ledger while the connections to Redis are made again."""
+
 STREAM_GRACE_MS = 10_000
 """A connection is made again in seconds, and orders are queried every second meanwhile."""
 
@@ -28,6 +31,7 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
         lookup_error: Why the last lookup of an unknown order failed.
         query_error: Why the last query of a working order failed.
         late_queries: Queries of working orders that wait for their turn.
+        relay_error: Why events do not reach `orders:executed`.
     """
 
     ledger_damage: str
@@ -41,22 +45,29 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
     lookup_error: str
     query_error: str
     late_queries: int
+    relay_error: str = ""
 
     @property
     def level(self) -> Level:
-        """RED: damage, store; ORANGE: an outcome unknown for 15 s, a reply not recorded; YELLOW:
-        reads of the exchange fail or are late.
+        """RED: damage, store; ORANGE: an outcome unknown for 15 s, a reply not recorded, the
+        relay; YELLOW: reads of the exchange fail or are late.
         """
         if self.ledger_damage or self.store_error:
             return Level.RED
-        if self.unrecorded or self._unknown_for_long:
+        if self._needs_someone or self.relay_error:
             return Level.ORANGE
         behind = self.query_error or self.lookup_error or self.late_queries
         return Level.YELLOW if behind else Level.GREEN
 
     @property
     def grace_ms(self) -> float:
-        return 0.0
+        """None where money is concerned; only events that wait for Redis have one."""
+        urgent = self.ledger_damage or self.store_error or self._needs_someone
+        return 0.0 if urgent else RELAY_GRACE_MS
+
+    @property
+    def _needs_someone(self) -> bool:
+        return bool(self.unrecorded or self._unknown_for_long)
 
     @property
     def _unknown_for_long(self) -> bool:
@@ -97,6 +108,8 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
             yield f"a working order cannot be queried ({self.query_error}): retrying"
         if self.late_queries:
             yield f"late queries of working orders: {self.late_queries}"
+        if self.relay_error:
+            yield f"events do not reach orders:executed ({self.relay_error}): check Redis"
 
 
 class PrivateStreamReport(Struct, frozen=True, kw_only=True):

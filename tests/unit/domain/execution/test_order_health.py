@@ -46,6 +46,7 @@ STREAM = PrivateStreamReport(
         (replace(ORDERS, unrecorded="disk full"), Level.ORANGE, "disk full"),
         (replace(ORDERS, late_queries=7), Level.YELLOW, "working orders: 7"),
         (replace(ORDERS, query_error="418"), Level.YELLOW, "418"),
+        (replace(ORDERS, relay_error="refused"), Level.ORANGE, "orders:executed (refused)"),
         (replace(ORDERS, store_error="refused"), Level.RED, "no order can be placed"),
         (replace(ORDERS, ledger_damage="commit 3"), Level.RED, "commit 3"),
         (STREAM, Level.GREEN, "connected, last event 4 s ago"),
@@ -64,7 +65,8 @@ def test_the_level_and_the_sentence_say_what_is_wrong(
     assert says in report.sentence
 
 
-def test_only_a_stream_that_drops_nothing_has_time() -> None:
+def test_only_what_loses_nothing_has_time() -> None:
     assert replace(STREAM, connected=False).grace_ms > 0
     assert replace(STREAM, overflowing=True).grace_ms == 0
-    assert ORDERS.grace_ms == 0
+    assert replace(ORDERS, relay_error="refused").grace_ms > 0
+    assert replace(ORDERS, relay_error="refused", unrecorded="disk full").grace_ms == 0

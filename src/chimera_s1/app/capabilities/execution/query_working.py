@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 class QueryWorking:
     """Args:
-    streams, hearings: By venue; *hearings* are fed by `FollowAccount`.
+    streams, hearings: By venue that is served; *hearings* are fed by `FollowAccount`.
     exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
 
     Attributes:
@@ -91,7 +91,7 @@ class QueryWorking:
         intervals = {
             order.client_id: self._interval_ms(order.venue)
             for order in self._ledger.state.open_orders()
-            if order.phase is OrderPhase.ACKNOWLEDGED and order.client_id not in self._querying
+            if self._can_be_queried(order)
         }
         if len(self._querying) >= QUERIES_AT_ONCE:
             self.late = len(intervals)
@@ -101,6 +101,14 @@ class QueryWorking:
         for client_id in now.due:
             self._querying.add(client_id)
             tasks.start_soon(self._query, self._ledger.state.orders[client_id])
+
+    def _can_be_queried(self, order: TrackedOrder) -> bool:
+        """Not of a venue that this instance does not serve any more."""
+        return (
+            order.phase is OrderPhase.ACKNOWLEDGED
+            and order.client_id not in self._querying
+            and order.venue in self._streams
+        )
 
     def _interval_ms(self, venue: Venue) -> float:
         proven = self._streams[venue].report().condition is StreamCondition.PROVEN

@@ -17,6 +17,7 @@ from chimera_s1.domain.ports.clock import Clock
 class ReportOrders:
     """Args:
     store_errors: Errors of other users of the ledger's store; the first one is reported.
+    relay_error: Why events do not reach `orders:executed`; empty while they do.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class ReportOrders:
         clock: Clock,
         *,
         store_errors: Iterable[Callable[[], str]] = (),
+        relay_error: Callable[[], str] = lambda: "",
     ) -> None:
         self._ledger = ledger
         self._resolver = resolver
@@ -35,6 +37,7 @@ class ReportOrders:
         self._recorder = recorder
         self._clock = clock
         self._store_errors = tuple(store_errors)
+        self._relay_error = relay_error
 
     def report(self) -> OrdersReport:
         unresolved = self._resolver.unresolved()
@@ -56,6 +59,7 @@ class ReportOrders:
             lookup_error=self._resolver.last_error if unresolved else "",
             query_error=self._queries.last_error if working else "",
             late_queries=self._queries.late,
+            relay_error=self._relay_error(),
         )
 
     def _age_ms(self, order: TrackedOrder) -> int:

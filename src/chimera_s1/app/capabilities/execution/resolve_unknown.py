@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final, assert_never
 
 import anyio
@@ -59,6 +59,7 @@ class ResolveUnknown:
     Args:
         exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
         draw: Uniform in [0, 1).
+        venues: Those that are served; nothing can be looked up at another one.
 
     Attributes:
         lookups: By result: `found`, `not_found`, `failed`.
@@ -74,6 +75,7 @@ class ResolveUnknown:
         exchange_ms: Callable[[Venue], float],
         in_flight: OrdersInFlight,
         draw: Callable[[], float],
+        venues: Container[Venue] = tuple(Venue),
     ) -> None:
         self._ledger = ledger
         self._gateway = gateway
@@ -81,6 +83,7 @@ class ResolveUnknown:
         self._exchange_ms = exchange_ms
         self._in_flight = in_flight
         self._draw = draw
+        self._venues = venues
         self._tasks: dict[str, _Task] = {}
         self._looking: set[str] = set()
         self._late_due_ms = 0.0
@@ -116,9 +119,12 @@ class ResolveUnknown:
         self._tasks = {name: task for name, task in self._tasks.items() if name in waiting}
         due = [order for order in unresolved if self._task_of(order, now_ms).due_ms <= now_ms]
         for order in (*due, *self._absent_but_watched(now_ms)):
-            if len(self._looking) < LOOKUPS_AT_ONCE and order.client_id not in self._looking:
+            if len(self._looking) < LOOKUPS_AT_ONCE and self._can_be_looked_up(order):
                 self._looking.add(order.client_id)
                 tasks.start_soon(self._look_up, order)
+
+    def _can_be_looked_up(self, order: TrackedOrder) -> bool:
+        return order.client_id not in self._looking and order.venue in self._venues
 
     def _task_of(self, order: TrackedOrder, now_ms: float) -> _Task:
         task = self._tasks.get(order.client_id)

@@ -261,3 +261,16 @@ async def test_many_unknown_orders_are_looked_up_a_few_at_a_time() -> None:
         await world.clock.sleep_ms(5_000)
         assert {one.order(name).phase for name in names} == {OrderPhase.ACKNOWLEDGED}
         assert all(one.order(name).exchange_id for name in names)
+
+
+@on_virtual_time
+async def test_orders_of_a_venue_that_is_not_served_are_left_alone() -> None:
+    """And are said: their outcome stays unknown."""
+    world = ExecutionHarness()
+    world.exchange.handling += [Handling(), Handling(reply=LOST)]
+    await ExecutionInstance(world).place(entry("s1-working"))
+    await ExecutionInstance(world).place(entry())
+    async with running(ExecutionInstance(world, venues=(Venue.SPOT,))) as two:
+        await world.clock.sleep_ms(MINUTE_MS)
+        assert not world.exchange.found
+        assert ENTRY in two.health.report().sentence
