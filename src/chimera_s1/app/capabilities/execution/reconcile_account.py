@@ -12,6 +12,7 @@ from chimera_s1.domain.execution.reconciliation import Difference, DifferenceKin
 from chimera_s1.domain.execution.reconciliation_health import ReconciliationReport
 from chimera_s1.domain.execution.reconciliation_report import Reconciliation, VenueReconciliation
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.health import count
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.operations_log import EventDetail
 
@@ -180,8 +181,8 @@ class ReconcileAccount:
             return
         symbols = ", ".join(sorted({fill.symbol for fill in result.missed_fills}))
         _log.warning(
-            "reconciliation: %d fills on %s were not seen before (%s); recorded",
-            result.missed_fills_count,
+            "reconciliation: %s on %s had not been seen (%s); recorded",
+            count(result.missed_fills_count, "fill"),
             result.venue.value,
             symbols,
         )
