@@ -5,6 +5,7 @@ older one. The account's orders never match each other. Everything is synchronou
 consistent whenever a call returns.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Protocol
 
@@ -13,7 +14,7 @@ import msgspec
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
-from chimera_s1.adapters.simulator.matching.liquidity import BUY, SELL, Liquidity
+from chimera_s1.adapters.simulator.matching.liquidity import BUY, SELL, Liquidity, Offer
 from chimera_s1.adapters.simulator.matching.order_store import OrderStore
 from chimera_s1.adapters.simulator.matching.records import ZERO, Order, Trade
 from chimera_s1.domain.identifiers import Venue
@@ -87,6 +88,8 @@ class Matcher:
         for price, offered in self._offers(order):
             qty = min(left, offered)
             left, cost = left - qty, cost + price * qty
+            if not left:
+                break
         return cost
 
     def quantity_for(self, symbol: str, side: str, quote: Decimal, step: Decimal) -> Decimal:
@@ -171,14 +174,14 @@ class Matcher:
     def _take(self, order: Order, *, maker: bool = False) -> Order:
         """Execute *order* level by level; as a maker at its own price."""
         for price, offered in self._offers(order):
-            if not order.is_open:
-                break
             at = order.price if maker else price
             qty = min(order.remaining, offered, self._settlement.executable(order, at))
             if qty <= 0:
                 break
             self._of(order.symbol).take(price, qty)
             order = self._execute(order, at, qty, maker=maker)
+            if not order.is_open:
+                break
         return order
 
     def _execute(self, order: Order, price: Decimal, qty: Decimal, *, maker: bool) -> Order:
@@ -211,20 +214,19 @@ class Matcher:
             list_id=order.list_id,
         )
 
-    def _offers(self, order: Order) -> list[tuple[Decimal, Decimal]]:
+    def _offers(self, order: Order) -> Iterator[Offer]:
         """What *order* may take, best first."""
         behaviour, liquidity = self._behaviour.value, self._of(order.symbol)
         limit = order.price or _range_limit(order.side, liquidity.last_price, behaviour.price_range)
-        return [
-            (price, qty)
-            for price, qty in liquidity.offers(order.side, behaviour.liquidity)
-            if _reaches(order.side, limit, price)
-        ]
+        for price, qty in liquidity.offers(order.side, behaviour.liquidity):
+            if not _reaches(order.side, limit, price):
+                return
+            yield price, qty
 
     def _market_reason(self, order: Order) -> str:
         """Why the rest of a market order expires."""
         offers = self._of(order.symbol).offers(order.side, self._behaviour.value.liquidity)
-        out_of_range = next(offers, None) is not None and not self._offers(order)
+        out_of_range = next(offers, None) is not None and next(self._offers(order), None) is None
         return "EXECUTION_RULE_PRICE_RANGE_EXCEEDED" if out_of_range else "INSUFFICIENT_LIQUIDITY"
 
     def _of(self, symbol: str) -> Liquidity:
