@@ -2,27 +2,26 @@
 nothing changed but addresses and key; its user stream sends what happened.
 """
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlencode
 
 import anyio
 import anyio.to_thread
+import orjson
 import pytest
-from aiohttp import ClientConnectionError
 from binance_common.configuration import ConfigurationRestAPI
 
+from chimera_s1.adapters.binance.user_stream.event_reading import read_event
+from chimera_s1.adapters.binance.user_stream.spot_events import SPOT_EVENTS
 from tests.ccxt_clients import point_at_simulator
 from tests.contract.binance_sdks import spot_sdk
 from tests.processes import simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
-from tests.spot_user_stream import Message, UserStream, now_ms, subscribed
+from tests.spot_user_stream import Message, UserStream, subscribed
 
 TIMEOUT_S = 30
 SYMBOL, PAIR, QTY = "BTCUSDT", "BTC/USDT", 0.01
@@ -39,30 +38,6 @@ RESTING: dict[str, dict[str, str | float]] = {
 REPORT_KEYS = list("eEscSofqpPFgCxXrilzLnNTtIwmMOZYQWV")
 
 
-class Signed:
-    """Signed requests, as plain HTTP."""
-
-    def __init__(self, sim: SimulatorClient) -> None:
-        self.sim = sim
-
-    async def __call__(self, method: str, path: str, **sent: object) -> tuple[int, Any, Any]:
-        """Status, body and headers."""
-        urls = self.sim.urls
-        query = urlencode(sent | {"timestamp": await now_ms(self.sim)})
-        signature = hmac.new(urls["api_secret"].encode(), query.encode(), hashlib.sha256)
-        url = f"{urls['spot_rest_url']}/api/v3/{path}?{query}&signature={signature.hexdigest()}"
-        headers = {"X-MBX-APIKEY": urls["api_key"]}
-        async with self.sim.session.request(method, url, headers=headers) as response:
-            return response.status, await response.json(content_type=None), response.headers
-
-    async def place(self, **sent: object) -> tuple[int, Any, Any]:
-        return await self("POST", "order", **({"symbol": SYMBOL, "side": "BUY"} | sent))
-
-    async def refusal(self, method: str, path: str, **sent: object) -> tuple[int, str]:
-        _, body, _ = await self(method, path, **sent)
-        return body["code"], body["msg"]
-
-
 @pytest.fixture(scope="module")
 async def urls() -> AsyncIterator[dict[str, str]]:
     options = ("--symbols", "BTCUSDT,ETHUSDT", "--spot-usdt", "1000000", "--rate", "0.1")
@@ -75,11 +50,6 @@ async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
     async with simulator_client(urls) as client:
         yield client
         await client.control("DELETE", "/sim/faults")
-
-
-@pytest.fixture
-def signed(sim: SimulatorClient) -> Signed:
-    return Signed(sim)
 
 
 @pytest.fixture
@@ -118,10 +88,12 @@ def prices(last: Decimal, kind: str) -> dict[str, Any]:
 
 
 async def events_until(stream: UserStream, done: Callable[[Message], bool]) -> list[Message]:
-    """The events up to and with the first that is *done*."""
+    """The events up to and with the first that is *done*; the service can read each."""
     events: list[Message] = []
     while not events or not done(events[-1]):
         events.append((await stream.receive())["event"])
+        read = read_event(orjson.dumps(events[-1]), SPOT_EVENTS)
+        assert (read.known, read.problem) == (True, "")
     return events
 
 
@@ -337,158 +309,3 @@ class _Closing:
 
     def __init__(self, client: Any) -> None:
         self.aclose = client.close
-
-
-REFUSED: dict[str, tuple[dict[str, object], tuple[int, str]]] = {
-    "no type": ({"type": ""}, (-1102, "Mandatory parameter 'type' was not sent")),
-    "bad quantity": ({"quantity": "1e-05"}, (-1100, "Illegal characters found in parameter")),
-    "unread": ({"icebergQty": "1"}, (-1104, "Not all sent parameters were read; read '8'")),
-    "empty": ({"stopPrice": ""}, (-1105, "Parameter 'stopPrice' was empty.")),
-    "stop price": ({"stopPrice": "1"}, (-1106, "Parameter 'stopPrice' sent when not required.")),
-    "precision": ({"quantity": "0.000000001"}, (-1111, "Parameter 'quantity' has too much")),
-    "time in force": ({"timeInForce": "GTX"}, (-1115, "Invalid timeInForce.")),
-    "type": ({"type": "STOP"}, (-1116, "Invalid orderType.")),
-    "side": ({"side": "LONG"}, (-1117, "Invalid side.")),
-    "symbol": ({"symbol": "NONEUSDT"}, (-1121, "Invalid symbol.")),
-    "filter": ({"quantity": "0.00000001"}, (-1013, "Filter failure: LOT_SIZE")),
-    "money": ({"quantity": "100"}, (-2010, "Account has insufficient balance for requested")),
-    "client id": ({"newClientOrderId": "a b"}, (-1100, "Illegal characters found in parameter")),
-}
-
-
-async def test_refusals_have_the_codes_and_words_of_binance(signed: Signed, last: Decimal) -> None:
-    good = {
-        "symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
-        "quantity": "0.01", "price": str(times(last, 0.9)),
-    }  # fmt: skip
-    for name, (sent, (code, words)) in REFUSED.items():
-        refusal = await signed.refusal("POST", "order", **(good | sent))
-        assert refusal[0] == code, name
-        assert words in refusal[1], name
-    crossing = {"type": "LIMIT_MAKER", "timeInForce": None, "price": str(times(last, 1.05))}
-    takes = {name: value for name, value in (good | crossing).items() if value is not None}
-    unknown = {"symbol": SYMBOL, "orderId": 1}
-
-    assert await signed.refusal("POST", "order", **takes) == (
-        -2010,
-        "Order would immediately match and take.",
-    )
-    assert (await signed.refusal("GET", "order", **unknown)) == (-2013, "Order does not exist.")
-    assert (await signed.refusal("DELETE", "order", **unknown)) == (-2011, "Unknown order sent.")
-    assert (await signed.refusal("GET", "order", symbol=SYMBOL))[0] == -1102
-    assert (await signed.refusal("GET", "orderList", orderListId=1))[0] == -2018
-    assert (await signed.refusal("GET", "myTrades", symbol=SYMBOL, startTime=1, endTime=10**9)) == (
-        -1127,
-        "More than 24 hours between startTime and endTime.",
-    )
-    assert (await signed.refusal("GET", "openOrders", symbol="NONE"))[0] == -1121
-    assert (await signed("POST", "order/test", **good))[:2] == (200, {})
-    assert (await signed.refusal("POST", "order/test", **(good | {"side": "LONG"})))[0] == -1117
-    assert (await signed("GET", "openOrders"))[1] == []
-
-
-async def test_a_key_without_permission_to_trade_may_only_read(signed: Signed) -> None:
-    await signed.sim.control("POST", "/sim/wallet", {"permissions": {"spot_trading": False}})
-    try:
-        status, body, _ = await signed.place(type="MARKET", quantity="0.01")
-        read, _, _ = await signed("GET", "openOrders")
-    finally:
-        await signed.sim.control("POST", "/sim/wallet", {"permissions": {"spot_trading": True}})
-
-    assert (status, body["code"], read) == (401, -2015, 200)
-
-
-async def test_a_client_id_is_unique_among_open_orders_only(signed: Signed, last: Decimal) -> None:
-    resting = {"type": "LIMIT_MAKER", "quantity": "0.01", "price": str(times(last, 0.9))}
-    _, first, _ = await signed.place(newClientOrderId="again", **resting)
-    _, twice, _ = await signed.place(newClientOrderId="again", **resting)
-    canceled, reply, _ = await signed(
-        "DELETE", "order", symbol=SYMBOL, origClientOrderId="again", newClientOrderId="the-cancel"
-    )
-    _, filled, _ = await signed.place(newClientOrderId="again", type="MARKET", quantity="0.01")
-    _, second, _ = await signed.place(newClientOrderId="again", type="MARKET", quantity="0.01")
-
-    assert twice == {"code": -2010, "msg": "Duplicate order sent."}
-    assert (canceled, reply["clientOrderId"]) == (200, "the-cancel")
-    assert (reply["origClientOrderId"], reply["orderId"]) == ("again", first["orderId"])
-    assert filled["orderId"] != second["orderId"]
-    assert {filled["status"], second["status"]} == {"FILLED"}
-
-
-async def test_open_orders_are_counted_and_too_many_refused(signed: Signed, last: Decimal) -> None:
-    """Neither refused orders nor those with a fill count; accepted orders have no weight."""
-    sim = signed.sim
-    await sim.control("DELETE", "/sim/limits")
-    resting = {"type": "LIMIT_MAKER", "quantity": "0.01", "price": str(times(last, 0.9))}
-    try:
-        await sim.control("POST", "/sim/limits", {"limits": {"spot.orders_1d": 2}})
-        _, _, first = await signed.place(**resting)
-        _, _, refused = await signed.place(type="STOP")
-        _, _, filled = await signed.place(type="MARKET", quantity="0.01")
-        _, counts, _ = await signed("GET", "rateLimit/order")
-        _, _, second = await signed.place(**resting)
-        status, body, _ = await signed.place(**resting)
-    finally:
-        await sim.control("POST", "/sim/limits", {"limits": {"spot.orders_1d": 200_000}})
-        await sim.control("DELETE", "/sim/limits")
-        await signed("DELETE", "openOrders", symbol=SYMBOL)
-
-    shown = [each["X-MBX-ORDER-COUNT-1D"] for each in (first, refused, filled, second)]
-    assert shown == ["1", "1", "1", "2"]
-    assert [each["X-MBX-USED-WEIGHT-1M"] for each in (first, refused, filled)] == ["0", "1", "1"]
-    assert [(each["interval"], each["limit"], each["count"]) for each in counts] == [
-        ("SECOND", 100, counts[0]["count"]),
-        ("DAY", 2, 1),
-    ]
-    assert (status, body["code"]) == (429, -1015)
-
-
-FAULTS = {
-    "execute-then-drop": (None, 1),
-    "execute-then-code:-1007": (408, 1),
-    "execute-then-unavailable": (503, 1),
-    "drop-before": (None, 0),
-    "unavailable": (503, 0),
-    "code:-1006": (500, 0),
-}
-
-
-@pytest.mark.parametrize("do", FAULTS)
-async def test_the_reply_to_an_order_is_lost_whether_it_was_executed_or_not(
-    signed: Signed, last: Decimal, do: str
-) -> None:
-    status, orders = FAULTS[do]
-    await signed.sim.arm("POST /api/v3/order", do)
-    resting = {"type": "LIMIT_MAKER", "quantity": "0.01", "price": str(times(last, 0.9))}
-    try:
-        seen: int | None = (await signed.place(**resting))[0]
-    except ClientConnectionError:
-        seen = None
-    _, waiting, _ = await signed("GET", "openOrders", symbol=SYMBOL)
-    if orders:
-        await signed("DELETE", "openOrders", symbol=SYMBOL)
-
-    assert (seen, len(waiting)) == (status, orders)
-    assert await signed.sim.fired() == [1]
-
-
-async def test_an_order_answered_with_a_503_is_executed_later(
-    signed: Signed, urls: dict[str, str]
-) -> None:
-    async with subscribed(signed.sim, urls) as stream:
-        await signed.sim.arm("POST /api/v3/order", "unavailable-then-execute:50")
-        status, body, _ = await signed.place(
-            type="MARKET", quantity="0.01", newClientOrderId="late"
-        )
-        _, found, _ = await signed("GET", "order", symbol=SYMBOL, origClientOrderId="late")
-        events = await events_until(stream, lambda event: event.get("X") == "FILLED")
-
-    assert (status, "Unknown error" in body["msg"]) == (503, True)
-    assert found in ({"code": -2013, "msg": "Order does not exist."}, found)
-    assert reports(events)[0]["c"] == "late"
-
-
-async def test_listen_keys_of_spot_are_gone(sim: SimulatorClient) -> None:
-    url = sim.urls["spot_rest_url"] + "/api/v3/userDataStream"
-    async with sim.session.post(url) as response:
-        assert response.status == 410

@@ -224,6 +224,7 @@ async def test_the_permissions_of_the_key_are_enforced(account: Account) -> None
         "internal_transfer": True,
         "withdrawals": False,
         "futures": True,
+        "spot_trading": True,
         "ip_restrict": False,
     }
     assert (await account.transfer())[0] == 200
