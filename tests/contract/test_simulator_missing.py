@@ -39,7 +39,7 @@ async def test_missing_requests_and_streams_are_listed_with_their_counts(
 ) -> None:
     klines = "/api/v3/uiKlines?symbol=BTCUSDT&interval=1m"
     replies = [await get(sim, "spot", klines) for _ in range(2)]
-    replies.append(await get(sim, "perp", "/fapi/v1/order", "POST"))
+    replies.append(await get(sim, "perp", "/fapi/v1/batchOrders", "POST"))
     replies.append(await get(sim, "spot", "/sapi/v1/system/status", "DELETE"))
     streams = ["btcusdt@kline_1m", "btcusdt@markPrice", "nopeusdt@bookTicker", "BTCUSDT@trade"]
     async with sim.connect("perp", "/public/ws") as wire:
@@ -57,7 +57,7 @@ async def test_missing_requests_and_streams_are_listed_with_their_counts(
     counts = Counter({(row["venue"], row["name"]): row["count"] for row in shown["asked"]})
     assert counts == {
         ("spot", "GET /api/v3/uiKlines"): 2,
-        ("perp", "POST /fapi/v1/order"): 1,
+        ("perp", "POST /fapi/v1/batchOrders"): 1,
         ("spot", "DELETE /sapi/v1/system/status"): 1,
         ("perp", "btcusdt@kline_1m"): 1,
         ("perp", "btcusdt@markPrice"): 1,

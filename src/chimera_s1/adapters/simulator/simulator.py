@@ -45,6 +45,7 @@ from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbo
 from chimera_s1.adapters.simulator.market.whole_market import build_whole_market
 from chimera_s1.adapters.simulator.matching.behaviour import CurrentBehaviour
 from chimera_s1.adapters.simulator.matching.desk import Desk
+from chimera_s1.adapters.simulator.matching.events import PerpEvent
 from chimera_s1.adapters.simulator.matching.perp_desk import PerpDesk
 from chimera_s1.adapters.simulator.matching.spot_desk import SpotDesk
 from chimera_s1.adapters.simulator.not_simulated import Feature, NotSimulated
@@ -55,8 +56,11 @@ from chimera_s1.adapters.simulator.rest.funding import FundingRoutes
 from chimera_s1.adapters.simulator.rest.income import IncomeRoutes
 from chimera_s1.adapters.simulator.rest.listen_keys import ListenKeyRoutes
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
+from chimera_s1.adapters.simulator.rest.perp_algo_orders import PerpAlgoOrderRoutes
 from chimera_s1.adapters.simulator.rest.perp_contracts import PerpContractRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
+from chimera_s1.adapters.simulator.rest.perp_orders import PerpOrderRoutes
+from chimera_s1.adapters.simulator.rest.perp_settings import PerpSettingRoutes
 from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
 from chimera_s1.adapters.simulator.rest.routes import Route
 from chimera_s1.adapters.simulator.rest.spot_account import SpotAccountRoutes
@@ -76,6 +80,7 @@ from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
 from chimera_s1.adapters.simulator.streams.listen_keys import ListenKeys
 from chimera_s1.adapters.simulator.streams.listings import Listings
+from chimera_s1.adapters.simulator.streams.perp_user_events import PerpUserEvents
 from chimera_s1.adapters.simulator.streams.perp_user_streams import PerpUserStreams
 from chimera_s1.adapters.simulator.streams.playback import Playback, PlayedFile, symbols_in
 from chimera_s1.adapters.simulator.streams.spot_user_stream import SpotUserStream
@@ -133,7 +138,7 @@ class Simulator:
         self._listings = Listings(self._clock)
         self._account = Account(_balances(config), self._clock, self._write_movement)
         self._account.on_transferred = self._transferred
-        self._fees = FundingIncome(self._market, self._rates, self._positions, self._clock)
+        self._funding = FundingIncome(self._market, self._rates, self._positions, self._clock)
         self._behaviour = CurrentBehaviour()
         self._spot_desk = SpotDesk(self._market, self._clock, self._account, self._behaviour)
         self._spot_desk.listen(UnfilledOrders(self._limits))
@@ -144,8 +149,10 @@ class Simulator:
             self._account,
             self._behaviour,
             funded=self._positions,
-            funding=self._fees,
+            funding=self._funding,
         )
+        self._perp_user_events = PerpUserEvents(self._market, self._perp_desk.settings)
+        self._perp_desk.listen(self._publish_perp_event)
         self._desks: dict[Venue, Desk] = {
             Venue.SPOT: self._spot_desk,
             Venue.PERP: self._perp_desk,
@@ -276,14 +283,18 @@ class Simulator:
 
     def _perp_routes(self, account: Account) -> list[Route]:
         authenticator, market, clock = self._authenticator(account), self._market, self._clock
+        desk, limits = self._perp_desk, self._limits
         return [
-            *PerpMarketRoutes(market, clock, self._limits).routes(),
-            *PerpAccountRoutes(market, account, authenticator, clock).routes(),
+            *PerpMarketRoutes(market, clock, limits).routes(),
+            *PerpAccountRoutes(desk, market, authenticator, clock).routes(),
+            *PerpSettingRoutes(desk, market, authenticator).routes(),
+            *PerpOrderRoutes(desk, market, authenticator, limits, clock).routes(),
+            *PerpAlgoOrderRoutes(desk, market, authenticator, clock).routes(),
             *PerpContractRoutes(market, account, authenticator, clock).routes(),
             *FundingRoutes(market, self._rates).routes(),
             *ListenKeyRoutes(self._perp_user_streams.keys, authenticator).routes(),
-            *IncomeRoutes(account, self._fees, authenticator, clock).routes(),
-            *CoinMarketRoutes(market, clock, self._limits).routes(),
+            *IncomeRoutes(account, self._funding, authenticator, clock).routes(),
+            *CoinMarketRoutes(market, clock, limits).routes(),
         ]
 
     def _authenticator(self, account: Account) -> Authenticator:
@@ -298,6 +309,14 @@ class Simulator:
             self._clock,
             not_simulated=self._not_simulated,
         )
+
+    def _transferred(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
+        self._spot_user_stream.balance_updated(wallet, change, at_ms)
+        self._perp_desk.transferred(wallet, change, at_ms)
+
+    def _publish_perp_event(self, event: PerpEvent) -> None:
+        for frame in self._perp_user_events.frames(event, self._clock.now_ms()):
+            self._perp_user_streams.publish(frame)
 
     def _open_journal(self, stack: AsyncExitStack) -> None:
         path = self._config.account.journal
