@@ -1,0 +1,199 @@
+"""Port `order_gateway`, and reads of the account: the adapter at the simulator, and the fake."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from chimera_s1.adapters.simulator.config import AccountConfig, SimulatorConfig
+from chimera_s1.domain.execution.events import RefusalReason
+from chimera_s1.domain.execution.order_request import (
+    LimitMaker,
+    Market,
+    OcoStop,
+    OcoTakeProfit,
+    OrderFamily,
+    OrderRef,
+    Side,
+    SpotOco,
+    SpotOrder,
+    ref_of,
+)
+from chimera_s1.domain.execution.reports import OrderListReport, OrderReport
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.order_gateway import (
+    OrderFound,
+    OrderNotFound,
+    OutcomeUnknown,
+    RequestAccepted,
+    RequestNotSent,
+    RequestRefused,
+)
+from chimera_s1.domain.ports.treasury_gateway import no_obstacle
+from tests.contract.order_gateway_harness import (
+    BTC,
+    CLOCK,
+    OrderGatewayHarness,
+    binance_orders,
+    memory_orders,
+    simulator_orders,
+)
+from tests.contract.signed_client import running_simulator
+
+FAMILIES = (OrderFamily.SPOT_ORDER,)
+
+
+@pytest.fixture(scope="module")
+async def urls() -> AsyncIterator[dict[str, str]]:
+    account = AccountConfig(spot_usdt=Decimal(1_000_000), fut_usdt=Decimal(1_000_000))
+    config = SimulatorConfig(symbols=(BTC,), rate=0.001, account=account)
+    async with running_simulator(config) as urls:
+        yield urls
+
+
+@pytest.fixture(params=["binance", "memory"])
+async def orders(
+    request: pytest.FixtureRequest, urls: dict[str, str]
+) -> AsyncIterator[OrderGatewayHarness]:
+    opened = simulator_orders(urls) if request.param == "binance" else memory_orders()
+    async with opened as harness:
+        yield harness
+
+
+every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.value)
+
+
+@every_family
+async def test_an_order_is_placed_found_and_cancelled(
+    orders: OrderGatewayHarness, family: OrderFamily
+) -> None:
+    gateway, request = orders.gateway, await orders.resting_order(family)
+    ref = ref_of(request)
+    placed = await gateway.send_order(await gateway.sign_order(request), no_obstacle)
+    report = first(placed)
+    assert (report.client_id, report.status) == (request.client_id, "NEW")
+
+    by_id = OrderRef(
+        family=family, symbol=BTC, client_id=ref.client_id, exchange_id=report.exchange_id
+    )
+    for each in (ref, by_id):
+        found = first(await gateway.find(each))
+        assert (found.client_id, found.exchange_id) == (ref.client_id, report.exchange_id)
+
+    cancelled = await gateway.send_cancel(await gateway.sign_cancel(ref), no_obstacle)
+    assert isinstance(cancelled, RequestAccepted)
+    ended = first(await gateway.find(by_id))
+    assert (ended.client_id, ended.status) == (ref.client_id, "CANCELED")
+    again = await gateway.send_cancel(await gateway.sign_cancel(by_id), no_obstacle)
+    assert isinstance(again, OrderNotFound)
+
+
+@every_family
+async def test_an_order_whose_reply_is_lost_is_unknown_and_can_be_found(
+    orders: OrderGatewayHarness, family: OrderFamily
+) -> None:
+    gateway, request = orders.gateway, await orders.resting_order(family)
+    await orders.execute_then_lose(family)
+    reply = await gateway.send_order(await gateway.sign_order(request), no_obstacle)
+    assert isinstance(reply, OutcomeUnknown)
+    assert first(await gateway.find(ref_of(request))).status == "NEW"
+
+
+@every_family
+async def test_an_order_that_never_arrived_is_unknown_and_cannot_be_found(
+    orders: OrderGatewayHarness, family: OrderFamily
+) -> None:
+    gateway, request = orders.gateway, await orders.resting_order(family)
+    await orders.lose_before(family)
+    reply = await gateway.send_order(await gateway.sign_order(request), no_obstacle)
+    assert isinstance(reply, OutcomeUnknown)
+    assert isinstance(await gateway.find(ref_of(request)), OrderNotFound)
+    cancel = await gateway.send_cancel(await gateway.sign_cancel(ref_of(request)), no_obstacle)
+    assert isinstance(cancel, OrderNotFound)
+
+
+@every_family
+async def test_an_obstacle_stops_an_order(orders: OrderGatewayHarness, family: OrderFamily) -> None:
+    gateway, request = orders.gateway, await orders.resting_order(family)
+    reply = await gateway.send_order(await gateway.sign_order(request), lambda: "too late")
+    assert reply == RequestNotSent(cause="too late")
+    assert isinstance(await gateway.find(ref_of(request)), OrderNotFound)
+
+
+async def test_a_spot_market_order_names_its_trades_as_the_history_does(
+    urls: dict[str, str],
+) -> None:
+    start_ms = CLOCK.now_ms()
+    async with binance_orders(urls) as (gateway, account):
+        body = Market(qty=Decimal("0.01"))
+        request = SpotOrder(client_id="s1-market-1", symbol=BTC, side=Side.BUY, body=body)
+        placed = await gateway.send_order(await gateway.sign_order(request), no_obstacle)
+        order_id = first(placed).exchange_id
+        of_order = await account.fills_of_order(Venue.SPOT, BTC, order_id)
+        of_span = await account.fills(
+            Venue.SPOT, BTC, start_ms=start_ms - 90_000_000, end_ms=CLOCK.now_ms() + 1_000
+        )
+        balances = {each.asset: each for each in await account.balances(Venue.SPOT)}
+    assert isinstance(placed, RequestAccepted)
+    said = {(each.key, each.qty, each.price, each.commission) for each in placed.fills}
+    assert said
+    assert said == {(each.key, each.qty, each.price, each.commission) for each in of_order}
+    assert set(of_order) <= set(of_span)
+    bought = sum(each.qty - (each.commission or 0) for each in placed.fills)
+    assert balances["BTC"].free + balances["BTC"].locked >= bought
+
+
+async def test_an_order_list_is_placed_listed_found_and_cancelled(
+    urls: dict[str, str],
+) -> None:
+    async with simulator_orders(urls) as harness:
+        last = await harness.last(Venue.SPOT)
+    async with binance_orders(urls) as (gateway, account):
+        request = SpotOco(
+            client_id="s1-list-1",
+            symbol=BTC,
+            side=Side.BUY,
+            qty=Decimal("0.01"),
+            take_profit=OcoTakeProfit(
+                client_id="s1-list-1-tp", price=(last * Decimal("0.98")).quantize(Decimal(1))
+            ),
+            stop=OcoStop(
+                client_id="s1-list-1-sl", trigger=(last * Decimal("1.02")).quantize(Decimal(1))
+            ),
+        )
+        placed = await gateway.send_order(await gateway.sign_order(request), no_obstacle)
+        assert isinstance(placed, RequestAccepted), placed
+        opened = await account.open_orders(Venue.SPOT)
+        found = await gateway.find(ref_of(request))
+        cancelled = await gateway.send_cancel(
+            await gateway.sign_cancel(ref_of(request)), no_obstacle
+        )
+        ended = await gateway.find(ref_of(request))
+    ids = {"s1-list-1", "s1-list-1-tp", "s1-list-1-sl"}
+    assert "s1-list-1" in {each.client_id for each in opened.lists}
+    assert ids - {"s1-list-1"} <= {each.client_id for each in opened.orders}
+    assert isinstance(found, OrderFound)
+    assert {each.client_id for each in found.reports} == ids
+    assert isinstance(cancelled, RequestAccepted), cancelled
+    assert {each.client_id for each in cancelled.reports} == ids
+    assert isinstance(ended, OrderFound)
+    assert {each.status for each in ended.reports} == {"ALL_DONE", "CANCELED"}
+    assert isinstance(ended.reports[0], OrderListReport)
+
+
+async def test_a_post_only_order_that_would_take_is_refused(urls: dict[str, str]) -> None:
+    async with simulator_orders(urls) as orders:
+        price = (await orders.last(Venue.SPOT) * Decimal("1.02")).quantize(Decimal(1))
+        body = LimitMaker(qty=Decimal("0.01"), price=price)
+        request = SpotOrder(client_id="s1-maker-1", symbol=BTC, side=Side.BUY, body=body)
+        signed = await orders.gateway.sign_order(request)
+        refused = await orders.gateway.send_order(signed, no_obstacle)
+    assert isinstance(refused, RequestRefused)
+    assert (refused.reason, refused.code) == (RefusalReason.POST_ONLY, -2010)
+
+
+def first(said: object) -> OrderReport:
+    assert isinstance(said, RequestAccepted | OrderFound), said
+    report = said.reports[0]
+    assert isinstance(report, OrderReport)
+    return report
