@@ -8,15 +8,22 @@ import pytest
 from chimera_s1.adapters.simulator.config import AccountConfig, SimulatorConfig
 from chimera_s1.domain.execution.events import RefusalReason
 from chimera_s1.domain.execution.order_request import (
+    Limit,
     LimitMaker,
     Market,
     OcoStop,
     OcoTakeProfit,
+    OneWay,
     OrderFamily,
     OrderRef,
+    PerpAlgoOrder,
+    PerpOrder,
     Side,
     SpotOco,
     SpotOrder,
+    Stop,
+    TimeInForce,
+    WorkingType,
     ref_of,
 )
 from chimera_s1.domain.execution.reports import OrderListReport, OrderReport
@@ -40,7 +47,7 @@ from tests.contract.order_gateway_harness import (
 )
 from tests.contract.signed_client import running_simulator
 
-FAMILIES = (OrderFamily.SPOT_ORDER,)
+FAMILIES = (OrderFamily.SPOT_ORDER, OrderFamily.PERP_ORDER, OrderFamily.PERP_ALGO)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +197,98 @@ async def test_a_post_only_order_that_would_take_is_refused(urls: dict[str, str]
         refused = await orders.gateway.send_order(signed, no_obstacle)
     assert isinstance(refused, RequestRefused)
     assert (refused.reason, refused.code) == (RefusalReason.POST_ONLY, -2010)
+
+
+async def test_a_futures_market_order_makes_a_position_and_trades(
+    urls: dict[str, str],
+) -> None:
+    start_ms = CLOCK.now_ms()
+    async with binance_orders(urls) as (gateway, account):
+        order = PerpOrder(
+            client_id="s1-market-1",
+            symbol=BTC,
+            side=Side.BUY,
+            scope=OneWay(reduce_only=False),
+            body=Market(qty=Decimal("0.01")),
+        )
+        placed = await gateway.send_order(await gateway.sign_order(order), no_obstacle)
+        order_id = first(placed).exchange_id
+        found = first(await gateway.find(ref_of(order)))
+        of_order = await account.fills_of_order(Venue.PERP, BTC, order_id)
+        of_span = await account.fills(
+            Venue.PERP, BTC, start_ms=start_ms - 900_000_000, end_ms=CLOCK.now_ms() + 1_000
+        )
+        positions = {each.symbol: each for each in await account.positions()}
+        balances = {each.asset for each in await account.balances(Venue.PERP)}
+        configuration = await account.configuration((BTC,))
+    assert (found.status, found.filled_qty) == ("FILLED", Decimal("0.01"))
+    assert sum(each.qty for each in of_order) == Decimal("0.01")
+    assert all(each.order_id == order_id and each.commission_asset for each in of_order)
+    assert set(of_order) <= set(of_span)
+    assert positions[BTC].position_side == "BOTH"
+    assert positions[BTC].qty == Decimal("0.01")
+    assert "USDT" in balances
+    assert (configuration.hedge_mode, configuration.multi_assets) == (False, False)
+    assert configuration.can_trade_spot
+    assert configuration.can_trade_futures
+    assert [each.symbol for each in configuration.symbols] == [BTC]
+
+
+async def test_open_orders_on_futures_include_algo_orders(urls: dict[str, str]) -> None:
+    async with simulator_orders(urls) as orders, binance_orders(urls) as (gateway, account):
+        placed = [
+            await orders.resting_order(family)
+            for family in (OrderFamily.PERP_ORDER, OrderFamily.PERP_ALGO)
+        ]
+        for order in placed:
+            await gateway.send_order(await gateway.sign_order(order), no_obstacle)
+        opened = await account.open_orders(Venue.PERP)
+        for order in placed:
+            await gateway.send_cancel(await gateway.sign_cancel(ref_of(order)), no_obstacle)
+    listed = {(each.family, each.client_id) for each in opened.orders}
+    assert {(ref_of(order).family, order.client_id) for order in placed} <= listed
+
+
+async def test_an_algo_id_is_unknown_among_normal_orders(urls: dict[str, str]) -> None:
+    """Which does not say that it was rejected."""
+    async with simulator_orders(urls) as orders:
+        gateway, algo = orders.gateway, await orders.resting_order(OrderFamily.PERP_ALGO)
+        await gateway.send_order(await gateway.sign_order(algo), no_obstacle)
+        normal = OrderRef(family=OrderFamily.PERP_ORDER, symbol=BTC, client_id=algo.client_id)
+        assert isinstance(await gateway.find(normal), OrderNotFound)
+        assert first(await gateway.find(ref_of(algo))).status == "NEW"
+        await gateway.send_cancel(await gateway.sign_cancel(ref_of(algo)), no_obstacle)
+
+
+async def test_futures_refusals_have_their_reasons(urls: dict[str, str]) -> None:
+    async with simulator_orders(urls) as orders:
+        gateway = orders.gateway
+        last = await orders.last(Venue.PERP)
+        above = (last * Decimal("1.02")).quantize(Decimal(1))
+        qty, opens = Decimal("0.01"), OneWay(reduce_only=False)
+        taking = PerpOrder(
+            client_id="s1-refused-1",
+            symbol=BTC,
+            side=Side.BUY,
+            scope=opens,
+            body=Limit(qty=qty, price=above, time_in_force=TimeInForce.GTX),
+        )
+        triggered = PerpAlgoOrder(
+            client_id="s1-refused-2",
+            symbol=BTC,
+            side=Side.SELL,
+            scope=opens,
+            working_type=WorkingType.CONTRACT_PRICE,
+            body=Stop(qty=qty, trigger=above),
+        )
+        for order, reason, code in (
+            (taking, RefusalReason.POST_ONLY, -5022),
+            (triggered, RefusalReason.WOULD_TRIGGER, -2021),
+        ):
+            refused = await gateway.send_order(await gateway.sign_order(order), no_obstacle)
+            assert isinstance(refused, RequestRefused), refused
+            assert (refused.reason, refused.code) == (reason, code)
+            assert isinstance(await gateway.find(ref_of(order)), OrderNotFound)
 
 
 def first(said: object) -> OrderReport:
