@@ -22,6 +22,7 @@ from chimera_s1.app.capabilities.instruments.instrument_catalog import Instrumen
 from chimera_s1.app.capabilities.instruments.trading_hours import TradingHours
 from chimera_s1.app.capabilities.instruments.wiring import open_instruments
 from chimera_s1.app.capabilities.market.current_publication import CurrentPublication
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.wiring import open_market
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.metrics import (
@@ -213,6 +214,7 @@ class Container(containers.DeclarativeContainer):
     catalog = providers.Singleton(InstrumentCatalog)
     hours = providers.Singleton(TradingHours, catalog)
     publication = providers.Singleton(CurrentPublication)
+    board = providers.Singleton(QuoteBoard)
     openings = providers.List(
         providers.Factory(open_instruments, settings, foundation, operations, catalog, hours),
         # Before market, which releases the publisher lease when its last quotes are written.
@@ -234,6 +236,7 @@ class Container(containers.DeclarativeContainer):
             catalog,
             hours,
             publication=publication,
+            board=board,
         ),
         providers.Factory(open_trading_mode, foundation, operations),
         providers.Factory(open_treasury, settings, foundation, operations),
@@ -243,6 +246,7 @@ class Container(containers.DeclarativeContainer):
             foundation,
             operations,
             catalog,
+            board,
             providers.Callable(named_symbols, settings),
         ),
     )

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from chimera_s1.adapters.binance.user_stream.private_connection import StreamSet
 from chimera_s1.adapters.binance.user_stream.spot_stream import SpotAccountStream
 from chimera_s1.adapters.redis.order_events import RedisOrderEvents
 from chimera_s1.app.capabilities.execution.account_wiring import Account, build_account
-from chimera_s1.app.capabilities.execution.check_rules import CheckRules
+from chimera_s1.app.capabilities.execution.check_order_rules import CheckOrderRules
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.execution.orders_wiring import (
     Exchange,
@@ -40,18 +41,25 @@ from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, endpoints_for, exchange_key
 from chimera_s1.app.stop_flag import StopFlag
 from chimera_s1.app.supervisor import Worker
-from chimera_s1.domain.identifiers import Symbol, Venue
+from chimera_s1.domain.execution.order_rules_check import CurrentPrices
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.account_stream import (
     AccountChanged,
     AccountStream,
     StreamEvent,
     StreamResumed,
 )
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.current_quotes import CurrentQuotes
 from chimera_s1.domain.ports.order_events import OrderEvents
 from chimera_s1.domain.ports.spec_reader import SpecReader
 
 EXECUTION_LEDGER = "execution"
 """The ledger's name in its store; it never changes."""
+
+QUOTE_AGE_MAX_MS = 2_000
+"""An older quote says nothing about the side of a trigger; the exchange decides then."""
 
 READY_CONNECTIONS = 2
 """To each venue, for orders."""
@@ -70,6 +78,7 @@ async def open_execution(
     base: Foundation,
     operations: Operations,
     specs: SpecReader,
+    quotes: CurrentQuotes,
     named: NamedSymbols,
 ) -> AsyncIterator[Capability]:
     """Orders and the account's picture; without a key, routes that answer `execution.disabled`."""
@@ -105,7 +114,7 @@ async def open_execution(
         )
         events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
         keep_ready = Worker("order connections", partial(gateway.keep_ready, READY_CONNECTIONS))
-        yield _working(base, operations, exchange, specs, named, events, keep_ready)
+        yield _working(base, operations, exchange, specs, quotes, named, events, keep_ready)
 
 
 def _stream_setups(
@@ -132,6 +141,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     operations: Operations,
     exchange: Exchange,
     specs: SpecReader,
+    quotes: CurrentQuotes,
     named: NamedSymbols,
     events: OrderEvents,
     keep_ready: Worker,
@@ -147,7 +157,11 @@ def _working(  # noqa: PLR0917 (parts by position)
     account = build_account(base, operations, ledger, exchange, named)
     relay = _relay(base, ledger, events)
     stopping = StopFlag()
-    rules = Rules(gate=operations.gate, check=CheckRules(specs).check, is_stopping=stopping.is_set)
+    rules = Rules(
+        gate=operations.gate,
+        check=CheckOrderRules(specs.spec, partial(_prices, quotes, base.clock)),
+        is_stopping=stopping.is_set,
+    )
     listeners = Listeners(
         notify=partial(_notify, account),
         request_reconciliation=account.reconcile.request,
@@ -181,6 +195,13 @@ def _notify(account: Account, _venue: Venue, event: StreamEvent) -> None:
             pass  # it has requested a reconciliation
         case _:
             account.picture.apply(event)
+
+
+def _prices(quotes: CurrentQuotes, clock: Clock, instrument: InstrumentId) -> CurrentPrices | None:
+    quote = quotes.newest(instrument)
+    if quote is None or clock.now_ms() - quote.received_ms > QUOTE_AGE_MAX_MS:
+        return None
+    return CurrentPrices(bid=Decimal(decimal_text(quote.bid)), ask=Decimal(decimal_text(quote.ask)))
 
 
 def _relay(base: Foundation, ledger: ExecutionLedger, events: OrderEvents) -> LedgerRelay:

@@ -72,8 +72,9 @@ async def open_market(
     sessions: TradingSessions,
     *,
     publication: CurrentPublication,
+    board: QuoteBoard,
 ) -> AsyncIterator[Capability]:
-    """Publish quotes to the Redis Streams, with their liveness, and fill *publication*."""
+    """Publish quotes to the Redis Streams, with their liveness; fill *publication* and *board*."""
     clock, record = base.clock, operations.outbox.record
     async with (
         base.connect_redis() as quotes_client,
@@ -83,7 +84,6 @@ async def open_market(
     ):
         lease = make_lease(settings, base, lease_client, operations, publication=publication)
         status = make_status(settings, status_client, lease, clock)
-        board = QuoteBoard()
         lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)
         watches = _watches(base, operations, status, board, lag, sessions=sessions)
         current = CurrentStatus(watches, lease.report, clock)

@@ -96,8 +96,15 @@ def lines(result: Reconciled) -> Iterator[str]:
             f"{venue.foreign_total} foreign, {len(venue.differences)} different"
         )
         yield from _shortened(list(_findings(venue)))
-    verdict = "agrees with" if result.agrees else "DIFFERS from"
-    yield f"the account {verdict} the ledger ({result.ended_at - result.began_at} ms)"
+    yield f"{_verdict(result)} ({result.ended_at - result.began_at} ms)"
+
+
+def _verdict(result: Reconciled) -> str:
+    if result.agrees:
+        return "the account agrees with the ledger"
+    if any(venue.differences or venue.undecided for venue in result.venues):
+        return "the account DIFFERS from the ledger"
+    return "the account was NOT compared completely"
 
 
 def _findings(venue: _Venue) -> Iterator[str]:

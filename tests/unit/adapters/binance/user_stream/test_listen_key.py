@@ -132,25 +132,23 @@ async def test_a_key_that_could_not_be_extended_in_time_is_lost(kept: Kept) -> N
 
 
 def test_the_form_of_the_url_changes_after_one_deaf_connection() -> None:
-    forms = UrlForms()
-    forms.was_deaf()
-    assert forms.current == UrlForm.PATH
-    forms.was_deaf()
+    forms, seen = UrlForms(), []
+    for _ in range(2):
+        forms.was_deaf()
+        seen.append(forms.current)
 
-    assert forms.current == UrlForm.QUERY
+    assert seen == [UrlForm.PATH, UrlForm.QUERY]
 
 
 def test_a_form_that_has_delivered_is_left_after_two_deaf_connections() -> None:
-    forms = UrlForms()
-    forms.delivered(UrlForm.QUERY)
-    forms.was_deaf()
-    assert forms.current == UrlForm.QUERY
-    forms.delivered(UrlForm.QUERY)
-    forms.was_deaf()
-    assert forms.current == UrlForm.QUERY
-    forms.was_deaf()
+    forms, seen = UrlForms(), []
+    for delivers in (True, True, False):
+        if delivers:
+            forms.delivered(UrlForm.QUERY)
+        forms.was_deaf()
+        seen.append(forms.current)
 
-    assert forms.current == UrlForm.PATH
+    assert seen == [UrlForm.QUERY, UrlForm.QUERY, UrlForm.PATH]
 
 
 def test_the_query_form_names_the_events_and_the_path_form_the_key_alone() -> None:
