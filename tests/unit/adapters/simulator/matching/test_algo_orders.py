@@ -126,12 +126,21 @@ def test_a_limit_stop_rests_at_its_price() -> None:
 
 
 def test_mark_price_triggers_apart_from_the_last_trade() -> None:
+    """The last trade is at the bid or the ask, and the mark price is between them."""
     bench = PerpBench()
+    above = bench.ask + 100
+    by_trade = bench.desk.place_algo(new_algo("BUY", "STOP_MARKET", above))
+    by_mark = bench.desk.place_algo(
+        new_algo("BUY", "STOP_MARKET", above, working_type="MARK_PRICE")
+    )
 
-    algo = bench.place_algo("SELL", -100, working_type="MARK_PRICE")
-    bench.move_by(-150)
+    bench.move_to(above)
+    assert bench.ask == above
 
-    assert bench.algo(algo).status == "FINISHED"
+    assert bench.algo(by_trade).status == "FINISHED"
+    assert bench.algo(by_mark).status == "NEW"
+    bench.move_by(50)
+    assert bench.algo(by_mark).status == "FINISHED"
 
 
 @pytest.mark.parametrize(
