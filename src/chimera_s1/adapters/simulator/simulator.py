@@ -324,10 +324,6 @@ class Simulator:
             self._journal = MovementJournal(path)
             stack.callback(self._journal.close)
 
-    def _transferred(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
-        self._spot_user_stream.balance_updated(wallet, change, at_ms)
-        self._perp_desk.transferred(wallet, change, at_ms)
-
     def _write_movement(self, movement: Movement) -> None:
         """Without a journal, movements are only in memory."""
         if self._journal is not None:

@@ -73,7 +73,7 @@ def execution_enabled(settings: ExecutionSettings) -> bool:
 
 
 @asynccontextmanager
-async def open_execution(
+async def open_execution(  # noqa: PLR0917 (parts by position)
     settings: ExecutionSettings,
     base: Foundation,
     operations: Operations,
