@@ -58,7 +58,7 @@ class _Message(Struct):
 
     status: int | None = None
     error: _Error | None = None
-    event: Raw | None = None
+    event: Raw = Raw()
 
 
 _message_decoder = msgspec.json.Decoder(_Message)
@@ -152,7 +152,7 @@ class _SpotSession:
             self._on_reply(socket, message.status, message.error)
             return
         # An event without its envelope is read as one.
-        event = read_event(payload if message.event is None else message.event, SPOT_EVENTS)
+        event = read_event(bytes(message.event) or payload, SPOT_EVENTS)
         if event.name == SHUTDOWN:
             socket.announce_shutdown()
         elif event.name == SUBSCRIPTION_ENDED:
