@@ -18,6 +18,7 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import SYMBOL_PATTERN, Venue, parse_symbol
 from chimera_s1.domain.market.liveness import Liveness
+from tests.contract.account_in_memory import AccountInMemory
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
@@ -27,7 +28,7 @@ from tests.sample_quotes import entry, quote
 TOKEN, RECORD = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 DOCUMENT = description()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
-WITHOUT_BODY = {"replay_dead_letter", "run_job", "sync_instruments"}
+WITHOUT_BODY = {"reconcile", "replay_dead_letter", "run_job", "sync_instruments"}
 RULES = {"enum", "const", "pattern", "minimum", "exclusiveMinimum", "maxLength", "format"}
 OPERATIONS = [
     (method, path, operation)
@@ -113,7 +114,10 @@ def test_every_operation_has_an_example_of_its_reply(
 async def test_curl_lines_of_all_operations_work() -> None:
     """Sent to the running service; first the transfer, which others ask about."""
     treasury = Treasury()
-    parts = WebParts(treasury=treasury, tokens=MemoryTokenStore([RECORD]), limit=UNLIMITED)
+    account = AccountInMemory()
+    parts = WebParts(
+        treasury=treasury, account=account.read, tokens=MemoryTokenStore([RECORD]), limit=UNLIMITED
+    )
     parts.board.post([quote()])
     parts.venues[Venue.SPOT].put(entry("BTCUSDT", Liveness.LIVE))
     parts.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT")])
@@ -122,7 +126,11 @@ async def test_curl_lines_of_all_operations_work() -> None:
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             treasury.start(tasks)
-            async with serving(parts) as server, httpx2.AsyncClient() as client:
+            async with (
+                account.reconciling(),
+                serving(parts) as server,
+                httpx2.AsyncClient() as client,
+            ):
                 for method, path, operation in in_order:
                     request = curl_request(client, curl_line(operation), server.url)
                     assert request.method == method.upper(), path

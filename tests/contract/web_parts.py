@@ -21,6 +21,8 @@ from litestar import Litestar
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.app.capabilities.execution.read_account import ReadAccount
+from chimera_s1.app.capabilities.execution.web.routes import account_part
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.read_funding import ReadFunding
 from chimera_s1.app.capabilities.funding.web.part import funding_part
@@ -188,6 +190,7 @@ class WebParts:
         *,
         tokens: TokenStore | None = None,
         treasury: Treasury | None = None,
+        account: ReadAccount | None = None,
         limit: RateLimit = RateLimit(per_s=20, burst=40),  # noqa: B008 (it is frozen)
     ) -> None:
         self.board = board or QuoteBoard()
@@ -238,6 +241,7 @@ class WebParts:
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
                 ),
+                account_part(account or ReadAccount(None)),
                 mode_part(self.halt, self.mode),
                 health_part(self.health, render_metrics),
                 jobs_part(self.jobs),

@@ -25,6 +25,8 @@ OPEN: Final = frozenset({OrderPhase.ACKNOWLEDGED})
 
 
 class DifferenceKind(StrEnum):
+    """What stays different between account and ledger."""
+
     ORDER_VANISHED = "order_vanished"
     ORDER_REAPPEARED = "order_reappeared"
     ORDER_UNKNOWN = "order_unknown"

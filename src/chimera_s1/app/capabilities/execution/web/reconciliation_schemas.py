@@ -24,11 +24,11 @@ FOREIGN_MAX = 500
 class RepairView(Struct, frozen=True, kw_only=True):
     """An order of ours that was brought up to date."""
 
-    client_order_id: Annotated[str, Meta(examples=["s1-4711-entry"])]
+    client_order_id: Annotated[str, Meta(description="Its own.", examples=["s1-4711-entry"])]
     symbol: SymbolField
     family: OrderFamily
-    before: Annotated[str, Meta(examples=["NEW 0"])]
-    after: Annotated[str, Meta(examples=["FILLED 0.5"])]
+    before: Annotated[str, Meta(description="State and filled quantity.", examples=["NEW 0"])]
+    after: Annotated[str, Meta(description="The same now.", examples=["FILLED 0.5"])]
 
     @classmethod
     def of(cls, repair: Repair) -> Self:
@@ -44,12 +44,12 @@ class RepairView(Struct, frozen=True, kw_only=True):
 class ForeignOrderView(Struct, frozen=True, kw_only=True):
     """An open order that others placed; it is never touched."""
 
-    client_order_id: Annotated[str, Meta(examples=["s4-77"])]
-    order_id: Annotated[str, Meta(examples=["8389766"])]
+    client_order_id: Annotated[str, Meta(description="Its own.", examples=["s4-77"])]
+    order_id: Annotated[str, Meta(description="The exchange's.", examples=["8389766"])]
     symbol: SymbolField
     side: Annotated[str, Meta(description="Empty for an order list.", examples=["SELL"])]
-    type: Annotated[str, Meta(examples=["LIMIT"])]
-    status: Annotated[str, Meta(examples=["NEW"])]
+    type: Annotated[str, Meta(description="The exchange's word.", examples=["LIMIT"])]
+    status: Annotated[str, Meta(description="The exchange's word.", examples=["NEW"])]
     label: Annotated[str, Meta(description="A guess by its id.", examples=["s4"])]
 
     @classmethod
@@ -82,8 +82,8 @@ class FirstPositionView(Struct, frozen=True, kw_only=True):
     """A position from before the ledger's first trade; its quantity is used as it is."""
 
     symbol: SymbolField
-    position_side: Annotated[str, Meta(examples=["BOTH"])]
-    qty: Annotated[str, Meta(examples=["-0.5"])]
+    position_side: Annotated[str, Meta(description="BOTH in one-way mode.", examples=["BOTH"])]
+    qty: Annotated[str, Meta(description="Negative if short.", examples=["-0.5"])]
 
     @classmethod
     def of(cls, first: FirstPosition) -> Self:
@@ -95,10 +95,10 @@ class FirstPositionView(Struct, frozen=True, kw_only=True):
 class BalanceCorrectionView(Struct, frozen=True, kw_only=True):
     """A balance that no event of the private stream has said."""
 
-    wallet: Annotated[str, Meta(examples=["SPOT"])]
-    asset: Annotated[str, Meta(examples=["BNB"])]
-    before: Annotated[str, Meta(examples=["1"])]
-    after: Annotated[str, Meta(examples=["0.999"])]
+    wallet: Annotated[str, Meta(description="SPOT or FUT.", examples=["SPOT"])]
+    asset: Annotated[str, Meta(description="Its code.", examples=["BNB"])]
+    before: Annotated[str, Meta(description="Free and locked together.", examples=["1"])]
+    after: Annotated[str, Meta(description="The same now.", examples=["0.999"])]
 
     @classmethod
     def of(cls, correction: BalanceCorrection) -> Self:

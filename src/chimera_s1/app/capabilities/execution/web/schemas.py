@@ -31,8 +31,8 @@ def exact(amount: Decimal | None) -> str | None:
 class ReadTimes(Struct, frozen=True, kw_only=True):
     """When each venue was last read as a whole, exchange epoch ms; null: not since the start."""
 
-    spot: Annotated[int | None, Meta(examples=[1795910400000])]
-    perp: Annotated[int | None, Meta(examples=[1795910400000])]
+    spot: Annotated[int | None, Meta(description="Spot.", examples=[1795910400000])]
+    perp: Annotated[int | None, Meta(description="Futures.", examples=[1795910400000])]
 
     @classmethod
     def of(cls, read_ms: Mapping[Venue, int]) -> Self:
@@ -51,7 +51,9 @@ class OpenOrderView(Struct, frozen=True, kw_only=True):
             examples=["perp.order"],
         ),
     ]
-    client_order_id: Annotated[str, Meta(examples=["s1-4711-entry"])]
+    client_order_id: Annotated[
+        str, Meta(description="The order's own client id.", examples=["s1-4711-entry"])
+    ]
     order_id: Annotated[
         str,
         Meta(
@@ -69,11 +71,11 @@ class OpenOrderView(Struct, frozen=True, kw_only=True):
         ),
     ]
     qty: Annotated[str | None, Meta(description="Null: not said.", examples=["0.5"])]
-    filled_qty: Annotated[str, Meta(examples=["0"])]
+    filled_qty: Annotated[str, Meta(description="As far as known.", examples=["0"])]
     price: Annotated[str | None, Meta(description="Null: it has none.", examples=["67403.8"])]
-    trigger_price: Annotated[str | None, Meta(description="Null: it has none.", examples=[None])]
+    trigger_price: Annotated[str | None, Meta(description="Null: it has none.", examples=["67000"])]
     position_side: PositionSideField
-    reduce_only: Annotated[bool, Meta(examples=[False])]
+    reduce_only: Annotated[bool, Meta(description="As the exchange says it.", examples=[False])]
     ours: Annotated[
         bool, Meta(description="It is in the execution ledger of this service.", examples=[True])
     ]
@@ -122,7 +124,7 @@ class PositionView(Struct, frozen=True, kw_only=True):
     symbol: SymbolField
     position_side: PositionSideField
     qty: Annotated[str, Meta(description="Negative if short.", examples=["-0.5"])]
-    entry_price: Annotated[str, Meta(examples=["67403.8"])]
+    entry_price: Annotated[str, Meta(description="Average.", examples=["67403.8"])]
     known_qty: Annotated[
         str,
         Meta(
@@ -156,7 +158,7 @@ class BalanceView(Struct, frozen=True, kw_only=True):
     """One asset in one wallet."""
 
     wallet: Annotated[str, Meta(description="SPOT or FUT.", examples=["SPOT"])]
-    asset: Annotated[str, Meta(examples=["USDT"])]
+    asset: Annotated[str, Meta(description="Its code.", examples=["USDT"])]
     free: Annotated[
         str, Meta(description="In FUT the wallet's balance, margin included.", examples=["12.5"])
     ]
