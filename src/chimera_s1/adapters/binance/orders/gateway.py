@@ -1,6 +1,6 @@
 """Orders of one account at Binance: spot orders and lists, futures orders and algo orders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import anyio
@@ -78,10 +78,10 @@ class BinanceOrderGateway:
         self._exchange_ms = exchange_ms
         self._sender = OrderSender(client, timeouts)
 
-    async def keep_ready(self, count: int) -> NoReturn:
-        """Keep *count* connections to each host open for orders, until cancelled."""
+    async def keep_ready(self, venues: Iterable[Venue], count: int) -> NoReturn:
+        """Keep *count* connections to each of *venues* open for orders, until cancelled."""
         async with anyio.create_task_group() as tasks:
-            for venue in Venue:
+            for venue in venues:
                 tasks.start_soon(self._client.keep_ready, venue, count)
         raise AssertionError("connections are kept ready until this is cancelled")
 

@@ -64,7 +64,7 @@ class Listeners(Struct, frozen=True, kw_only=True):
 
     notify: Callable[[Venue, StreamEvent], None]
     request_reconciliation: Callable[[str], None]
-    store_error: Callable[[], str]
+    relay_error: Callable[[], str]
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -92,6 +92,7 @@ def build_orders(
         exchange_ms=exchange_ms,
         in_flight=in_flight,
         draw=random.random,
+        venues=streams,
     )
     place = _place(ledger, exchange, rules, in_flight, recorder, clock)
     cancel = _cancel(ledger, exchange, resolver, recorder, clock)
@@ -108,7 +109,7 @@ def build_orders(
         observe_ms=delay.observe,
     )
     orders = ReportOrders(
-        ledger, resolver, queries, recorder, clock, store_errors=(listeners.store_error,)
+        ledger, resolver, queries, recorder, clock, relay_error=listeners.relay_error
     )
     return Orders(
         place=place,

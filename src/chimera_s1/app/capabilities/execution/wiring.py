@@ -113,7 +113,8 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
             on_clock_suspect=lambda venue: _patrol(operations, venue).request_refresh(),
         )
         events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
-        keep_ready = Worker("order connections", partial(gateway.keep_ready, READY_CONNECTIONS))
+        connections = partial(gateway.keep_ready, settings.venues, READY_CONNECTIONS)
+        keep_ready = Worker("order connections", connections)
         yield _working(base, operations, exchange, specs, quotes, named, events, keep_ready)
 
 
@@ -165,7 +166,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     listeners = Listeners(
         notify=partial(_notify, account),
         request_reconciliation=account.reconcile.request,
-        store_error=lambda: relay.last_error,
+        relay_error=lambda: relay.last_error,
     )
     orders = build_orders(ledger, exchange, rules, listeners, base.clock)
     return Capability(
