@@ -28,6 +28,10 @@ class AccountInMemory:
             yield
             tasks.cancel_scope.cancel()
 
+    async def reconcile_once(self) -> None:
+        async with self.reconciling():
+            pass
+
     async def _pass_waits(self) -> None:
         while True:
             await self.clock.wait_for_sleeper()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 import schemathesis
@@ -21,6 +22,7 @@ from chimera_s1.app.capabilities.market.stream_limit import StreamLimit
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.liveness import Liveness
 from chimera_s1.domain.market.publisher_report import PublisherReport
+from tests.contract.account_in_memory import AccountInMemory
 from tests.contract.treasury_api_client import UNLIMITED
 from tests.contract.web_parts import (
     DESCRIPTION,
@@ -46,6 +48,8 @@ WITHOUT_PARAMETERS = (
     "/xchg/jobs",
     "/xchg/mode",
     "/xchg/funding/backfill",
+    "/xchg/positions",
+    "/xchg/balances",
 )
 WITH_PARAMETERS = (
     "/xchg/quotes",
@@ -58,6 +62,7 @@ WITH_PARAMETERS = (
     "/xchg/funding/{symbol}",
     "/xchg/funding/gaps",
     "/xchg/funding/summary",
+    "/xchg/orders/open",
 )
 
 
@@ -410,7 +415,10 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    parts = WebParts(tokens=MemoryTokenStore([READER]), limit=UNLIMITED)
+    account = AccountInMemory()
+    anyio.run(account.reconcile_once)
+    tokens = MemoryTokenStore([READER])
+    parts = WebParts(tokens=tokens, account=account.read, limit=UNLIMITED)
     parts.board.post([quote()])
     return schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
 
@@ -454,6 +462,7 @@ def test_every_operation_is_fuzzed() -> None:
         *WITH_PARAMETERS,
         "/xchg/quotes/stream",
         "/xchg/instruments/sync",
+        "/xchg/reconcile",
         "/xchg/jobs/{job_name}/run",
         "/xchg/dead-letters/{letter_id}/replay",
     }

@@ -85,7 +85,8 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
     if not execution_enabled(settings):
         yield Capability(name="execution", web=account_part(ReadAccount(None)))
         return
-    endpoints = endpoints_for(settings, settings.venues)
+    # The key's account is read from the spot host, whatever is served.
+    endpoints = endpoints_for(settings, tuple(Venue))
     async with (
         HttpClient(endpoints, base.budgets) as key_client,
         HttpClient(endpoints, base.budgets) as client,
