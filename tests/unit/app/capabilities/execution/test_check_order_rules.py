@@ -4,7 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from chimera_s1.app.capabilities.execution.check_order_rules import CheckOrderRules
+from chimera_s1.app.capabilities.execution.check_order_rules import (
+    CheckOrderRules,
+    InstrumentUnknownError,
+)
 from chimera_s1.domain.execution.order_request import (
     OneWay,
     PerpAlgoOrder,
@@ -47,5 +50,9 @@ def test_our_price_does_not_stop_what_protects() -> None:
     checks(None)(WOULD_TRIGGER, opens=True)
 
 
-def test_an_instrument_that_the_registry_lacks_is_left_to_the_exchange() -> None:
-    CheckOrderRules(lambda _: None, lambda _: PRICES)(OFF_TICK, opens=True)
+def test_nothing_is_opened_in_an_instrument_that_is_not_known() -> None:
+    """A stop or a close is left to the exchange."""
+    unknown = CheckOrderRules(lambda _: None, lambda _: PRICES)
+    unknown(OFF_TICK, opens=False)
+    with pytest.raises(InstrumentUnknownError, match="perp/BTCUSDT is not listed"):
+        unknown(OFF_TICK, opens=True)
