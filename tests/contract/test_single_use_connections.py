@@ -60,6 +60,12 @@ async def send(client: HttpClient, method: Method = Method.POST) -> object:
     )
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """The service runs on uvloop, whose transports are of other types."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 async def until_ready(pool: SingleUseConnections, count: int = 1) -> None:
     while pool.ready < count:
         await pool.changed.wait()
@@ -147,6 +153,27 @@ async def test_a_connection_that_ended_while_idle_is_replaced(
             tasks.cancel_scope.cancel()
 
     assert (pool.dialed, pool.taken_ready) == (0, 1)
+
+
+async def test_a_host_that_ends_every_idle_connection_is_not_dialled_in_a_loop() -> None:
+    accepted = 0
+
+    async def serve(stream: SocketStream) -> None:
+        nonlocal accepted
+        accepted += 1
+        await stream.aclose()
+
+    async with await anyio.create_tcp_listener(local_host=HOST) as listener:
+        url = f"http://{HOST}:{listener.extra(SocketAttribute.local_port)}"
+        async with anyio.create_task_group() as tasks, kept_ready(url) as client:
+            tasks.start_soon(listener.serve, serve)
+            pool = client.single_use(Venue.SPOT)
+            while not pool.problem:
+                await pool.changed.wait()
+            assert accepted == 1
+            tasks.cancel_scope.cancel()
+
+    assert pool.problem == "the host ends idle connections"
 
 
 async def test_tls_connections_stay_ready_although_tickets_arrive(

@@ -7,6 +7,7 @@ end from the session tickets that TLS 1.3 sends after its handshake.
 
 import asyncio
 import ssl
+from typing import cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -79,8 +80,8 @@ class SingleUseConnection(asyncio.Protocol):
         return self._idle and transport is not None and not transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have its methods, and are no subclass of it.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         # Before a request it is a goodbye, such as a proxy's 408.

@@ -46,6 +46,7 @@ class SingleUseConnections:
         self._context = context
         self._hold_ms = hold_ms
         self._ready: deque[SingleUseConnection] = deque()
+        self._taken_before = 0
         self.changed = anyio.Event()
 
     @property
@@ -74,13 +75,14 @@ class SingleUseConnections:
         delay_s = REDIAL_MIN_S
         try:
             while True:
-                self._drop_unfit()
+                served = self._has_served()
+                lost = self._drop_unfit()
                 held_s = self._hold_ms() / 1000
-                if len(self._ready) >= count or held_s > 0:
-                    await self._wait_for_change(held_s or self._next_expiry_s())
-                elif await self._add():
+                if served:
                     delay_s = REDIAL_MIN_S
-                else:
+                if not lost and (len(self._ready) >= count or held_s > 0):
+                    await self._wait_for_change(held_s or self._next_expiry_s())
+                elif lost or not await self._add():
                     await anyio.sleep(delay_s)
                     delay_s = min(2 * delay_s, REDIAL_MAX_S)
         finally:
@@ -128,11 +130,26 @@ class SingleUseConnections:
         oldest = min(each.opened_at for each in self._ready)
         return max(0.0, oldest + READY_MAX_AGE_S - asyncio.get_running_loop().time())
 
-    def _drop_unfit(self) -> None:
-        for connection in [each for each in self._ready if not self._is_fit(each)]:
+    def _drop_unfit(self) -> bool:
+        """Whether the other side has ended one before its time."""
+        unfit = [each for each in self._ready if not self._is_fit(each)]
+        for connection in unfit:
             self._ready.remove(connection)
             connection.close()
+        lost = [each for each in unfit if self._age_s(each) < READY_MAX_AGE_S]
+        if lost:
+            self.problem = "the host ends idle connections"
+            self._tell()
+        return bool(lost)
+
+    def _has_served(self) -> bool:
+        """Since the last call a connection was taken while it was ready, or has grown old."""
+        taken, self._taken_before = self._taken_before, self.taken_ready
+        old = any(self._age_s(each) >= READY_MAX_AGE_S for each in self._ready)
+        return old or self.taken_ready > taken
 
     def _is_fit(self, connection: SingleUseConnection) -> bool:
-        age_s = asyncio.get_running_loop().time() - connection.opened_at
-        return connection.is_usable and age_s < READY_MAX_AGE_S
+        return connection.is_usable and self._age_s(connection) < READY_MAX_AGE_S
+
+    def _age_s(self, connection: SingleUseConnection) -> float:
+        return asyncio.get_running_loop().time() - connection.opened_at
