@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import partial
 from uuid import uuid4
 
+from msgspec import structs
+
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.orders.account import BinanceExchangeAccount
@@ -177,8 +179,7 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("order placement", stopping.wait, stopping.set),
             Worker("execution relay", relay.run),
             keep_ready,
-            *orders.workers,
-            *account.workers,
+            *(_after_clock(operations, each) for each in (*orders.workers, *account.workers)),
         ),
         jobs=account.jobs,
         health=(*orders.health, *account.health),
@@ -197,6 +198,17 @@ def _notify(account: Account, _venue: Venue, event: StreamEvent) -> None:
             pass  # it has requested a reconciliation
         case _:
             account.picture.apply(event)
+
+
+def _after_clock(operations: Operations, worker: Worker) -> Worker:
+    """At the start nothing can be signed for some 100 ms, which is no problem to report."""
+
+    async def run() -> None:
+        for patrol in operations.patrols:
+            await patrol.wait_measured_once()
+        await worker.run()
+
+    return structs.replace(worker, run=run)
 
 
 def _prices(quotes: CurrentQuotes, clock: Clock, instrument: InstrumentId) -> CurrentPrices | None:

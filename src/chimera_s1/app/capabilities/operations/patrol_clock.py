@@ -6,6 +6,8 @@ measurement: local times are converted with the wall clock's own distance from i
 
 import logging
 
+import anyio
+
 from chimera_s1.domain.errors import (
     ClockUncertainError,
     ExchangeRefusedError,
@@ -56,6 +58,7 @@ class PatrolClock:
         self._refresh_requested = False
         self._refresh_pause_ms = REFRESH_PAUSE_MS
         self._next_refresh_ms = 0.0
+        self._measured_once = anyio.Event()
         self.job_state = JobState(name=f"clock.{venue.value}", next_at=clock.now_ms())
 
     @property
@@ -109,10 +112,15 @@ class PatrolClock:
         while True:
             began_ms = self._clock.now_ms()
             await self.measure()
+            self._measured_once.set()
             known = self._estimate.proven and self.offset() is not None
             wait_ms = self._interval_ms if known else UNSURE_RETRY_MS
             self._note_run(began_ms, wait_ms)
             await self._wait_for_next(wait_ms)
+
+    async def wait_measured_once(self) -> None:
+        """Until the first measurement has ended, with or without a result."""
+        await self._measured_once.wait()
 
     def _note_run(self, began_ms: int, wait_ms: int) -> None:
         begun, now_ms = self.job_state.begin("", began_ms), self._clock.now_ms()
