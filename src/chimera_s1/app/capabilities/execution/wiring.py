@@ -87,7 +87,8 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
     if not execution_enabled(settings):
         yield Capability(name="execution", web=account_part(ReadAccount(None)))
         return
-    # The key's account is read from the spot host, whatever is served.
+    # Of both venues: the spot host says whose the key is and what it may do, the futures host how
+    # the account is set up.
     endpoints = endpoints_for(settings, tuple(Venue))
     async with (
         HttpClient(endpoints, base.budgets) as key_client,
