@@ -1,5 +1,6 @@
 """The orders that this instance is sending now."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,15 +11,17 @@ class OrdersInFlight:
     """
 
     def __init__(self) -> None:
-        self._client_ids: set[str] = set()
+        self._requests: Counter[str] = Counter()
 
     def __contains__(self, client_id: str) -> bool:
-        return client_id in self._client_ids
+        return client_id in self._requests
 
     @contextmanager
     def sending(self, client_id: str) -> Iterator[None]:
-        self._client_ids.add(client_id)
+        self._requests[client_id] += 1
         try:
             yield
         finally:
-            self._client_ids.discard(client_id)
+            self._requests[client_id] -= 1
+            if not self._requests[client_id]:
+                del self._requests[client_id]
