@@ -324,6 +324,15 @@ async def test_only_a_missing_order_is_not_found() -> None:
     assert server.requests[2].target.startswith(b"/fapi/v1/algoOrder?clientAlgoId=s1-sl-1&")
 
 
+async def test_an_order_list_that_does_not_exist_is_not_found() -> None:
+    """Binance: -2018 on spot, where it is not the balance (binance-spot-api-docs #43)."""
+    missing = refused(400, -2018, "Order list does not exist.")
+    async with raw_http_server(missing, missing) as server, connected(server) as (gateway, _):
+        assert isinstance(await gateway.find(ref_of(OCO)), OrderNotFound)
+        with pytest.raises((ExchangeRefusedError, ExchangeUnavailableError)):
+            await gateway.find(ref_of(STOP))
+
+
 async def test_open_orders_of_both_venues_include_lists_and_algo_orders() -> None:
     listed = {name: value for name, value in OCO_PLACED.items() if name != "orderReports"}
     script = (

@@ -40,8 +40,13 @@ OVERLOADED_CODE = -1008
 RATE_LIMITED_CODES = frozenset({-1003, -1015})
 TIMESTAMP_CODE = -1021
 UNKNOWN_SYMBOL_CODE = -1121
-UNKNOWN_ORDER_CODES = {Venue.SPOT: frozenset({-2013, -2026}), Venue.PERP: frozenset({-2013})}
-"""Of reads. -2026: archived on spot; on futures, a type that cannot be reduce-only."""
+UNKNOWN_ORDER_CODES = {
+    Venue.SPOT: frozenset({-2013, -2018, -2026}),
+    Venue.PERP: frozenset({-2013}),
+}
+"""Of reads. -2018: of an order list on spot; on futures, the balance. -2026: archived on spot; on
+futures, a type that cannot be reduce-only.
+"""
 FORBIDDEN_CODES = frozenset({-1002, -1022, -1099, -2014, -2015})
 PARAMETER_CODES = frozenset(
     {
