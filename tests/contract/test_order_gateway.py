@@ -142,9 +142,11 @@ async def test_a_spot_market_order_names_its_trades_as_the_history_does(
         )
         balances = {each.asset: each for each in await account.balances(Venue.SPOT)}
     assert isinstance(placed, RequestAccepted)
-    said = {(each.key, each.qty, each.price, each.commission) for each in placed.fills}
+    said = {(each.key, each.qty, each.price, each.commission, each.maker) for each in placed.fills}
     assert said
-    assert said == {(each.key, each.qty, each.price, each.commission) for each in of_order}
+    assert said == {
+        (each.key, each.qty, each.price, each.commission, each.maker) for each in of_order
+    }
     assert set(of_order) <= set(of_span)
     bought = sum(each.qty - (each.commission or 0) for each in placed.fills)
     assert balances["BTC"].free + balances["BTC"].locked >= bought

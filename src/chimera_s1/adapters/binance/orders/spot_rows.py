@@ -157,6 +157,7 @@ def fills_of_reply(row: OrderRow) -> Iterator[FillReport]:
             source=ReportSource.REPLY,
             commission=number("commission", fill.commission),
             commission_asset=fill.commission_asset,
+            maker=False,  # an order that fills as it arrives takes
         )
 
 
