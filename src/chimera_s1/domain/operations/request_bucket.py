@@ -37,9 +37,9 @@ class Priority(IntEnum):
     """Whose requests go first; each class leaves a reserve to those before it."""
 
     MONEY = 0
-    """Orders and treasury."""
+    """What places or cancels orders, and the treasury."""
     PROBE = 1
-    """Clock, liveness, registry: late is useless, missing one is bearable."""
+    """Clock, liveness, registry, reads of the account: missing one is bearable."""
     BACKFILL = 2
     """History: it can wait."""
 
