@@ -26,6 +26,7 @@ from chimera_s1.domain.execution.events import (
 from chimera_s1.domain.execution.known_positions import KnownPositions
 from chimera_s1.domain.execution.order_index import OrderIndex, OrderKey, fill_order_key
 from chimera_s1.domain.execution.order_request import OrderFamily
+from chimera_s1.domain.execution.order_status import UNTRIGGERED
 from chimera_s1.domain.execution.reports import (
     FillKey,
     FillReport,
@@ -190,15 +191,8 @@ class ExecutionState:
         order = self.orders.get(owner) if owner else None
         if order is None or order.request.symbol != symbol:
             return None
-        if order.family is family:
-            known_id = order.exchange_id
-        elif (order.family, family) == (OrderFamily.PERP_ALGO, OrderFamily.PERP_ORDER):
-            known_id = order.child_id
-        elif (order.family, family) == (OrderFamily.SPOT_LIST, OrderFamily.SPOT_ORDER):
-            known_id = next(
-                (leg.exchange_id for leg in order.legs if leg.client_id == client_id), ""
-            )
-        else:
+        known_id = _id_of(order, family, client_id)
+        if known_id is None:
             return None
         return owner if not known_id or not exchange_id or known_id == exchange_id else None
 
@@ -286,6 +280,23 @@ class ExecutionState:
             self.index.remove_foreign_fill(key)
             self.fills_forgotten += 1
             self.fills_forgotten_until_ms = max(self.fills_forgotten_until_ms, at_ms)
+
+
+def _id_of(order: TrackedOrder, family: OrderFamily, client_id: str) -> str | None:
+    """The exchange's id of *order*, of its child or of its leg, the one that has *client_id*: empty
+    while it is not known, None where there is no such one.
+    """
+    if order.family is family:
+        return order.exchange_id
+    match order.family, family:
+        case OrderFamily.PERP_ALGO, OrderFamily.PERP_ORDER:
+            is_childless = order.status in UNTRIGGERED and not order.child_id
+            return None if is_childless else order.child_id
+        case OrderFamily.SPOT_LIST, OrderFamily.SPOT_ORDER if client_id != order.client_id:
+            legs = (leg.exchange_id for leg in order.legs if leg.client_id == client_id)
+            return next(legs, "")
+        case _:
+            return None
 
 
 class _Scratch(ExecutionState):

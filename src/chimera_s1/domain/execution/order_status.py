@@ -6,6 +6,9 @@ from chimera_s1.domain.execution.order_request import OrderFamily
 
 CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
 ALGO_CLOSED = frozenset({"FINISHED", "CANCELED", "REJECTED", "EXPIRED"})
+UNTRIGGERED = frozenset({"CANCELED", "EXPIRED"})
+"""Of an algo order that ended so, there is no child."""
+
 LIST_CLOSED = frozenset({"ALL_DONE", "REJECT"})
 _CLOSED_OF = {
     OrderFamily.SPOT_ORDER: CLOSED,

@@ -12,12 +12,15 @@ from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.observation import Tracked, conclude, observe
 from chimera_s1.domain.execution.order_request import (
     Limit,
+    OcoStop,
+    OcoTakeProfit,
     OneWay,
     OrderFamily,
     OrderRequest,
     PerpAlgoOrder,
     PerpOrder,
     Side,
+    SpotOco,
     Stop,
     TimeInForce,
     WorkingType,
@@ -43,6 +46,16 @@ ALGO = PerpAlgoOrder(
     scope=OneWay(reduce_only=True),
     working_type=WorkingType.CONTRACT_PRICE,
     body=Stop(qty=Decimal(2), trigger=Decimal(90)),
+)
+
+
+OCO = SpotOco(
+    client_id="s1-l",
+    symbol=BTC,
+    side=Side.SELL,
+    qty=Decimal(2),
+    take_profit=OcoTakeProfit(client_id="s1-l-tp", price=Decimal(110)),
+    stop=OcoStop(client_id="s1-l-sl", trigger=Decimal(90)),
 )
 
 
@@ -245,6 +258,24 @@ def test_a_client_id_that_is_used_again_names_a_foreign_order() -> None:
     again = replace(said("FILLED", 2, 30), exchange_id="99")
     assert state.owner_of(again) is None
     assert tell(state, again) == []
+
+
+def test_the_id_of_an_untriggered_algo_order_that_is_used_again_names_a_foreign_order() -> None:
+    """A child may have the client id of its algo order; one that was cancelled has no child."""
+    state = state_with(ALGO)
+    assert state.owner_of(trade("1", "8", STOP)) == STOP
+    tell(state, algo_said("CANCELED", 20))
+    again = replace(said("FILLED", 2, 30), client_id=STOP, exchange_id="99")
+    assert state.owner_of(again) is None
+    assert len(tell(state, again, trade("1", "99", STOP))) == 1
+    assert state.orders[STOP].fills.count == 0
+
+
+def test_an_order_with_the_id_of_a_list_is_none_of_its_legs() -> None:
+    state = state_with(OCO)
+    leg = replace(said("NEW", 0, 20), family=OrderFamily.SPOT_ORDER, client_id="s1-l-sl")
+    assert state.owner_of(leg) == OCO.client_id
+    assert state.owner_of(replace(leg, client_id=OCO.client_id)) is None
 
 
 def test_a_trade_between_two_orders_of_the_account_counts_for_both() -> None:
