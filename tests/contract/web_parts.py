@@ -58,7 +58,7 @@ from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransf
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.web.access.control_access import ControlAccess
-from chimera_s1.app.web.application import create_web_app
+from chimera_s1.app.web.application import undescribed_web_app
 from chimera_s1.app.web.connection_protocol import LIMITS, ConnectionLimits
 from chimera_s1.app.web.connections import Connections
 from chimera_s1.app.web.server import (
@@ -233,7 +233,7 @@ class WebParts:
         self.exchange_known = True
         self.halt_store = FaultyEventStore(HALT_LEDGER)
         self.halt, self.mode = _build_mode(self.halt_store, self.clock)
-        self.app: Litestar = create_web_app(
+        self.app: Litestar = undescribed_web_app(  # most tests read no description
             [
                 instruments_part(ReadInstruments(self.catalog), self.syncs),
                 self._funding_part(),

@@ -2,11 +2,14 @@
 real one declares.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from litestar import Controller, post
 from litestar.di import NamedDependency
+from litestar.openapi import spec as openapi
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody
 from litestar.params import JSONBody
 from msgspec import Struct, structs
 
@@ -29,11 +32,22 @@ class ActorView(Struct):
     kid: str
 
 
+@dataclass
+class TransferOperation(Operation):
+    """The description of the route; each body has an example."""
+
+    def __post_init__(self) -> None:
+        shown = {"note": openapi.Example(value={"note": "rent"})}
+        schema = openapi.Schema(type=OpenAPIType.OBJECT)
+        content = {"application/json": OpenAPIMediaType(schema=schema, examples={**shown})}
+        self.request_body = RequestBody(content=content)
+
+
 class TransfersController(Controller):
     path = TRANSFERS
     opt = {"scope": Scope.TREASURY_TRANSFER}  # noqa: RUF012
 
-    @post()
+    @post(operation_class=TransferOperation)
     async def make(self, data: JSONBody[Example], actor: NamedDependency[Actor]) -> ActorView:
         """Stands for a transfer."""
         assert data.note

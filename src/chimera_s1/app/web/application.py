@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Tag
+from litestar.openapi.spec import OpenAPI, Tag
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.routes import HTTPRoute
@@ -30,7 +30,7 @@ from chimera_s1.app.web.example_calls import add_examples
 from chimera_s1.app.web.http_rules import HttpRules
 from chimera_s1.app.web.page_cache import RenderedOnce
 from chimera_s1.app.web.problem_kinds import ProblemKind, ProblemTable
-from chimera_s1.app.web.problems import problem_response
+from chimera_s1.app.web.problems import AnyRequest, problem_response
 from chimera_s1.app.web.schema_page import NO_SCRIPTS, SchemaPage
 from chimera_s1.app.web.start_page import read_start_page
 from chimera_s1.app.web.web_part import WebPart
@@ -38,7 +38,9 @@ from chimera_s1.app.web.web_part import WebPart
 SCHEMA_PATH = "/schema"
 
 
-class _Application(Litestar):
+class WebApplication(Litestar):
+    _described: OpenAPI | None = None
+
     async def __call__(
         self,
         scope: Any,  # noqa: ANN401 (the types of a lifespan, which there is none of, differ)
@@ -53,14 +55,36 @@ class _Application(Litestar):
         # Litestar's default loads Pydantic v1 and attrs (3 MiB), which no model here uses.
         return [*plugins, MsgspecDIPlugin()]
 
+    @property
+    def openapi_schema(self) -> OpenAPI:
+        """The description of the API, complete."""
+        self.complete_description()
+        return super().openapi_schema
+
+    def complete_description(self) -> None:
+        """Build the description, unless it is complete; a route that is added replaces it."""
+        document = super().openapi_schema
+        if document is not self._described:
+            self._described = document
+            describe_schemas(document, _described_handlers(self))
+            add_examples(document)
+
 
 def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
     """The ASGI application; it opens no connection and starts no task."""
+    app = undescribed_web_app(parts, access)
+    # Built now: on the first request it would block the event loop.
+    app.complete_description()
+    return app
+
+
+def undescribed_web_app(parts: Sequence[WebPart], access: ControlAccess) -> WebApplication:
+    """The same application; it builds its description on the first request that needs it."""
     problems = ProblemTable(
         [part.kind_by_error for part in parts],
         [kind for part in parts for kind in part.other_kinds],
     )
-    app = _Application(
+    return WebApplication(
         route_handlers=[read_start_page, *(route for part in parts for route in part.routes)],
         dependencies=_dependencies(parts),
         guards=[AccessGuard(access), check_request],
@@ -71,10 +95,6 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
         openapi_config=_openapi([tag for part in parts for tag in part.tags], problems.kinds),
         logging_config=None,  # the runtime configures logging
     )
-    # Built now: on the first request it would block the event loop.
-    describe_schemas(app.openapi_schema, _described_handlers(app))
-    add_examples(app.openapi_schema)
-    return app
 
 
 def _described_handlers(app: Litestar) -> Iterator[HTTPRouteHandler]:
@@ -122,9 +142,15 @@ def _openapi(tags: list[Tag], problem_kinds: Sequence[ProblemKind]) -> OpenAPICo
             include_in_schema=False,
             opt={"public": True},
             response_headers={"Content-Security-Policy": NO_SCRIPTS},
+            before_request=_describe_api,
             after_request=_refuse_html_not_found,
         ),
     )
+
+
+async def _describe_api(request: AnyRequest) -> None:
+    assert isinstance(request.app, WebApplication)
+    request.app.complete_description()
 
 
 async def _refuse_html_not_found(response: Response[Any]) -> Response[Any]:
