@@ -265,6 +265,24 @@ async def test_doctor_names_each_failure_and_its_remedy(tmp_path: Path) -> None:
     assert findings["state dir"]["grade"] == "OK"
 
 
+async def test_doctor_judges_every_host_that_a_key_needs(tmp_path: Path) -> None:
+    """Also those of a venue that is not served; the service would not start."""
+    environment = {
+        "S1_VENUES": "perp",
+        "S1_BINANCE_KEY": "k",
+        "S1_BINANCE_SECRET": SECRET,
+        "S1_EGRESS_ALLOW": "fapi.binance.com,fstream.binance.com,"
+        "api.binance.com,stream.binance.com",
+        "S1_REDIS_ADDRESSES": "127.0.0.1:1",
+        "S1_STATE_DIR": str(tmp_path),
+    }
+    code, out, _ = await finished("doctor", "--json", environment=environment)
+    [_, settings] = json.loads(out)
+    assert (code, settings["name"], settings["grade"]) == (1, "settings", "FAIL")
+    assert "ws-api.binance.com" in settings["detail"]
+    assert SECRET not in out
+
+
 async def test_doctor_finds_a_healthy_exchange_and_an_unknown_symbol(tmp_path: Path) -> None:
     async with simulator_process("--symbols", "BTCUSDT") as simulator:
         environment = {

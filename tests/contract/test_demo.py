@@ -223,6 +223,8 @@ async def test_doctor_finds_the_demo_healthy(demo: ChimeraProcess, directory: Pa
     assert findings["settings"]["detail"] == f"valid; checking the demo in {directory}"
     assert demo.ready["redis_addresses"][0] in findings["redis"]["detail"]
     assert demo.ready["url"] in findings["http"]["detail"]
+    assert findings["account"]["detail"] == "one-way mode, single-asset mode"
+    assert findings["contracts"]["detail"] == "BTCUSDT CROSSED x20, ETHUSDT CROSSED x20"
 
 
 async def test_a_second_demo_in_the_same_directory_is_refused(

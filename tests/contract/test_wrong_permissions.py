@@ -21,6 +21,10 @@ from tests.processes import finished, simulator_process
 
 STREAM = "mkt:events:perp:BTCUSDT"
 NAMED = "it may not use futures, so their income, which proves transfers"
+NO_ORDERS = (
+    "the key may not trade on spot: enable Spot & Margin Trading for it",
+    "the key may not trade futures: enable Futures for it",
+)
 REFUSED = "-2015 Invalid API-key, IP, or permissions for action."
 OPERATOR_TOKEN, OPERATOR = make_token(
     "operator", b"o" * 32, actor="on-call", scopes=[Scope.JOBS_RUN, Scope.READ], created_at=0
@@ -35,7 +39,7 @@ async def test_a_key_with_wrong_permissions_is_named_and_what_is_public_goes_on(
         EmbeddedRedis(tmp_path / "redis", binary=redis_binary) as redis,
         httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control,
     ):
-        wrong = {"permissions": {"futures": False}}
+        wrong = {"permissions": {"futures": False, "spot_trading": False}}
         (await control.post("/sim/wallet", json=wrong)).raise_for_status()
         write_token_file(tmp_path / "tokens.json", [OPERATOR])
         environ = {
@@ -68,6 +72,9 @@ async def test_a_key_with_wrong_permissions_is_named_and_what_is_public_goes_on(
     assert REFUSED in details["instruments"]
     assert (contract["status"], contract["leverage_brackets"]) == ("TRADING", None)
     findings: dict[str, Any] = {row["name"]: row for row in json.loads(out)}
-    assert [name for name, row in findings.items() if row["grade"] == "FAIL"] == ["exchange key"]
+    failed = [name for name, row in findings.items() if row["grade"] == "FAIL"]
+    assert failed == ["exchange key", "account"]
     assert NAMED in findings["exchange key"]["remedy"]
+    assert all(words in findings["account"]["detail"] for words in NO_ORDERS)
+    assert "its permissions" in findings["account"]["remedy"]
     assert code == 1

@@ -18,6 +18,7 @@ from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.adapters.system.open_files import raise_open_files_limit
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.processes import unready_components
+from chimera_s1.app.cli.doctor.account_checks import check_account
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.doctor.exchange_checks import check_exchange
 from chimera_s1.app.cli.doctor.treasury_checks import check_treasury
@@ -28,12 +29,13 @@ from chimera_s1.app.cli.shared.stream_store_location import (
     find_stream_store,
 )
 from chimera_s1.app.embedded_redis import check_redis_is_named, node_addresses
-from chimera_s1.app.foundation import exchange_limits, served_endpoints
+from chimera_s1.app.foundation import endpoints_for, exchange_limits
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
 from chimera_s1.app.web.connections import CONNECTIONS_MAX, OTHER_FILES, connections_max
 from chimera_s1.app.web.server import bind
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.identifiers import Venue
 
 _VERSION_TIMEOUT_S = 5.0
 _OVERRIDING_PREFIXES = ("S1_BINANCE_", "S1_REDIS_ADDRESSES")
@@ -47,7 +49,7 @@ async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list
     results = [_python()]
     try:
         settings, subject = _settings_to_check(environ, state_dir)
-        served_endpoints(settings)
+        endpoints_for(settings, tuple(Venue) if settings.moves_money else settings.venues)
         check_redis_is_named(settings)
     except ConfigurationError as error:
         remedy = "correct the settings; chimera-s1 config shows those in force"
@@ -60,6 +62,7 @@ async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list
     limits = exchange_limits(settings, SystemClock())
     results += await check_exchange(settings, limits)
     results += await check_treasury(settings, limits)
+    results += await check_account(settings, limits)
     results += [
         await run_check("http", _http(settings), ""),
         check_open_files(raise_open_files_limit()),
