@@ -1,6 +1,8 @@
 """Which working orders are queried now: each at its interval, the one that waits longest first."""
 
 from collections.abc import Mapping
+from itertools import accumulate
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -21,15 +23,21 @@ class QueryRound(Struct, frozen=True, kw_only=True):
 
 
 class QuerySchedule:
-    """Args: limit: Queries of one round; it keeps many orders inside the request budget."""
+    """Args: limit: Requests of one round; it keeps many orders inside the request budget."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._asked_ms: dict[str, float] = {}
 
-    def next_round(self, intervals_ms: Mapping[str, float], now_ms: float) -> QueryRound:
+    def next_round(
+        self,
+        intervals_ms: Mapping[str, float],
+        now_ms: float,
+        requests: Mapping[str, int] = MappingProxyType({}),
+    ) -> QueryRound:
         """*intervals_ms*: of each order that is working, by client id. A new one is first queried
-        after its interval. The orders of the round count as asked.
+        after its interval. The orders of the round count as asked. *requests*: of a query of each
+        order, where it is not 1; one that alone exceeds the limit has a round of its own.
         """
         self._asked_ms = {name: self._asked_ms.get(name, now_ms) for name in intervals_ms}
         late_ms = {
@@ -37,7 +45,9 @@ class QuerySchedule:
             for name, asked_ms in self._asked_ms.items()
         }
         due = sorted((name for name, late in late_ms.items() if late >= 0), key=self._order)
-        chosen = due[: self._limit]
+        costs = accumulate(requests.get(name, 1) for name in due)
+        fitting = sum(cost <= self._limit for cost in costs)
+        chosen = due[: max(1, fitting)]
         self._asked_ms.update(dict.fromkeys(chosen, now_ms))
         return QueryRound(due=tuple(chosen), late=len(due) - len(chosen))
 

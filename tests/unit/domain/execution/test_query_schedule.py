@@ -43,3 +43,15 @@ def test_every_order_gets_its_turn_within_the_limit(orders: int, limit: int, rou
         assert chosen.late == orders - len(chosen.due)
         last_turn.update(dict.fromkeys(chosen.due, n))
         assert n - min(last_turn.values()) < math.ceil(orders / limit)
+
+
+def test_an_order_with_more_requests_takes_more_of_a_round() -> None:
+    """A list with its legs is 3: a round has one, and the others wait their turn."""
+    schedule = QuerySchedule(limit=3)
+    requests = {"list": 3, "algo": 2, "large": 4}
+    intervals = dict.fromkeys(("list", "order", "algo", "other", "large"), float(SECOND_MS))
+    schedule.next_round(intervals, 0, requests)
+
+    rounds = [schedule.next_round(intervals, SECOND_MS, requests) for _ in range(4)]
+    assert [each.due for each in rounds] == [("list",), ("order", "algo"), ("other",), ("large",)]
+    assert [each.late for each in rounds] == [4, 2, 1, 0]

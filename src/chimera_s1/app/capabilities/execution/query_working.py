@@ -24,7 +24,7 @@ from chimera_s1.domain.execution.query_schedule import (
 )
 from chimera_s1.domain.execution.reports import OrderReport
 from chimera_s1.domain.execution.stream_hearing import EVENT_DUE_MS, StreamHearing
-from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
+from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder, client_ids_of
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.account_stream import AccountStream, StreamCondition
 from chimera_s1.domain.ports.clock import Clock
@@ -32,7 +32,7 @@ from chimera_s1.domain.ports.order_gateway import OrderFound, OrderGateway
 
 ACTOR = "s1/queries"
 TICK_MS = 250.0
-QUERIES_PER_TICK = 3
+REQUESTS_PER_TICK = 3
 """12 a second: spot counts 4 of its 6,000 a minute for each, so this is less than half of it."""
 
 QUERIES_AT_ONCE = 12
@@ -69,7 +69,7 @@ class QueryWorking:
         self._hearings = hearings
         self._clock = clock
         self._exchange_ms = exchange_ms
-        self._schedule = QuerySchedule(QUERIES_PER_TICK)
+        self._schedule = QuerySchedule(REQUESTS_PER_TICK)
         self._querying: set[str] = set()
         self._unjudged: deque[OrderReport] = deque(maxlen=UNJUDGED_MAX)
         self.queries = 0
@@ -88,15 +88,15 @@ class QueryWorking:
                 await self._clock.sleep_ms(TICK_MS)
 
     def _start_queries(self, tasks: TaskGroup) -> None:
-        intervals = {
-            order.client_id: self._interval_ms(order.venue)
-            for order in self._ledger.state.open_orders()
-            if self._can_be_queried(order)
-        }
+        orders = [
+            order for order in self._ledger.state.open_orders() if self._can_be_queried(order)
+        ]
+        intervals = {order.client_id: self._interval_ms(order.venue) for order in orders}
         if len(self._querying) >= QUERIES_AT_ONCE:
             self.late = len(intervals)
             return
-        now = self._schedule.next_round(intervals, self._clock.monotonic_ms())
+        requests = {order.client_id: _requests_of(order) for order in orders}
+        now = self._schedule.next_round(intervals, self._clock.monotonic_ms(), requests)
         self.late = now.late
         for client_id in now.due:
             self._querying.add(client_id)
@@ -167,3 +167,8 @@ class QueryWorking:
             return self._exchange_ms(venue)
         except ClockUncertainError:
             return None
+
+
+def _requests_of(order: TrackedOrder) -> int:
+    """Of one query: the legs of a list are read one by one."""
+    return len(order.lookup_refs()) + len(client_ids_of(order.request)) - 1
