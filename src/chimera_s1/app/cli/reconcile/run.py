@@ -10,6 +10,7 @@ from chimera_s1.app.cli.shared.service_access import find_service
 from chimera_s1.app.cli.shared.service_call import call_service
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.operations.health import count
 
 SHOWN_MAX = 20
 """Lines of one kind; `--json` has all."""
@@ -114,7 +115,7 @@ def _findings(venue: _Venue) -> Iterator[str]:
     if venue.undecided:
         yield "undecided  a position differs; the next round, in 5 s, decides"
     if venue.missed_fills:
-        yield f"missed     {venue.missed_fills} trades had not been seen; recorded now"
+        yield f"missed     {count(venue.missed_fills, 'trade')} had not been seen; recorded now"
     for repair in venue.repaired:
         order = f"{repair.client_order_id} {repair.symbol}"
         yield f"repaired   {order}: {repair.before} -> {repair.after}"
