@@ -59,10 +59,10 @@ bench-door: $(INSTALLED) ## attack the HTTP server and print how late quotes are
 	@exec $(BIN)/python -m tests.load.bench --only door $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the three targets below (SECONDS=60 ARGS="--only stop")
+soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the four targets below (SECONDS=60 ARGS="--only stop")
 	@$(BIN)/python -m tests.load.fuzz_frames --seconds $(or $(SECONDS),60)
 	@$(BIN)/python -m tests.load.soak $(ARGS)
-	@$(MAKE) --no-print-directory soak-kill soak-model soak-funding
+	@$(MAKE) --no-print-directory soak-kill soak-model soak-funding soak-orders
 
 .PHONY: bench-lost
 bench-lost: $(INSTALLED) ## lose replies at the exchange and print how long it takes to settle them (ARGS="--lost 200")
@@ -92,6 +92,10 @@ soak-model: $(INSTALLED) ## run the treasury through seeded lost replies, pauses
 .PHONY: soak-funding
 soak-funding: $(INSTALLED) ## read seeded funding histories through outages and kills (SEEDS=2000)
 	@exec $(BIN)/python -m tests.load.funding_history_model --seeds $(or $(SEEDS),2000)
+
+.PHONY: soak-orders
+soak-orders: $(INSTALLED) ## run orders through seeded lost replies, events and crashes (SEEDS=2000 SEED=0)
+	@exec $(BIN)/python -m tests.load.orders_model --seeds $(or $(SEEDS),2000) --first $(or $(SEED),0)
 
 .PHONY: quick
 quick: $(INSTALLED) ## run unit tests and static checks: under two minutes (ARGS="-k quote")

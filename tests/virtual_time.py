@@ -64,7 +64,9 @@ class LoopClock:
         return asyncio.get_running_loop().time() * 1000
 
     async def sleep_ms(self, duration_ms: float) -> None:
-        await anyio.sleep(max(0.0, duration_ms) / 1000)
+        # A shorter wait may end before the loop's time has changed, and be repeated for ever.
+        shortest_ms = 0.001 if duration_ms > 0 else 0.0
+        await anyio.sleep(max(shortest_ms, duration_ms) / 1000)
 
 
 def run_on_virtual_time(main: Callable[[], Awaitable[_Result]]) -> _Result:
