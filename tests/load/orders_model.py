@@ -171,7 +171,7 @@ class Replica:
             Listeners(
                 notify=self._notify,
                 request_reconciliation=self.reconcile.request,
-                store_error=lambda: "",
+                relay_error=lambda: "",
             ),
             clock,
         )
