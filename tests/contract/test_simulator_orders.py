@@ -164,3 +164,19 @@ async def test_a_wrong_request_says_what_to_write(
     answer, reply = await sim.control("POST", f"/sim/{path}", body)
 
     assert (answer, words in reply["error"]) == (status, True), reply
+
+
+async def test_price_moves_leave_no_book_out() -> None:
+    """The books move in turn, also when one of them is changed before the others had theirs."""
+    symbols = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
+    names = "/".join(f"{symbol.lower()}@bookTicker" for symbol in symbols)
+    seen = set()
+    async with (
+        running_simulator(SimulatorConfig(symbols=symbols, rate=50)) as urls,
+        simulator_client(urls) as sim,
+        sim.connect("spot", f"/stream?streams={names}") as stream,
+    ):
+        while len(seen) < len(symbols):
+            body = {"venue": "spot", "symbol": "BTCUSDT", "move_bps": 1}
+            await sim.control("POST", "/sim/price", body)
+            seen.add((await stream.receive_message())["stream"])

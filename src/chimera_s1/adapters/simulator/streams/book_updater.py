@@ -50,6 +50,7 @@ class BookUpdater:
         self._clock = clock
         self._books: list[_Book] = []
         self._rotation = itertools.cycle(self._books)
+        self._turns = 0
         self._version: tuple[object, ...] = ()
 
     @property
@@ -88,10 +89,16 @@ class BookUpdater:
         if version == self._version:
             return
         self._version = version
-        self._books = [
+        books = [
             book for hub in self._hubs for book in _books(hub, watched.get(hub.venue, frozenset()))
         ]
+        # The next one in turn stays the next: else frequent changes leave the last ones out.
+        turn = self._turns % len(self._books) if self._books else 0
+        order = [*self._books[turn:], *self._books[:turn]]
+        places = {id(market): place for place, (_, market, _) in enumerate(order)}
+        self._books = sorted(books, key=lambda book: places.get(id(book[1]), len(places)))
         self._rotation = itertools.cycle(self._books)
+        self._turns = 0
 
     def _move(self, count: int) -> int:
         """Make *count* updates; the number of frames queued."""
@@ -109,6 +116,7 @@ class BookUpdater:
         for desk in self._desks.values():
             desk.advance()
         self.updates += count
+        self._turns += count
         for hub in self._hubs:
             hub.end_batch()
         return sum(hub.frames_sent for hub in self._hubs) - before
