@@ -78,6 +78,7 @@ class RecordingPublisher:
         self.unpublished: set[Quote] = set()
         self.passed: set[Quote] = set()
         self._publisher = publisher
+        self._calls = 0
         self._reported = anyio.Condition()
 
     @property
@@ -86,10 +87,12 @@ class RecordingPublisher:
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         self.passed.update(quotes)
+        self._calls += 1
         report = await self._publisher.publish(quotes)
         self.unpublished.update(report.unpublished)
         self.reports.append(report)
         async with self._reported:
+            self._calls -= 1
             self._reported.notify_all()
         return report
 
@@ -118,6 +121,12 @@ class RecordingPublisher:
                 while times:
                     await self._reported.wait()
                     times -= condition(self.reports[-1])
+
+    async def wait_for_every_call(self) -> None:
+        """Until each call has its report."""
+        async with self._reported:
+            while self._calls:
+                await self._reported.wait()
 
     async def wait_for_complete(self, times: int = 10) -> None:
         """Until *times* more calls have published everything."""
@@ -154,12 +163,17 @@ class PublisherLoad(Struct):
     generating: anyio.CancelScope
 
     async def finish(self) -> None:
-        """Stop the market and publish its last quotes."""
+        """Stop the market and publish its last quotes; then nothing is on its way any more."""
         self.generating.cancel()
         with anyio.fail_after(_TIMEOUT_S):
-            await self.publishing.flush()
+            await self._flush()
             while self.publishing.report().pending:
-                await self.publishing.flush()
+                await self._flush()
+
+    async def _flush(self) -> None:
+        await self.publishing.flush()
+        # A flush that finds no quote does not wait for the window that `run` is writing.
+        await self.publisher.wait_for_every_call()
 
     async def audit(self) -> StreamAudit:
         """Compare every entry with the offered quotes; the newest of each stream must exist."""
