@@ -54,6 +54,9 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import EventDetail
 
+EXECUTION_LEDGER = "execution"
+"""The ledger's name in its store; it never changes."""
+
 POLL_INTERVAL_MS = 1_000.0
 """Commits of other instances are read at least this often."""
 

@@ -20,7 +20,10 @@ from chimera_s1.adapters.binance.user_stream.spot_stream import SpotAccountStrea
 from chimera_s1.adapters.redis.order_events import RedisOrderEvents
 from chimera_s1.app.capabilities.execution.account_wiring import Account, build_account
 from chimera_s1.app.capabilities.execution.check_order_rules import CheckOrderRules
-from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.execution_ledger import (
+    EXECUTION_LEDGER,
+    ExecutionLedger,
+)
 from chimera_s1.app.capabilities.execution.orders_wiring import (
     Exchange,
     Listeners,
@@ -56,9 +59,6 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.current_quotes import CurrentQuotes
 from chimera_s1.domain.ports.order_events import OrderEvents
 from chimera_s1.domain.ports.spec_reader import SpecReader
-
-EXECUTION_LEDGER = "execution"
-"""The ledger's name in its store; it never changes."""
 
 QUOTE_AGE_MAX_MS = 2_000
 """An older quote says nothing about the side of a trigger; the exchange decides then."""

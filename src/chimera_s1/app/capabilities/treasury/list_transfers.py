@@ -5,12 +5,12 @@ Reads the ledger from its end and folds each transfer from its own stream.
 
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.ledger.newest_first import newest_first
 from chimera_s1.app.capabilities.treasury.transfer_timeline import decode_events
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.ledger.event_data import UnknownEvent
-from chimera_s1.domain.ledger.sequence import missing_commit_error
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.event_records import (
     TRANSFER_STREAM_PREFIX,
@@ -18,8 +18,6 @@ from chimera_s1.domain.treasury.event_records import (
 )
 from chimera_s1.domain.treasury.events import TransferEvent, TransferRejected, TransferRequested
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus, evolve
-
-READ_BATCH_SIZE = 256
 
 
 class ListedTransfer(Struct, frozen=True):
@@ -40,12 +38,10 @@ async def list_newest_transfers(
         StoreUnavailableError: Call again.
     """
     found: list[ListedTransfer] = []
-    end = (await store.head()).seq
-    while end > 0 and len(found) < limit:
-        start = max(0, end - READ_BATCH_SIZE)
-        for entry in reversed(await _read_range(store, start, end)):
-            found += await _requested_in(store, entry, status)
-        end = start
+    async for entry in newest_first(store):
+        found += await _requested_in(store, entry, status)
+        if len(found) >= limit:
+            break
     return tuple(found[:limit])
 
 
@@ -54,16 +50,6 @@ async def read_transfer_entries(
 ) -> tuple[LedgerEntry, ...]:
     """Every commit with an event of the transfer; empty where the id was never used."""
     return await store.read_stream(transfer_stream(transfer_id))
-
-
-async def _read_range(store: EventStore, after: int, last_seq: int) -> tuple[LedgerEntry, ...]:
-    entries: tuple[LedgerEntry, ...] = ()
-    while len(entries) < last_seq - after:
-        more = await store.read(after + len(entries), last_seq - after - len(entries))
-        if not more:
-            raise missing_commit_error(store.ledger, after + len(entries) + 1, last_seq)
-        entries += more
-    return entries
 
 
 async def _requested_in(

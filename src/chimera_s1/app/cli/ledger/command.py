@@ -1,4 +1,4 @@
-"""`chimera-s1 ledger`: read, verify, copy the treasury ledger; claim its account."""
+"""`chimera-s1 ledger`: read and verify the ledgers, copy the treasury's, claim its account."""
 
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,9 @@ _LIMIT_MAX = 1_000_000
 
 ledger = typer.Typer(
     no_args_is_help=True,
-    help="Read, verify and copy the treasury ledger.\n\n"
+    help="Read and verify the treasury and execution ledgers.\n\n"
     "All but rebuild and take-account are read-only; all but rebuild work beside\n"
-    "a running service. The ledger is at S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH,\n"
+    "a running service. The ledgers are at S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH,\n"
     "else in the state directory.",
 )
 
@@ -56,6 +56,41 @@ def show(
     anyio.run(print_timeline, settings_with(state_dir), parse_transfer_id(transfer_id))
 
 
+@ledger.command("orders")
+def list_orders(
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Only those that have not ended.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=_LIMIT_MAX, metavar="N", help="At most N orders.")
+    ] = _LIMIT,
+    as_json: JsonArrayOption = False,
+    state_dir: StateDirOption = None,
+) -> None:
+    """List the newest orders of the execution ledger, each computed from its own events.
+
+    A table in a terminal; elsewhere one line each, separated by tabs: time,
+    client id, venue, symbol, side, terms, filled, state, status, entry id, actor,
+    message. Orders of others are not in it: see GET /xchg/orders/open.
+    """
+    from chimera_s1.app.cli.ledger.orders import print_orders  # noqa: PLC0415 (help is quick)
+
+    anyio.run(print_orders, settings_with(state_dir), limit, only_open, as_json)
+
+
+@ledger.command("order")
+def show_order(
+    client_id: Annotated[
+        str, typer.Argument(metavar="CLIENT_ID", help="Client order id of the order.")
+    ],
+    state_dir: StateDirOption = None,
+) -> None:
+    """Show one order: each of its events and trades, and its state."""
+    from chimera_s1.app.cli.ledger.orders import print_order  # noqa: PLC0415 (help is quick)
+
+    anyio.run(print_order, settings_with(state_dir), client_id)
+
+
 @ledger.command()
 def verify(
     anchor: Annotated[
@@ -65,19 +100,25 @@ def verify(
             help="Printed by an earlier verify. Without one, missing last commits go unnoticed.",
         ),
     ] = None,
+    execution_anchor: Annotated[
+        str | None,
+        typer.Option(metavar="SEQ:HASH", help="The same of the execution ledger."),
+    ] = None,
     state_dir: StateDirOption = None,
 ) -> None:
-    """Verify the hash chain of the whole ledger: each commit unchanged and in order.
+    """Verify the hash chains of the whole treasury and execution ledgers.
 
-    Prints an anchor at the end: keep it on another machine. A damaged ledger
-    gives exit code 1 and names the commit. Every event on ops:events carries
-    an anchor too: its seq and hash.
+    Each commit must be unchanged and in order. Prints an anchor of each at the
+    end: keep them on another machine. A damaged ledger gives exit code 1 and
+    names the commit. Every treasury event on ops:events carries an anchor too:
+    its seq and hash.
     """
     from chimera_s1.app.capabilities.ledger.verifier import parse_anchor  # noqa: PLC0415 (help is quick)
-    from chimera_s1.app.cli.ledger.verify import verify_ledger  # noqa: PLC0415 (help is quick)
+    from chimera_s1.app.cli.ledger.verify import verify_ledgers  # noqa: PLC0415 (help is quick)
 
     earlier = None if anchor is None else parse_anchor(anchor)
-    anyio.run(verify_ledger, settings_with(state_dir), earlier)
+    of_execution = None if execution_anchor is None else parse_anchor(execution_anchor)
+    anyio.run(verify_ledgers, settings_with(state_dir), earlier, of_execution)
 
 
 @ledger.command()

@@ -1,4 +1,4 @@
-"""Verifies a whole ledger, copies it, and rebuilds its projection."""
+"""Verifies the ledgers, copies that of the treasury, and rebuilds its projection."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +8,8 @@ from typing import BinaryIO, TypeAlias
 
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.execution.execution_ledger import EXECUTION_LEDGER
+from chimera_s1.app.capabilities.ledger.engine import Fold
 from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier, anchor_text
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
@@ -16,7 +18,12 @@ from chimera_s1.app.cli.shared.count_progress import CountProgress
 from chimera_s1.app.cli.shared.output import print_line, print_status
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.stores import open_stores
-from chimera_s1.domain.errors import ConfigurationError, LedgerTooNewError
+from chimera_s1.domain.errors import (
+    ConfigurationError,
+    LedgerDamagedError,
+    LedgerTooNewError,
+)
+from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.ledger.commit import (
     LedgerEntry,
     LedgerHead,
@@ -30,12 +37,15 @@ from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 OnEntries: TypeAlias = Callable[[tuple[LedgerEntry, ...]], None]
 
 
-async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
-    """Verify the ledger, and print its anchor.
+async def verify_ledgers(
+    settings: Settings, anchor: LedgerHead | None, execution_anchor: LedgerHead | None
+) -> None:
+    """Verify the treasury ledger and then the execution ledger, and print their anchors.
 
     Args:
-        settings: Locate the ledger.
-        anchor: An earlier head; None without one.
+        settings: Locate the ledgers.
+        anchor: An earlier head of the treasury ledger; None without one.
+        execution_anchor: The same of the execution ledger.
 
     Raises:
         LedgerDamagedError: A commit was changed, removed or reordered; the text names it.
@@ -47,15 +57,29 @@ async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
         began_ms = clock.monotonic_ms()
         head = await _verify_all(stores.ledger(TREASURY_LEDGER), "verifying", anchor=anchor)
         seconds = (clock.monotonic_ms() - began_ms) / 1000
-    print_line(f"commits {head.seq}, each unchanged and in order")
-    print_line(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
-    if anchor is not None:
-        print_line(f"passed  {anchor_text(anchor)}")
-    print_line(f"anchor  {anchor_text(head)}")
+        print_line(f"commits {head.seq}, each unchanged and in order")
+        print_line(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
+        if anchor is not None:
+            print_line(f"passed  {anchor_text(anchor)}")
+        print_line(f"anchor  {anchor_text(head)}")
+        await _verify_execution(stores.ledger(EXECUTION_LEDGER), execution_anchor)
     print_status(
-        "keep the anchor on another machine: chimera-s1 ledger verify --anchor SEQ:HASH detects "
-        "whether the ledger was truncated or rewritten since"
+        "keep the anchors on another machine: chimera-s1 ledger verify --anchor SEQ:HASH "
+        "--execution-anchor SEQ:HASH detects whether a ledger was truncated or rewritten since"
     )
+
+
+async def _verify_execution(events: EventStore, anchor: LedgerHead | None) -> None:
+    try:
+        head = await _verify_all(
+            events, "verifying orders", anchor=anchor, fold=ExecutionState().fold_commit
+        )
+    except LedgerDamagedError as error:
+        raise LedgerDamagedError(f"execution ledger: {error}") from error
+    print_line(f"execution commits {head.seq}, each unchanged and in order")
+    if anchor is not None:
+        print_line(f"execution passed  {anchor_text(anchor)}")
+    print_line(f"execution anchor  {anchor_text(head)}")
 
 
 async def export_ledger(settings: Settings, output: Path | None) -> None:
@@ -110,9 +134,12 @@ async def _verify_all(
     on_entries: OnEntries | None = None,
     *,
     anchor: LedgerHead | None = None,
+    fold: Fold | None = None,
 ) -> LedgerHead:
-    """Verify all commits, passing each page to *on_entries*; the head of the ledger."""
-    verifier = LedgerVerifier(events, OpenTransfers().fold_commit, anchor)
+    """Verify all commits, passing each page to *on_entries*; the head of the ledger. Without a
+    *fold* it is the treasury's.
+    """
+    verifier = LedgerVerifier(events, fold or OpenTransfers().fold_commit, anchor)
     with CountProgress(label, "commits", (await events.head()).seq, SystemClock()) as bar:
         while entries := await verifier.verify_next():
             if on_entries is not None:
