@@ -1,19 +1,33 @@
 """The exchange key of the settings, and the account that it belongs to."""
 
+import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import TypeAlias
 
+import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.binance import spot_account
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import spot_weight
 from chimera_s1.adapters.binance.http.signing import Credentials, ExchangeClock, Signer
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ClockUncertainError,
+    ConfigurationError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_bucket import Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
 
+KEY_RETRY_S = 5.0
+"""To ask for the account costs 20 weight, and each query of an order would ask."""
+
 _CALL = RequestCall("account", Priority.PROBE, spot_weight(20))
+_log = logging.getLogger(__name__)
 
 
 class AccountKey(Struct, frozen=True):
@@ -75,3 +89,62 @@ class ReadAccountKey:
             signer=signer,
         )
         return AccountKey(signer, f"{self._environment}:{account.uid}")
+
+
+class LastGoodKey:
+    """A `KeySource` for orders: a key that does not work, or is of another account, does not take
+    the place of one that does, so a slip in a file never blocks a stop or a cancel. The orders of
+    the ledger are of one account: at another one they would seem absent.
+    """
+
+    def __init__(self, source: KeySource) -> None:
+        self._source = source
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._good: AccountKey | None = None
+        self._problem: ChimeraError | None = None
+        self._retry_at = -inf
+
+    async def __call__(self) -> AccountKey | None:
+        """Raises:
+        ExchangeUnavailableError: No key has worked, and its account is not known yet.
+        ExchangeRefusedError: No key has worked, and the exchange refuses the one in use.
+        """
+        if self._good is not None and self._lock.locked():
+            return self._good  # another call tries a new key
+        async with self._lock:
+            if self._problem is None or anyio.current_time() >= self._retry_at:
+                await self._ask()
+            if self._good is None and self._problem is not None:
+                raise _unusable(self._problem)
+            return self._good
+
+    async def _ask(self) -> None:
+        try:
+            key = await self._source()
+            if self._good and key and key.account != self._good.account:
+                raise ExchangeRefusedError(
+                    f"the new key belongs to account {key.account}, and the orders to "
+                    f"{self._good.account}"
+                )
+        except ChimeraError as error:
+            self._keep(error)
+        else:
+            self._good, self._problem = key, None
+
+    def _keep(self, error: ChimeraError) -> None:
+        if self._good is not None and str(error) != str(self._problem):
+            _log.error("the new exchange key is not used for orders, the old one is: %s", error)
+        # Without a clock nothing was sent.
+        wait_s = 0.0 if isinstance(error, ClockUncertainError) else KEY_RETRY_S
+        self._problem, self._retry_at = error, anyio.current_time() + wait_s
+
+
+def _unusable(problem: ChimeraError) -> ExchangeRefusedError | ExchangeUnavailableError:
+    """A new error: one that is raised again and again grows with each traceback."""
+    match problem:
+        case ClockUncertainError():
+            return ClockUncertainError(str(problem))
+        case ExchangeRefusedError() | ConfigurationError():
+            return ExchangeRefusedError(str(problem))
+        case _:
+            return ExchangeUnavailableError(str(problem))

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from msgspec import structs
 
+from chimera_s1.adapters.binance.account_key import LastGoodKey
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.orders.account import BinanceExchangeAccount
@@ -96,7 +97,7 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
         base.connect_redis() as redis,
     ):
         exchange_ms = operations.spot_patrol.exchange_ms
-        key = exchange_key(settings, key_client, exchange_ms)
+        key = LastGoodKey(exchange_key(settings, key_client, exchange_ms))
         rows = RowReader(partial(report_unusable_row, operations.outbox))
         gateway = BinanceOrderGateway(client, key, exchange_ms)
         setups = _stream_setups(settings, base, operations)
