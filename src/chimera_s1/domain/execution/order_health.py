@@ -54,19 +54,19 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
         """
         if self.ledger_damage or self.store_error:
             return Level.RED
-        if self._needs_someone or self.relay_error:
+        if self._needs_operator or self.relay_error:
             return Level.ORANGE
         behind = self.query_error or self.lookup_error or self.late_queries
         return Level.YELLOW if behind else Level.GREEN
 
     @property
     def grace_ms(self) -> float:
-        """None where money is concerned; only events that wait for Redis have one."""
-        urgent = self.ledger_damage or self.store_error or self._needs_someone
+        """0 where money is concerned; only events that wait for Redis have one."""
+        urgent = self.ledger_damage or self.store_error or self._needs_operator
         return 0.0 if urgent else RELAY_GRACE_MS
 
     @property
-    def _needs_someone(self) -> bool:
+    def _needs_operator(self) -> bool:
         return bool(self.unrecorded or self._unknown_for_long)
 
     @property

@@ -90,8 +90,8 @@ def judge_open_orders(
     return OpenOrdersJudgement(
         matched=tuple(key for key in is_open if key in owners),
         ours=tuple(ours),
-        look_up=(*(order for order in missing if news_ms(order) <= stale_from_ms), *ended),
-        young=tuple(order.client_id for order in missing if news_ms(order) > stale_from_ms),
+        look_up=(*(order for order in missing if last_change_ms(order) <= stale_from_ms), *ended),
+        young=tuple(order.client_id for order in missing if last_change_ms(order) > stale_from_ms),
         foreign=tuple(foreign),
         differences=(
             *(_unknown(venue, order.report) for order in foreign if _is_unknown(order)),
@@ -100,7 +100,7 @@ def judge_open_orders(
     )
 
 
-def news_ms(order: TrackedOrder) -> int:
+def last_change_ms(order: TrackedOrder) -> int:
     """When it last changed: by its request, a report or a cancel; exchange epoch ms."""
     return max(order.at_ms, order.signed_at_ms, order.cancel_requested_ms)
 
@@ -121,7 +121,7 @@ def trade_orders(order: TrackedOrder) -> tuple[str, ...]:
 
 def _has_ended(order: TrackedOrder, stale_from_ms: int) -> bool:
     """It ended so long ago that the listing cannot be an old one."""
-    return order.phase in ENDED and news_ms(order) <= stale_from_ms
+    return order.phase in ENDED and last_change_ms(order) <= stale_from_ms
 
 
 def _is_unknown(order: ForeignOrder) -> bool:

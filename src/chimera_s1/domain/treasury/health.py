@@ -52,7 +52,7 @@ class TreasuryReport(Struct, frozen=True):
         """
         if self._stopped:
             return Level.RED
-        if self._needs_someone or self.relay_error:
+        if self._needs_operator or self.relay_error:
             return Level.ORANGE
         unsure = self.clock_problem or self.account_error or self.status_problem
         return Level.YELLOW if unsure else self.account.level
@@ -60,14 +60,14 @@ class TreasuryReport(Struct, frozen=True):
     @property
     def grace_ms(self) -> float:
         """None where money is concerned; only events that wait for Redis have one."""
-        return 0 if self._stopped or self._needs_someone else RELAY_GRACE_MS
+        return 0 if self._stopped or self._needs_operator else RELAY_GRACE_MS
 
     @property
     def _stopped(self) -> bool:
         return bool(self.ledger_damage or self.store_error or self.account.level is Level.RED)
 
     @property
-    def _needs_someone(self) -> bool:
+    def _needs_operator(self) -> bool:
         unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
         return bool(unknown_for_long or self.in_review or self.key_problem or self.maintenance)
 

@@ -109,8 +109,8 @@ class PerpAccountStream:
         if not self.connection.has_delivered:
             self.forms.was_deaf()
             _log.warning(
-                "private stream of perp: no event since it was connected (%s); the key is named in "
-                "the %s of the URL next",
+                "private stream of perp: no event since it was connected (%s); dialling with the "
+                "key in the %s of the URL",
                 cause,
                 self.forms.current,
             )

@@ -153,9 +153,9 @@ class QueryWorking:
         if not self._hearings[venue].may_renew(now_ms):
             return
         cause = (
-            f"order {read.exchange_id} of {read.symbol} is {read.status}, "
-            f"{read.filled_qty} filled, since {at_ms - read.at_ms:.0f} ms, and the stream "
-            "has not said so"
+            f"order {read.exchange_id} of {read.symbol} has been {read.status}, "
+            f"{read.filled_qty} filled, for {at_ms - read.at_ms:.0f} ms, and no event of the "
+            "stream says so"
         )
         _log.warning("the private stream of %s is deaf: %s; connecting again", venue.value, cause)
         self._hearings[venue].renew(now_ms)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
-from chimera_s1.domain.execution.reconciliation import news_ms
+from chimera_s1.domain.execution.reconciliation import last_change_ms
 from chimera_s1.domain.execution.reports import FillReport
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.ports.cursor_store import CursorStore
@@ -71,7 +71,7 @@ class ReadTrades:
             order.request.symbol
             for order in self._state.orders.values()
             if order.venue is self._venue
-            and (order.is_open or news_ms(order) >= span.start_ms - QUERY_LAG_MS)
+            and (order.is_open or last_change_ms(order) >= span.start_ms - QUERY_LAG_MS)
         )
         traded = (key.symbol for key, at_ms in self._last_fills().items() if at_ms >= recent_ms)
         return tuple(sorted({*held, *ours, *traded, *self._served()}))

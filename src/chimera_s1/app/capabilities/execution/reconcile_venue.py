@@ -20,7 +20,7 @@ from chimera_s1.domain.execution.reconciliation import (
     ListedOrder,
     fills_missing,
     judge_open_orders,
-    news_ms,
+    last_change_ms,
     repairs,
     trade_orders,
     vanished,
@@ -241,7 +241,7 @@ class ReconcileVenue:
         order = self._ledger.state.orders.get(client_id)
         if order is None or order.fills.qty >= order.filled_qty:
             return
-        if news_ms(order) <= found.read_from_ms - QUERY_LAG_MS:
+        if last_change_ms(order) <= found.read_from_ms - QUERY_LAG_MS:
             found.differences.append(fills_missing(order))
 
     def _own_orders(self) -> Mapping[str, TrackedOrder]:
