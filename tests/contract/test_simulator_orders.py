@@ -170,7 +170,7 @@ async def test_price_moves_leave_no_book_out() -> None:
     """The books move in turn, also when one of them is changed before the others had theirs."""
     symbols = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
     names = "/".join(f"{symbol.lower()}@bookTicker" for symbol in symbols)
-    seen = set()
+    seen: set[str] = set()
     async with (
         running_simulator(SimulatorConfig(symbols=symbols, rate=50)) as urls,
         simulator_client(urls) as sim,

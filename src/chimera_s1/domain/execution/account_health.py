@@ -49,7 +49,10 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
 
     def _parts(self) -> Iterator[str]:
         if self.refused:
-            yield f"the exchange does not accept the key: {self.refused}; mend its rights, or replace it"
+            yield (
+                f"the exchange does not accept the key: {self.refused}; "
+                "mend its rights, or replace it"
+            )
         yield from self._obstacles()
         if self.agreement:
             yield (
