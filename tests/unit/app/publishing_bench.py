@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 import anyio
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
@@ -15,7 +14,7 @@ from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.quote import Quote
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuoteStreams

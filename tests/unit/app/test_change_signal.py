@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import anyio
-from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 
 from chimera_s1.app.change_signal import ChangeSignal
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 TIMEOUT_MS = 500
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app import supervisor
 from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
+from tests.fakes.manual_clock import settle
 
 
 class Work:

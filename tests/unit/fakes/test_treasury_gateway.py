@@ -15,7 +15,7 @@ from chimera_s1.domain.ports.treasury_gateway import (
 )
 from chimera_s1.domain.treasury.limits import Direction, Wallet
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, MovementStatus
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
 
 RICH = Decimal(1_000_000)
@@ -83,7 +83,7 @@ async def test_a_reply_can_be_delayed() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(submit)
             await exchange.wait_until_sent()
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             assert (len(exchange.movements_made), replies) == (1, [])
             hold.set()
     assert isinstance(replies[0], ReplyAccepted)

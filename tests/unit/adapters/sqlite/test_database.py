@@ -15,6 +15,7 @@ from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStor
 from chimera_s1.adapters.sqlite.schema import SCHEMA_VERSION
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ports.installation_store import InstallationFact
+from tests.fakes.manual_clock import settle
 
 INSERT_CURSOR = "INSERT INTO cursors VALUES (?, 1)"
 THREAD_S = 20
@@ -309,10 +310,10 @@ async def test_a_cancelled_writer_waits_for_its_write(database: SqliteDatabase) 
             group.start_soon(write, "first")
             await held.started.wait()
             group.start_soon(write, "second")
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             group.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
-                await anyio.wait_all_tasks_blocked()
+                await settle()
                 assert finished == ["second"]
                 held.released.set()
 

@@ -6,7 +6,6 @@ import anyio
 import httpx2
 import msgspec
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +36,7 @@ from chimera_s1.domain.operations.request_budget import (
     Ticket,
 )
 from chimera_s1.domain.operations.venue_hold import HoldReason, VenueHold
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from typing import NoReturn
 import anyio
 import httpx2
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.orders import request_calls
@@ -13,7 +12,7 @@ from chimera_s1.domain.errors import RequestNotAdmittedError
 from chimera_s1.domain.execution.order_request import OrderFamily
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_budget import RequestCall
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 READS = {
     Venue.SPOT: (

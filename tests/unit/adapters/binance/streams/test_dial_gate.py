@@ -5,7 +5,7 @@ import anyio
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.domain.operations.dial_budget import DIAL_SPACING_MS, WINDOW_MS, DialLimit
 from chimera_s1.domain.operations.venue_hold import HoldScope, VenueHold
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 
 class Dialler:
@@ -26,7 +26,7 @@ async def test_a_private_dial_uses_the_reserve_when_market_data_has_used_up_its_
     async with anyio.create_task_group() as tasks:
         for number in range(3):
             tasks.start_soon(dialler.dial, f"market-{number}")
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         await dialler.dial("private", private=True)
         assert dialler.dialled == ["market-0", "market-1", "private"]
         await dialler.clock.advance(WINDOW_MS)
@@ -39,9 +39,9 @@ async def test_a_private_dial_goes_before_all_market_dials_that_wait() -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(5):
             tasks.start_soon(dialler.dial, f"market-{number}")
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         tasks.start_soon(lambda: dialler.dial("private", private=True))
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         await dialler.clock.advance(5 * DIAL_SPACING_MS)
 
     assert dialler.dialled[:2] == ["market-0", "private"]
@@ -53,11 +53,11 @@ async def test_a_cancelled_private_dial_holds_no_market_dial_back() -> None:
     dialler.gate.hold.hold(HoldScope.DIALS, 1_000, "a test", dialler.clock.monotonic_ms())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: dialler.dial("private", private=True))
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         tasks.cancel_scope.cancel()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dialler.dial, "market")
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         await dialler.clock.advance(1_000)
 
     assert dialler.dialled == ["market"]

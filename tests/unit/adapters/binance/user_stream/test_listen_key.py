@@ -17,7 +17,7 @@ from chimera_s1.domain.errors import (
     ExchangeUnavailableError,
     PortError,
 )
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 
 class ScriptedRequests:
@@ -54,7 +54,7 @@ class Kept:
 
     async def advance(self, duration_ms: float) -> None:
         await self.clock.advance(duration_ms)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def kept() -> AsyncIterator[Kept]:
     async with anyio.create_task_group() as tasks:
         await kept.key.open()
         tasks.start_soon(kept.key.keep_alive, kept.lost.append)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         yield kept
         tasks.cancel_scope.cancel()
 

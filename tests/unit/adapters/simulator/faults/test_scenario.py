@@ -9,7 +9,7 @@ from chimera_s1.adapters.simulator.faults.registry import FAULTS_MAX, FaultRegis
 from chimera_s1.adapters.simulator.faults.scenario import Scenario, Step, parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.domain.errors import InvalidValueError
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 MORNING = """
 name = "a bad morning"
@@ -85,7 +85,7 @@ async def test_each_step_is_armed_at_its_time(played: Played) -> None:
     await played.clock.wait_for_sleeper()
     assert (played.armed, run.finished) == (["stall"], False)
     await played.clock.advance(20)
-    await anyio.wait_all_tasks_blocked()
+    await settle()
     assert (played.armed, run.finished) == (["stall", "close:1012"], True)
     assert run.faults == [1, 2]
 
@@ -97,7 +97,7 @@ async def test_a_scenario_can_start_only_after_the_previous_one_finished(played:
 
     await played.clock.wait_for_sleeper()
     await played.clock.advance(20)
-    await anyio.wait_all_tasks_blocked()
+    await settle()
     played.player.start(parse_scenario(MORNING))
 
 
@@ -107,7 +107,7 @@ async def test_stopping_a_scenario_skips_its_remaining_steps(played: Played) -> 
 
     assert played.player.stop() == 1
     await played.clock.advance(20)
-    await anyio.wait_all_tasks_blocked()
+    await settle()
 
     assert played.armed == ["stall"]
     assert run.finished
@@ -121,7 +121,7 @@ async def test_a_step_that_cannot_be_armed_is_logged_and_skipped(
         played.faults.arm("ws:spot", "gap")
 
     run = played.player.start(Scenario((Step(on="ws:spot", do="stall"),)))
-    await anyio.wait_all_tasks_blocked()
+    await settle()
 
     assert (run.faults, run.finished) == ([None], True)
     assert "DELETE /sim/faults first" in caplog.text
@@ -132,7 +132,7 @@ async def test_the_configured_scenario_starts_with_the_first_subscription(played
     async with anyio.create_task_group() as tasks:
         start = played.player.start_on_first_subscription
         tasks.start_soon(start, parse_scenario(MORNING), subscribed)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert played.armed == []
         subscribed.set()
     await played.clock.wait_for_sleeper()

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.app.capabilities.funding.publish_estimates import (
@@ -27,6 +26,7 @@ from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.schedule import HOUR_MS
 from tests.fakes.funding_events import FakeFundingEvents
 from tests.fakes.instrument_reader import MemoryInstrumentReader
+from tests.fakes.manual_clock import settle
 from tests.fakes.mark_prices import FakeMarkPrices
 from tests.fakes.publication import FakePublication
 from tests.virtual_time import EPOCH_MS, LoopClock, on_virtual_time

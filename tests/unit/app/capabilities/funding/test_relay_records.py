@@ -37,7 +37,7 @@ from chimera_s1.domain.ports.funding_events import FundingEvent
 from chimera_s1.domain.ports.funding_store import FundingChange
 from tests.fakes.funding_events import FakeFundingEvents
 from tests.fakes.funding_store import FakeFundingStore
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 RETRY_MS = 500
 AT = 1_772_510_400_000
@@ -94,7 +94,7 @@ async def running(*relays: RelayLog) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         for relay in relays:
             tasks.start_soon(relay.run)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         yield
         tasks.cancel_scope.cancel()
 
@@ -135,7 +135,7 @@ async def test_announced_records_are_relayed_at_once_and_imported_ones_never() -
         assert rig.events.ids() == []
         await rig.write(record_of("BUSDT"), record_of("AUSDT", 1))
         rig.changes.notify()
-        await anyio.wait_all_tasks_blocked()
+        await settle()
 
         assert rig.events.ids() == [f"BUSDT-{AT}-Regular-1", f"AUSDT-{AT + HOUR_MS}-Regular-1"]
 

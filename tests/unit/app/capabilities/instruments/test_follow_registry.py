@@ -24,7 +24,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.listing_news import ListingNotice
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.sample_instruments import BTC_PERP, BTC_SPOT, perp_spec
 from tests.virtual_time import LoopClock, on_virtual_time
 
@@ -57,7 +57,7 @@ class Rig:
     async def running(self) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.follow.run)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             yield
             tasks.cancel_scope.cancel()
 
@@ -65,7 +65,7 @@ class Rig:
         """Until the catalog has them: without a store they come from a thread."""
         while self.symbols(venue) != [*symbols]:
             await self.catalog.wait_changed(self.catalog.version)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
 
     async def write(self, *symbols: str, status: str = "TRADING") -> None:
         """Another instance syncs."""
@@ -102,7 +102,7 @@ async def test_its_own_changes_are_seen_at_once() -> None:
         await rig.write("AUSDT")
 
         rig.changes.notify()
-        await anyio.wait_all_tasks_blocked()
+        await settle()
 
         assert rig.symbols() == ["AUSDT"]
 

@@ -29,7 +29,7 @@ from chimera_s1.domain.instruments.listing_read import ListingRead
 from chimera_s1.domain.instruments.sync_plan import plan_sync
 from chimera_s1.domain.operations.backoff import Backoff
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.faulty_ports import LossyOperationsLog
 from tests.sample_instruments import perp_spec
 
@@ -87,7 +87,7 @@ async def running(*relays: RelayLog) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         for relay in relays:
             tasks.start_soon(relay.run)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         yield
         tasks.cancel_scope.cancel()
 
@@ -119,7 +119,7 @@ async def test_a_change_is_relayed_at_once_and_that_of_another_instance_soon() -
     async with running(rig.relay()):
         await rig.write(["AUSDT"])
         rig.changes.notify()
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert rig.ids() == ["perp/AUSDT-1"]
 
         await rig.write(["BUSDT"])
@@ -253,7 +253,7 @@ async def test_one_instance_relays_and_another_goes_on_when_it_is_gone() -> None
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run_until_gone)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         async with running(rig.relay("other")):
             await rig.write(["BUSDT"])
             await rig.clock.advance(POLL_INTERVAL_MS)

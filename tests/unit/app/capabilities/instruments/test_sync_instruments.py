@@ -27,7 +27,7 @@ from chimera_s1.domain.ports.instrument_registry import RefusedChange
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
 from tests.fakes.instrument_source import MemoryInstrumentSource
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.sample_instruments import BRACKETS, BTC_PERP, BTC_SPOT, perp_spec, perp_specs
 
 HOUR_MS = 3_600_000
@@ -346,7 +346,7 @@ async def test_limits_that_change_during_a_sync_reach_its_rows(rig: Rig) -> None
         await is_reading.wait()
         rig.limits.rev = 2
         tasks.start_soon(rig.sync.apply_limits)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         may_go_on.set()
 
     row = await rig.registry.find(BTC_PERP.instrument)

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
@@ -16,7 +15,7 @@ from chimera_s1.domain.ports.exchange_information import TopOfBook
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
 from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
 from tests.fakes.exchange_information import MemoryExchangeInformation
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.market_status import MemoryMarketStatus
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from msgspec import structs
 
 from chimera_s1.app.capabilities.market.admit_quotes import (
@@ -22,7 +21,7 @@ from chimera_s1.domain.market.stream_ids import StreamIds, entry_id, natural_ent
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.publisher_lease import MemoryPublisherLease
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteReader, MemoryQuoteStreams
 from tests.reachable import paths_to

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.hold_publisher_lease import (
     LEASE_MS,
@@ -15,7 +14,7 @@ from chimera_s1.app.capabilities.market.hold_publisher_lease import (
 )
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.publisher_lease import MemoryPublisherLease
 
 

@@ -6,7 +6,6 @@ from functools import partial
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from msgspec.structs import replace
 
 from chimera_s1.app.capabilities.market.mark_kill_switch import (
@@ -18,7 +17,7 @@ from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSw
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from tests.fakes.kill_switch import MemoryKillSwitch
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_status import MemoryMarketStatus
 from tests.sample_quotes import quote
 

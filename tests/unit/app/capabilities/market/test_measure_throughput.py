@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.sample_quotes import quote

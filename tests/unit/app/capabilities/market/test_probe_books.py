@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from anyio.lowlevel import checkpoint
 from msgspec import structs
 
@@ -27,7 +26,7 @@ from chimera_s1.domain.market.probe_verdict import ProbeVerdict
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 from tests.fakes.exchange_information import MemoryExchangeInformation
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.sample_quotes import quote
 
 NEWEST = quote()

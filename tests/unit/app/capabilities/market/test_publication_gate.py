@@ -3,9 +3,9 @@ shown, and what waits is the newest of each stream.
 """
 
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.publish_quotes import PING_AFTER_MS
+from tests.fakes.manual_clock import settle
 from tests.unit.app.publishing_bench import BTC, ETH, SECOND, Bench
 
 

@@ -3,11 +3,10 @@ accept.
 """
 
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.pending_quotes import FRESH_MS
 from chimera_s1.app.capabilities.market.publish_quotes import PING_AFTER_MS
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.quote_streams import UNAVAILABLE
 from tests.unit.app.publishing_bench import BTC, ETH, PERP, SECOND, Bench, CoarseClock, stands
 

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS, HoldPublisherLease
 from chimera_s1.app.capabilities.market.publish_status import PublishStatus
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_status import MemoryMarketStatus
 from tests.fakes.publisher_lease import MemoryPublisherLease
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from msgspec import structs
 
 from chimera_s1.app.capabilities.market.publish_quotes import PING_AFTER_MS, PublishQuotes
@@ -14,6 +13,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
+from tests.fakes.manual_clock import settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
 from tests.sample_quotes import quote

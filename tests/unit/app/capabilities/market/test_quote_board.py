@@ -22,6 +22,7 @@ from chimera_s1.app.capabilities.market.stream_limit import (
     TooManySubscribersError,
 )
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from tests.fakes.manual_clock import settle
 from tests.sample_quotes import TS, quote
 
 EVERYTHING = QuoteFilter()
@@ -249,9 +250,9 @@ async def test_closing_ends_streams_and_refuses_new_ones() -> None:
     with anyio.fail_after(5):
         async with board.subscribe(EVERYTHING) as subscription, anyio.create_task_group() as tasks:
             tasks.start_soon(follow, subscription)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             board.post([quote()])
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             board.close()
 
     assert read == [1]

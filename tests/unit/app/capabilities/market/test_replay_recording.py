@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market import replay_recording
 from chimera_s1.app.capabilities.market.replay_recording import (
@@ -21,7 +20,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.ports.market_feed import FeedCounters
 from chimera_s1.domain.ports.recording import ReplayWindow
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import TS, quote
 from tests.unit.app.doubles import GatedPublisher

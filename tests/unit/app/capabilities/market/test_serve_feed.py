@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
 from chimera_s1.app.capabilities.operations.hold_symbols import HoldSymbols
@@ -27,6 +26,7 @@ from chimera_s1.domain.market.selection_change import (
 )
 from chimera_s1.domain.operations.health import Level
 from tests.fakes.instrument_reader import MemoryInstrumentReader, MemorySymbolChoice
+from tests.fakes.manual_clock import settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 
 BTC = InstrumentId.parse("spot/BTCUSDT")

@@ -2,7 +2,6 @@
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.operations.announce_service import (
     BEAT_INTERVAL_MS,
@@ -12,7 +11,7 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.heartbeat import MemoryHeartbeat
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 
 class Rig:

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.operations import keep_dead_letters
 from chimera_s1.app.capabilities.operations.handle_dead_letters import (
@@ -30,7 +29,7 @@ from chimera_s1.domain.operations.dead_letters_report import LOSS_SHOWN_MS
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.dead_letters import MemoryDeadLetters
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 LIMIT = 3
 REDIS_GONE = PublisherUnavailableError("Redis: connection refused")

@@ -7,7 +7,6 @@ from itertools import count
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +35,7 @@ from chimera_s1.domain.ports.operations_log import (
     RoundTripEntry,
     RoundTripSummary,
 )
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.sample_quotes import TS
 

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.operations.patrol_clock import (
     CHECK_INTERVAL_MS,
@@ -23,7 +22,7 @@ from chimera_s1.domain.operations.clock_skew import SAMPLES, ClockOffset
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.reports import ClockReport
 from tests.fakes.exchange_information import MemoryExchangeInformation
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 
 INTERVAL_MS = 30_000
 AWAY = ExchangeUnavailableError("no answer")

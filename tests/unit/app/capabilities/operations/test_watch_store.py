@@ -15,7 +15,7 @@ from chimera_s1.domain.errors import (
 )
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.store_report import STORE_GRACE_MS
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.store_probe import FakeStoreProbe
 
 
@@ -78,7 +78,7 @@ async def test_it_is_asked_every_five_seconds(probe: FakeStoreProbe) -> None:
     watch = WatchStore(probe, clock)
     async with anyio.create_task_group() as group:
         group.start_soon(watch.run)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert watch.report().level is Level.GREEN
         probe.error = StoreUnavailableError("away")
         await clock.advance(CHECK_INTERVAL_MS - 1)

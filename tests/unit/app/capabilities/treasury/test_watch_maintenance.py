@@ -16,7 +16,7 @@ from chimera_s1.app.capabilities.treasury.watch_maintenance import (
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.exchange_status import ExchangeStatus
 from chimera_s1.domain.treasury.events import FailureReason, TreasuryEvent
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.transfer_events import NOT_PROCESSED, REQUESTED, RESERVED, UNKNOWN, failed_event
 
 NORMAL = ExchangeStatus(message="status 0 normal")
@@ -116,7 +116,7 @@ async def test_a_transfer_without_an_outcome_causes_one_more_read(event: Treasur
 
         for _ in range(100):
             watch.recheck_after([event])
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         await clock.advance(DEBOUNCE_MS)
         assert exchange.reads == 2
         await clock.advance(DEBOUNCE_MS)
