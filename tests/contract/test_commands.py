@@ -298,6 +298,9 @@ async def test_doctor_finds_a_healthy_exchange_and_an_unknown_symbol(tmp_path: P
     assert [line for line in lines if line.startswith("OK   stream perp")]
     assert [line for line in lines if line.startswith("WARN symbols spot")]
     assert [line for line in lines if line.strip() == "-> correct S1_SYMBOLS"]
+    assert (
+        "OK   account        not read, and no order is followed: S1_BINANCE_KEY is not set" in lines
+    )
     assert ESCAPE not in out
 
 

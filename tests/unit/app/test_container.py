@@ -112,6 +112,17 @@ async def test_the_mode_chooses_the_transfer_of_the_exchange(mode: str) -> None:
         assert gateway.mode.value == mode
 
 
+async def test_health_says_that_no_account_is_followed_without_a_key(tmp_path: Path) -> None:
+    async with opened(SIMULATED, tmp_path) as (container, _):
+        components = {each.name: each for each in container.health().snapshot().components}
+    account = components["account"]
+    assert (account.level, account.detail) == (
+        Level.GREEN,
+        "not followed: no exchange key is configured (S1_BINANCE_KEY)",
+    )
+    assert not {"orders", "reconciliation", "private_stream.spot"} & components.keys()
+
+
 async def test_health_shows_the_one_trading_mode(tmp_path: Path) -> None:
     async with opened(WITH_KEY, tmp_path) as (container, _):
         container.operations().trading_mode.apply(TradingHalted())

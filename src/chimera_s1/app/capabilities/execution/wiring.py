@@ -47,9 +47,11 @@ from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, endpoints_for, exchange_key
 from chimera_s1.app.stop_flag import StopFlag
 from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.execution.account_health import NoKeyHealthReport
 from chimera_s1.domain.execution.order_rules_check import CurrentPrices
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.money import decimal_text
+from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.account_stream import (
     AccountChanged,
     AccountStream,
@@ -86,7 +88,11 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
 ) -> AsyncIterator[Capability]:
     """Orders and the account's picture; without a key, routes that answer `execution.disabled`."""
     if not execution_enabled(settings):
-        yield Capability(name="execution", web=account_part(ReadAccount(None)))
+        yield Capability(
+            name="execution",
+            health=(HealthSource("account", NoKeyHealthReport, required=False),),
+            web=account_part(ReadAccount(None)),
+        )
         return
     # Of both venues: the spot host says whose the key is and what it may do, the futures host how
     # the account is set up.
