@@ -14,11 +14,15 @@ from typer.core import TyperGroup
 from chimera_s1.app.cli.application import app
 from chimera_s1.app.cli.config import command as config
 from chimera_s1.app.cli.config.effective_settings import effective_settings
+from chimera_s1.app.cli.doctor import command as doctor
+from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult
 from chimera_s1.app.cli.drill import report
 from chimera_s1.app.cli.drill.result import Measurements, evaluate
 from chimera_s1.app.cli.drill.scenarios import DRILLS
+from chimera_s1.app.cli.ledger import orders
 from chimera_s1.app.cli.tokens import command as tokens
 from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.execution.tracked_order import OrderPhase
 
 WORST = Measurements(
     fired=(1,),
@@ -52,6 +56,44 @@ def test_config_shows_every_setting_with_its_whole_name(monkeypatch: pytest.Monk
     names = {line.strip().partition("=")[0] for line in lines if line.startswith("  S1_")}
     assert names >= {row.name for row in effective_settings({})}
     assert max(map(len, lines)) <= 80
+
+
+def test_doctor_wraps_what_it_says_of_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = printed_on(doctor, monkeypatch, 80)
+    detail = "the key may not trade futures: enable Futures for it; one-way mode, multi-assets mode"
+
+    doctor._print([CheckResult("account", CheckGrade.FAIL, detail, "check the key")])
+
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(" ".join(lines).split()) == f"FAIL account {detail} -> check the key"
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_orders_show_ids_and_quantities_whole(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    output = printed_on(orders, monkeypatch, width)
+    row = orders.OrderListRow(
+        planned="2026-11-26T09:00:04.000Z",
+        client_order_id="s1-0123456789abcdef0123456789-abcdef",
+        venue="perp",
+        symbol="1000PEPEUSDT",
+        side="SELL",
+        terms="TAKE_PROFIT 1234567 at 0.0123456, limit 0.0123",
+        filled="1234567",
+        state=OrderPhase.ACKNOWLEDGED,
+        status="PARTIALLY_FILLED",
+        entry_id="entry-4711",
+        actor="s4",
+        message="",
+    )
+
+    orders.print_rows([row])
+
+    text = output.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert row.client_order_id in text
+    assert row.filled in text
+    assert ("entry-4711" in text) is (width == 140)
 
 
 @pytest.mark.parametrize(("width", "targets"), [(80, False), (96, True)])

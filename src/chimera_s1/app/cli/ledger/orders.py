@@ -32,6 +32,7 @@ from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.printable import escape_unprintable
 
 _WIDTH_OF_ALL_COLUMNS = 120
+_LENGTH_UP_TO_SECONDS = 19
 _STYLES = {
     OrderPhase.UNKNOWN: "red",
     OrderPhase.PLANNED: "yellow",
@@ -67,16 +68,22 @@ async def print_orders(settings: Settings, limit: int, only_open: bool, as_json:
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
         store = stores.ledger(EXECUTION_LEDGER)
         rows = [_row(each) for each in await list_newest_orders(store, limit, only_open=only_open)]
-    console = stdout_console()
     if as_json:
         print_json(rows)
-    elif console.is_terminal:
-        console.print(_table(rows, console.width))
     else:
-        for row in rows:
-            print_cells(_cells(row))
+        print_rows(rows)
     if not rows and not as_json:
         print_status("no open orders" if only_open else "no orders")
+
+
+def print_rows(rows: Sequence[OrderListRow]) -> None:
+    """A table in a terminal, else lines with tabs."""
+    console = stdout_console()
+    if console.is_terminal:
+        console.print(_table(rows, console.width))
+        return
+    for row in rows:
+        print_cells(_cells(row))
 
 
 async def print_order(settings: Settings, client_id: str) -> None:
@@ -157,12 +164,17 @@ def _cells(row: OrderListRow) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[OrderListRow], width: int) -> Table:
-    """The time, the actor and the message only where there is room."""
+    """Time, entry and message only where there is room; ids and quantities are never cut."""
     wide = width >= _WIDTH_OF_ALL_COLUMNS
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    names = ["order", "symbol", "terms", "filled", "state", "entry"]
-    for name in [*(["planned, UTC"] if wide else []), *names, *(["message"] if wide else [])]:
-        table.add_column(name, overflow="fold", justify="right" if name == "filled" else "left")
+    if wide:
+        table.add_column("planned, UTC", overflow="fold")
+    table.add_column("order", no_wrap=True)
+    for name in ("symbol", "terms"):
+        table.add_column(name, overflow="fold")
+    table.add_column("filled", justify="right", no_wrap=True)
+    for name in ("state", *(("entry", "message") if wide else ())):
+        table.add_column(name, overflow="fold")
     for row in rows:
         status = f" {row.status}" if row.status else ""
         cells = [
@@ -171,10 +183,9 @@ def _table(rows: Sequence[OrderListRow], width: int) -> Table:
             f"{row.side} {row.terms}",
             row.filled,
             f"{row.state.value}{status}",
-            row.entry_id,
         ]
-        planned = row.planned[:19].replace("T", " ")
-        shown = [planned, *cells, row.message] if wide else cells
+        planned = row.planned[:_LENGTH_UP_TO_SECONDS].replace("T", " ")
+        shown = [planned, *cells, row.entry_id, row.message] if wide else cells
         # As Text: markup in a foreign string stays text.
         table.add_row(*map(Text, shown), style=_STYLES.get(row.state, "dim"))
     return table
