@@ -28,7 +28,6 @@ from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.system.open_files import raise_open_files_limit
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
-from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, PendingWrites
@@ -178,11 +177,11 @@ def _workers(
 
 
 async def flush_pending(pending_writes: Sequence[PendingWrites]) -> None:
-    """Write what is pending. Each write by itself: one Redis node that is down must not keep a
-    lease from being released, nor events from being written.
+    """Write what is pending. Each write by itself: a Redis node or a store that is down must not
+    keep a lease from being released, nor events from being written.
     """
     for pending in pending_writes:
-        with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
+        with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(ChimeraError):
             await pending.flush()
     left = [f"{count} {each.name}" for each in pending_writes if (count := each.count())]
     if left:

@@ -7,18 +7,22 @@ import pytest
 
 from chimera_s1.app import runtime
 from chimera_s1.app.capability import PendingWrites
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.errors import PublisherUnavailableError, StoreUnavailableError
 
 
 async def fails() -> None:
     raise PublisherUnavailableError("the node is down")
 
 
+async def has_no_store() -> None:
+    raise StoreUnavailableError("the ledger's store is down")
+
+
 async def hangs() -> None:
     await anyio.sleep_forever()
 
 
-@pytest.mark.parametrize("first", [fails, hangs])
+@pytest.mark.parametrize("first", [fails, has_no_store, hangs])
 async def test_a_write_that_fails_does_not_keep_the_next_from_being_made(
     first: Callable[[], Awaitable[None]],
     caplog: pytest.LogCaptureFixture,
