@@ -293,8 +293,17 @@ class ExecutionLedger:
     async def _write(self, reports: list[Tracked], actor: str) -> None:
         # Orders before trades: a trade of an order whose id is in the same batch is ours.
         waiting = sorted(reports, key=lambda report: isinstance(report, FillReport))
+        at_once = len(waiting)
         while waiting:
-            done = await self.engine.execute(partial(self._decide_reports, waiting), actor)
+            decide = partial(self._decide_reports, waiting[:at_once])
+            try:
+                done = await self.engine.execute(decide, actor)
+            except InvalidValueError as error:
+                # A number or a text that no store keeps: it must not take the others with it.
+                done = int(at_once == 1)
+                at_once = 1
+                if done:
+                    self.unknown.refuse(waiting[0], str(error))
             del waiting[:done]
 
     async def _decide_reports(self, reports: list[Tracked]) -> Decision[int]:

@@ -20,7 +20,8 @@ REPORTED_MAX = 1_000
 class UnknownReports:
     """Reports `execution.order_unknown`, an order with our prefix that the ledger does not have,
     and words that are kept as they are: `execution.status_unknown`, which counts as open,
-    `execution.type_unknown`, `execution.side_unknown`, `execution.position_side_unknown`.
+    `execution.type_unknown`, `execution.side_unknown`, `execution.position_side_unknown`. And
+    `execution.report_unusable`: what the ledger cannot keep.
 
     Args:
         report: Takes the kind of the event and its details; must not raise.
@@ -39,6 +40,11 @@ class UnknownReports:
             if not known:
                 detail = {word: value, "client_order_id": report.client_id}
                 self._once(f"execution.{word}_unknown", value, detail)
+
+    def refuse(self, report: Tracked, problem: str) -> None:
+        """*report* is dropped."""
+        detail: EventDetail = {"client_order_id": report.client_id, "problem": problem}
+        self._once("execution.report_unusable", problem, detail)
 
     def _once(self, kind: str, name: str, detail: EventDetail) -> None:
         if (kind, name) in self._reported:

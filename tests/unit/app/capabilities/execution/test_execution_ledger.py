@@ -5,6 +5,7 @@ from itertools import count
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
@@ -115,6 +116,20 @@ async def test_an_order_with_our_prefix_that_is_not_in_the_ledger_is_reported_on
     await ledger.record("test", said("FILLED", 2, 30))
     assert rig.unknown == ["execution.order_unknown"]
     assert ledger.head.seq == 0
+
+
+async def test_a_report_that_no_store_can_keep_costs_only_itself() -> None:
+    """Its worker would die of it, and the service with the worker."""
+    rig = Rig()
+    ledger = rig.ledger()
+    await ledger.plan(planned(LIMIT), "test")
+    impossible = replace(trade("2"), at_ms=2**64)
+    await ledger.record("test", said("NEW", 0, 10), impossible, trade("1"))
+    await ledger.record("test", impossible)
+
+    assert [key.trade_id for key in ledger.state.fills] == ["1"]
+    assert ledger.state.orders[ENTRY].status == "NEW"
+    assert rig.unknown == ["execution.report_unusable"]
 
 
 async def test_a_waiter_wakes_when_its_order_changes() -> None:
