@@ -121,7 +121,7 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
             account=BinanceExchangeAccount(client, key, exchange_ms, rows),
             streams=streams,
             exchange_ms=lambda venue: _patrol(operations, venue).exchange_ms(),
-            on_clock_suspect=lambda venue: _patrol(operations, venue).request_refresh(),
+            on_clock_suspect=partial(refresh_clocks, operations),
         )
         events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
         connections = partial(gateway.keep_ready, settings.venues, READY_CONNECTIONS)
@@ -141,6 +141,13 @@ def _stream_setups(
         )
         for venue in settings.venues
     }
+
+
+def refresh_clocks(operations: Operations, venue: Venue) -> None:
+    """Requests to both venues are signed with the clock of the spot host."""
+    operations.spot_patrol.request_refresh()
+    if venue is not Venue.SPOT:
+        _patrol(operations, venue).request_refresh()
 
 
 def _patrol(operations: Operations, venue: Venue) -> PatrolClock:
