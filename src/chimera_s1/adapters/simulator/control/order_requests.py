@@ -112,7 +112,7 @@ class PriceRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if (self.price is None) == (self.move_bps is None):
-            raise ValueError("write price or move_bps")
+            raise ValueError("write either price or move_bps")
         for value in (self.price, self.move_bps):
             if value is not None and not (value.is_finite() and abs(value) < _LIMIT):
                 raise ValueError(f"{value} is no price; write a number below {_LIMIT}")
@@ -132,7 +132,7 @@ class AssetRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not self.free.is_finite() or self.free < 0:
-            raise ValueError(f"free: {self.free} is no amount; write 0 or more")
+            raise ValueError(f"free: {self.free} is not an amount; write 0 or more")
 
 
 class MatchingRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,7 +152,7 @@ class MatchingRequest(Struct, frozen=True, forbid_unknown_fields=True):
         for name in ("price_range", "liquidity"):
             value = getattr(self, name)
             if value is not UNSET and not (value.is_finite() and 0 <= value <= 1):
-                raise ValueError(f"{name}: {value} is no part; write 0 to 1")
+                raise ValueError(f"{name}: {value} is not a part; write 0 to 1")
 
     def changed(self, behaviour: MatchingBehaviour) -> MatchingBehaviour:
         values = msgspec.structs.asdict(self)
