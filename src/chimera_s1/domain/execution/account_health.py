@@ -12,6 +12,22 @@ READ_GRACE_MS = 30_000
 """The first read comes within seconds, and a read that failed is repeated."""
 
 
+class NoKeyHealthReport(Struct, frozen=True):
+    """Without an exchange key: as it was set up, so no cause for alarm."""
+
+    @property
+    def level(self) -> Level:
+        return Level.GREEN
+
+    @property
+    def grace_ms(self) -> float:
+        return 0
+
+    @property
+    def sentence(self) -> str:
+        return "not followed: no exchange key is configured (S1_BINANCE_KEY)"
+
+
 class AccountHealthReport(Struct, frozen=True, kw_only=True):
     """Whether the account and its key can be used to trade.
 
@@ -50,8 +66,8 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
     def _parts(self) -> Iterator[str]:
         if self.refused:
             yield (
-                f"the exchange does not accept the key: {self.refused}; mend its rights, or "
-                "replace it"
+                f"the exchange does not accept the key: {self.refused}; "
+                "mend its rights, or replace it"
             )
         yield from self._obstacles()
         if self.agreement:
