@@ -15,7 +15,7 @@ from chimera_s1.adapters.simulator.matching.records import (
 )
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.domain.execution.event_records import decode_event
-from chimera_s1.domain.execution.events import FillRecorded
+from chimera_s1.domain.execution.events import FillRecorded, OrderAbsent
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.order_request import OrderFamily
 from chimera_s1.domain.execution.reconciliation import DifferenceKind
@@ -195,13 +195,18 @@ def _of_positions(world: "World", state: ExecutionState) -> Iterator[str]:
 
 async def _of_events(world: "World") -> list[str]:
     recorded: Counter[object] = Counter()
+    absent: set[str] = set()
     entries = await _store(world).read(0, 1_000)
     for entry in entries:
         for record in entry.commit.events:
             event = decode_event(record)
             if isinstance(event, FillRecorded):
                 recorded[event.fill.key] += 1
+            if isinstance(event, OrderAbsent):
+                absent.add(event.client_id)
     found = [f"{key} is recorded {n} times" for key, n in recorded.items() if n > 1]
+    existing = {each.client_id for each in _placed(world)} - world.exchange.executed_late
+    found += [f"{name} exists, and was called absent" for name in sorted(absent & existing)]
     published = {each.event_id: each for each in world.executed.events}
     fills = Counter(
         (each.venue, each.order_id, each.price, each.qty)

@@ -18,7 +18,7 @@ from tests.load.orders_model import violations
 from tests.load.orders_scenario import UNKNOWN_PREFIX, USED_AGAIN, Step, scenario
 
 SPOT, PERP, BUY, SELL = Venue.SPOT, Venue.PERP, Side.BUY, Side.SELL
-LAG = ("lag", (4_500,))
+LAG = ("lag", (4_990,))
 LONG = ("wait", (9_000,))
 
 
@@ -133,6 +133,29 @@ NAMED: dict[str, tuple[tuple[Step, ...], tuple[str, ...]]] = {
             LONG,
         ),
         (Trouble.HIDDEN, Fault.REPLY_LOST),
+    ),
+    "the process is killed while queries lag": (
+        (
+            LAG,
+            *streams(PERP, "cut"),
+            *streams(SPOT, "cut"),
+            place(PERP, "limit", Fault.SLOW_REPLY),
+            place(SPOT, "limit", Fault.SLOW_REPLY),
+            wait(30),
+            ("crash", (0, 0)),
+            LONG,
+        ),
+        (Trouble.CRASH_WHILE_SENDING, Trouble.HIDDEN),
+    ),
+    "a trade is read before its order is known": (
+        (
+            *streams(PERP, "cut"),
+            place(PERP, "market", Fault.REPLY_LOST),
+            wait(2_500),
+            *streams(PERP, "mend"),
+            LONG,
+        ),
+        (Trouble.STREAM_CUT, Fault.REPLY_LOST),
     ),
     "reads fail": (
         (("reads fail", ()), place(PERP, "limit"), place(SPOT, "market"), LONG),
