@@ -120,6 +120,8 @@ class QuoteBoard:
     def __init__(self, limit: StreamLimit | None = None) -> None:
         self._limit = limit or StreamLimit()
         self._posted: dict[_Key, PostedQuote] = {}
+        self._keys: dict[InstrumentId, list[_Key]] = {}
+        self._keys_counted = 0
         self._withdrawn: dict[InstrumentId, str] = {}
         self._subscriptions: set[QuoteSubscription] = set()
         self._number = 0
@@ -161,6 +163,7 @@ class QuoteBoard:
             del self._withdrawn[next(iter(self._withdrawn))]
         for key in [each for each in self._posted if each[0] in instruments]:
             del self._posted[key]
+            self._keys_counted = -1
 
     def readmit(self, instruments: Iterable[InstrumentId]) -> None:
         """*instruments* are served (again), and may wait long for their first quote."""
@@ -177,8 +180,17 @@ class QuoteBoard:
 
     def newest(self, instrument: InstrumentId) -> Quote | None:
         """The newest quote of *instrument* over all sources, by `ts`."""
-        quotes = self.newest_matching(QuoteFilter(instrument.venue, frozenset({instrument.symbol})))
+        quotes = [self._posted[key].quote for key in self._keys_of(instrument)]
         return max(quotes, key=lambda quote: quote.ts, default=None)
+
+    def _keys_of(self, instrument: InstrumentId) -> Sequence[_Key]:
+        """Counted again after a new stream or a withdrawal only: `post` is the hot path."""
+        if self._keys_counted != len(self._posted):
+            self._keys = {}
+            for key in sorted(self._posted):
+                self._keys.setdefault(key[0], []).append(key)
+            self._keys_counted = len(self._posted)
+        return self._keys.get(instrument, ())
 
     def newest_matching(self, chosen: QuoteFilter) -> tuple[Quote, ...]:
         """The newest quotes that match *chosen*, sorted by instrument and source."""

@@ -276,3 +276,16 @@ async def test_a_withdrawn_instrument_has_no_quote_until_it_delivers_again() -> 
     board.post([quote()])
     assert board.newest(BTC) is not None
     assert board.why_withdrawn(BTC) is None
+
+
+async def test_the_newest_quote_is_found_after_another_instrument_took_a_place() -> None:
+    board = QuoteBoard()
+    board.post([quote(), quote("spot/ETHUSDT")])
+    assert board.newest(BTC) is not None
+    board.withdraw([BTC], "the venue does not list it any more")
+    board.post([quote("perp/BTCUSDT", bid=9.0)])
+
+    newest = board.newest(InstrumentId(Venue.PERP, Symbol("BTCUSDT")))
+    assert board.newest(BTC) is None
+    assert newest is not None
+    assert newest.bid == 9.0
