@@ -318,8 +318,10 @@ class ExecutionLedger:
                 continue
             new = observe(state, report, said)
             room = COMMIT_EVENTS_MAX - len(events)
-            if new:
-                self._require_understood(map(stream_of, new))
+            if newer := self.state.find_unknown_event(map(stream_of, new)):
+                # It must not hold up the other reports; the newer service reads it again.
+                self.unknown.refuse(report, _too_new(newer))
+                continue
             for event in new[:room]:
                 events.append(event)
                 state.apply(event)

@@ -9,11 +9,14 @@ from msgspec.structs import replace
 
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.ledger.engine import Decision
 from chimera_s1.domain.errors import ClientIdUsedError
+from chimera_s1.domain.execution.event_records import order_stream
 from chimera_s1.domain.execution.events import OrderNotSent, OrderUnknown, PositionAdopted
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.position_check import KnownPosition, PositionKey
 from chimera_s1.domain.execution.tracked_order import OrderPhase
+from chimera_s1.domain.ledger.commit import NewEvent
 from tests.fakes.manual_clock import ManualClock
 from tests.unit.domain.execution.test_observation import (
     ALGO,
@@ -129,6 +132,24 @@ async def test_a_report_that_no_store_can_keep_costs_only_itself() -> None:
 
     assert [key.trade_id for key in ledger.state.fills] == ["1"]
     assert ledger.state.orders[ENTRY].status == "NEW"
+    assert rig.unknown == ["execution.report_unusable"]
+
+
+async def test_an_order_of_a_newer_version_does_not_hold_up_the_others() -> None:
+    """After a step back to this version: its order waits for the newer one, fills are recorded."""
+    rig = Rig()
+    ledger = rig.ledger()
+    await ledger.plan(planned(LIMIT), "test")
+
+    async def newer() -> Decision[None]:
+        return Decision(None, (NewEvent(order_stream(ENTRY), "order.invented", 1, {}),))
+
+    await ledger.engine.execute(newer, "newer version")
+    foreign = replace(trade("9", "77", "s4-1"), symbol="ETHUSDT")
+    await ledger.record("test", said("NEW", 0, 10), foreign)
+
+    assert [key.trade_id for key in ledger.state.fills] == ["9"]
+    assert ledger.state.orders[ENTRY].status == ""
     assert rig.unknown == ["execution.report_unusable"]
 
 
