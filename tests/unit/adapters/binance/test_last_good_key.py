@@ -13,7 +13,7 @@ from chimera_s1.domain.errors import (
     ExchangeRefusedError,
     ExchangeUnavailableError,
 )
-from tests.virtual_time import on_virtual_time
+from tests.virtual_time import LoopClock, on_virtual_time
 
 
 def key(secret: str, account: str = "live:1") -> AccountKey:
@@ -59,7 +59,7 @@ async def test_a_key_that_cannot_be_used_leaves_the_old_one_in_use(
     settings.now = new
     assert await used() is OLD
     settings.now = NEW
-    await anyio.sleep(KEY_RETRY_S)
+    await LoopClock().sleep_ms(KEY_RETRY_S * 1000)
     assert await used() is NEW
 
 
@@ -76,7 +76,7 @@ async def test_a_first_key_that_does_not_work_is_not_asked_for_with_each_query(
             await used()
     assert settings.asked == 1
     settings.now = NEW
-    await anyio.sleep(KEY_RETRY_S)
+    await LoopClock().sleep_ms(KEY_RETRY_S * 1000)
     assert await used() is NEW
 
 
