@@ -85,6 +85,10 @@ bench-funding: $(INSTALLED) ## print what funding of 930 contracts costs: reques
 bench-orders: $(INSTALLED) ## print how long an order takes to the wire, beside ccxt and Binance's SDKs (ARGS="--quick")
 	@exec $(BIN)/python -m tests.load.order_latency $(ARGS)
 
+.PHONY: busy-hour
+busy-hour: $(INSTALLED) ## place 2,000 orders with every fault, then compare each with the simulator's books (ARGS="--orders 300")
+	@exec $(BIN)/python -m tests.load.busy_hour $(ARGS)
+
 .PHONY: soak-kill
 soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUNDS=100 SEED=1)
 	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)
