@@ -152,6 +152,13 @@ async def test_a_spot_market_order_names_its_trades_as_the_history_does(
     assert balances["BTC"].free + balances["BTC"].locked >= bought
 
 
+async def test_an_order_list_that_was_never_placed_is_not_found(urls: dict[str, str]) -> None:
+    """With a code of its own; else its outcome would stay unknown for ever."""
+    ref = OrderRef(family=OrderFamily.SPOT_LIST, symbol=BTC, client_id="s1-never")
+    async with binance_orders(urls) as (gateway, _):
+        assert isinstance(await gateway.find(ref), OrderNotFound)
+
+
 async def test_an_order_list_is_placed_listed_found_and_cancelled(
     urls: dict[str, str],
 ) -> None:

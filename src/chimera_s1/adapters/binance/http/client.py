@@ -129,7 +129,7 @@ class UnknownSymbolError(ExchangeRefusedError):
 
 
 class UnknownOrderError(ExchangeRefusedError):
-    """-2013, and spot's -2026: the venue shows no such order."""
+    """-2013, and spot's -2018 (of an order list) and -2026: the venue shows no such order."""
 
 
 class _ReadRequest(Struct, frozen=True):
