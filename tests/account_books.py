@@ -275,16 +275,16 @@ def _trades(books: ExchangeBooks, ledger: Ledger, ours: Mapping[Key, str]) -> It
         yield "the exchange's books have a trade twice"
     for key in known.keys() - true.keys():
         yield f"trade {key} is in the ledger, and not in the exchange's books"
-    for key, row in true.items():
-        venue, symbol, order_id, trade_id = key
+    for name, row in true.items():
+        venue, symbol, order_id, trade_id = name
         found = known.get((venue, symbol, order_id, trade_id))
         if found is None:
-            yield f"trade {key} of {row['client_id']} is not in the ledger"
+            yield f"trade {name} of {row['client_id']} is not in the ledger"
             continue
-        fill, where = found.fill, f"trade {key} of {row['client_id']}: "
-        owner = ours.get((key[0], "order", key[1], key[2]), "")
+        fill, where = found.fill, f"trade {name} of {row['client_id']}: "
+        owner = ours.get((venue, "order", symbol, order_id), "")
         yield from _unequal(f"{where}order of ours", found.client_id, owner)
-        yield from _unequal(f"{where}events in the ledger", len(ledger.fill_ids[key]), 1)
+        yield from _unequal(f"{where}events in the ledger", len(ledger.fill_ids[name]), 1)
         yield from _unequal(f"{where}side", fill.side, row["side"])
         yield from _unequal(f"{where}maker", fill.maker, row["maker"])
         yield from _unequal(f"{where}asset", fill.commission_asset, row["commission_asset"])
