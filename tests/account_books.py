@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from chimera_s1.app.capabilities.execution.wiring import EXECUTION_LEDGER
+from chimera_s1.app.capabilities.execution.execution_ledger import EXECUTION_LEDGER
 from chimera_s1.app.stores import SQLITE_FILE
 from chimera_s1.domain.execution.event_records import decode_event
 from chimera_s1.domain.execution.events import FillRecorded
@@ -288,8 +288,8 @@ def _trades(books: ExchangeBooks, ledger: Ledger, ours: Mapping[Key, str]) -> It
         yield from _unequal(f"{where}side", fill.side, row["side"])
         yield from _unequal(f"{where}maker", fill.maker, row["maker"])
         yield from _unequal(f"{where}asset", fill.commission_asset, row["commission_asset"])
-        for name in ("qty", "price", "commission"):
-            yield from _unequal(f"{where}{name}", getattr(fill, name), Decimal(row[name]))
+        for field in ("qty", "price", "commission"):
+            yield from _unequal(f"{where}{field}", getattr(fill, field), Decimal(row[field]))
 
 
 def _trade_key(row: Row) -> Key:

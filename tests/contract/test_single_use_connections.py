@@ -30,9 +30,6 @@ from tests.contract.forward_proxy import tls_front
 from tests.contract.raw_http_server import HOST, ScriptedReply, http_reply, raw_http_server
 from tests.fakes.manual_clock import ManualClock
 
-# The event loop of the service: its transports are not registered as asyncio's.
-pytestmark = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
-
 GOODBYE = http_reply(408, b"", "Connection: close")
 OK = ScriptedReply(http_reply(200, b"{}"))
 CALL = RequestCall("test", Priority.MONEY, sapi_uid_weight(1))
