@@ -26,7 +26,7 @@ from tests.foreign_orders import ForeignTrader
 from tests.load.busy_faults import FaultRunner
 from tests.load.report import say
 from tests.order_site import Comparison, OrderSite, open_site
-from tests.order_traffic import Instrument, OrderMaker, read_instruments, read_quote
+from tests.order_traffic import Instrument, OrderMaker, Quote, read_instruments, read_quote
 
 SYMBOLS = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,LTCUSDT"
 OUR_WORKERS = 10
@@ -36,6 +36,7 @@ MOVE_S = 0.25
 MOVE_BPS = 90
 FAULT_GAP_S = 0.7
 KILLS = 2
+QUOTE_AGE_MAX_S = 1.0
 SHOWN_MAX = 40
 
 
@@ -51,6 +52,8 @@ class BusyHour:
         self.starts = 0
         self._orders = orders
         self._others = ForeignTrader(site.others)
+        self._quotes: dict[Instrument, Quote] = {}
+        self._read_at: dict[Instrument, float] = {}
         self._up = anyio.Event()
         self._over = anyio.Event()
 
@@ -94,7 +97,7 @@ class BusyHour:
             await self._up.wait()
             venue, kind = self.maker.next_venue_of_ours()
             instrument = self._instrument(venue)
-            quote = await read_quote(self.site.others, instrument)
+            quote = await self._quote(instrument)
             request = self.maker.ours(kind, instrument, quote)
             result = await self.site.place(request)
             if result is None:
@@ -118,7 +121,7 @@ class BusyHour:
             number = self.placed["foreign"]
             venue, kind = self.maker.next_venue_of_others()
             instrument = self._instrument(venue)
-            quote = await read_quote(self.site.others, instrument)
+            quote = await self._quote(instrument)
             body = self.maker.foreign(kind, instrument, quote, self._foreign_id(number))
             by_web = number % 2 == 0
             place = self._others.place_by_web if by_web else self._others.place_by_api
@@ -173,6 +176,15 @@ class BusyHour:
             await anyio.sleep(2)
             await self.site.sim.control("POST", "/sim/user-streams", {"validity_ms": 3_600_000})
             self.results["listen key expired"] += 1
+
+    async def _quote(self, instrument: Instrument) -> Quote:
+        """Read at most once a second, for the limit of request weight."""
+        if time.monotonic() - self._read_at.get(instrument, 0.0) > QUOTE_AGE_MAX_S:
+            self._read_at[instrument] = time.monotonic()
+            self._quotes[instrument] = await read_quote(self.site.others, instrument)
+        if instrument not in self._quotes:  # another task is reading the first one
+            self._quotes[instrument] = await read_quote(self.site.others, instrument)
+        return self._quotes[instrument]
 
     def _instrument(self, venue: str) -> Instrument:
         return self.chance.choice([each for each in self.instruments if each.venue == venue])
