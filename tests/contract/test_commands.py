@@ -46,7 +46,8 @@ async def test_help_names_every_command_in_groups_and_the_exit_codes() -> None:
     code, out, err = await finished("--help")
     assert (code, err) == (0, "")
     assert not [name for name in COMMANDS if f" {name} " not in out]
-    assert [out.index(f"─ {group} ─") for group in ("Run", "Market data", "Treasury", "Inspect")]
+    groups = ("Run", "Market data", "Treasury and orders", "Inspect")
+    assert [out.index(f"─ {group} ─") for group in groups]
     assert "Exit codes: 0 done" in out
     assert ESCAPE not in out
 

@@ -78,6 +78,7 @@ def test_a_spot_full_reply_names_the_order_and_its_trades() -> None:
                 source=REPLY,
                 commission=Decimal("0.00001"),
                 commission_asset="BTC",
+                maker=False,
             ),
         ),
     )
