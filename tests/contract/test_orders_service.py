@@ -17,6 +17,7 @@ from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.identifiers import Venue
 from tests.arango_double import arango_double
 from tests.contract.service_process import (
     TIMEOUT_S,
@@ -85,7 +86,7 @@ class Site(Struct):
     stack: AsyncExitStack
 
     async def serve(self, name: str) -> Replica:
-        """A service that has read the account."""
+        """A service that has read the account, with both private streams."""
         service = await self.stack.enter_async_context(
             service_process(self.directory / name, self.environ)
         )
@@ -98,7 +99,13 @@ class Site(Struct):
         )
         while (await http.get("/xchg/balances")).status_code != 200:
             pass
-        return Replica(service, http)
+        replica = Replica(service, http)
+        for venue in Venue:
+            while not (await replica.health(f"private_stream.{venue.value}"))[1].startswith(
+                "connected"
+            ):
+                pass
+        return replica
 
     async def place(self, side: str, kind: str, client_id: str, **fields: str) -> dict[str, Any]:
         """An order of somebody else, of 0.01 BTC on spot if *fields* say nothing else."""
