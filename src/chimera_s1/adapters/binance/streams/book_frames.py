@@ -237,7 +237,7 @@ class BookFrames:
                 taken.append((slot.stream, slot.payload, slot.received_ms))
                 self._counters.conflated += slot.before is not None
                 slot.payload = slot.before = None
-            elif slot.before is not None:
+            elif slot.before is not None and slot.before_ms < before_ms:
                 taken.append((slot.stream, slot.before, slot.before_ms))
                 slot.before = None
         return taken

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream
@@ -149,7 +149,13 @@ def test_no_window_is_published_twice_and_no_time_goes_back(
     assert feed.counters.dropped.keys() <= {"stale_update_id"}
 
 
+BACK_OVER_AN_EDGE = [("receive", 0), ("step", -1), ("receive", 0), ("receive", 0)]
+"""The last two frames are of the window before that of the first one."""
+
+
 @given(windows, actions, st.integers(CLOCK_STEP_MS + 1, 3_600_000), actions)
+@example(50, BACK_OVER_AN_EDGE, 1_001, [("step", 2)])
+@example(50, [*BACK_OVER_AN_EDGE[:3], ("step", -1), ("receive", 0)], 1_001, [("step", 3)])
 def test_a_larger_step_back_starts_the_times_again(
     window: int, before: list[tuple[str, int]], back_ms: int, after: list[tuple[str, int]]
 ) -> None:
