@@ -54,10 +54,11 @@ SPOT_OPEN_LISTS = _read(spot_weight(6))
 PERP_OPEN_ORDERS = _read(futures_weight(40))
 SPOT_ACCOUNT = _read(spot_weight(20))
 PERP_ACCOUNT = _read(futures_weight(5))
-# Of many symbols at once: they leave more room than the reads that a single order waits for.
+# Of many symbols at once. On spot they are dear, and leave more room than the reads that one order
+# waits for. On futures those of eight symbols cost as much as one listing of open orders.
 TRADES = {
     Venue.SPOT: _read(spot_weight(20), priority=Priority.BACKFILL),
-    Venue.PERP: _read(futures_weight(5), priority=Priority.BACKFILL),
+    Venue.PERP: _read(futures_weight(5)),
 }
 TRADES_OF_ORDER = {Venue.SPOT: _read(spot_weight(5)), Venue.PERP: _read(futures_weight(5))}
 KEY_PERMISSIONS = _read(sapi_ip_weight(1))
