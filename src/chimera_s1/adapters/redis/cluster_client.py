@@ -1,5 +1,7 @@
 """redis-py's asyncio `RedisCluster`, configured to survive a failover."""
 
+import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -31,6 +33,7 @@ ErrorListener = Callable[[Exception], None]
 CONNECT_TIMEOUT_S = 5.0
 _ABOUT_THE_KEY = (ResponseError, AuthenticationError, TimeoutError, RedisTimeoutError)
 _CLOSE_TIMEOUT_S = 2.0
+_CLOSED_BY_ANOTHER = "connection closed by another task"
 
 
 class _Login(CredentialProvider):
@@ -91,6 +94,17 @@ class ClusterClient(RedisCluster):
             return await super().execute_command(*args, **kwargs)
         except (AttributeError, RuntimeError) as error:
             raise RedisConnectionError(f"connection closed while in use: {error}") from error
+        except asyncio.CancelledError as error:
+            await _raise_own_cancellation(error)
+            raise RedisConnectionError(_CLOSED_BY_ANOTHER) from error
+
+    async def aclose(self) -> None:
+        """As redis-py, which calls it also where a command or a pipeline has failed."""
+        try:
+            await super().aclose()
+        except asyncio.CancelledError as error:
+            await _raise_own_cancellation(error)
+            raise RedisConnectionError(_CLOSED_BY_ANOTHER) from error
 
     @contextmanager
     def translate_errors(self, key: str = "") -> Iterator[None]:
@@ -208,6 +222,21 @@ async def close_cluster(client: ClusterClient) -> None:
     for nodes in ("nodes_cache", "startup_nodes"):
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(*REDIS_FAILURES):
             await client.nodes_manager.aclose(nodes)
+
+
+async def _raise_own_cancellation(error: asyncio.CancelledError) -> None:
+    """Raise where this task is cancelled; return where *error* is another task's.
+
+    redis-py closes connections in `asyncio.gather`, which may lose the text by which a cancel scope
+    knows its own cancellation. Such an error would pass the scope, and end the worker.
+    """
+    if error.args:
+        raise error
+    if anyio.current_effective_deadline() == -math.inf:
+        await anyio.sleep_forever()  # the scope cancels again
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise error
 
 
 def _ignore_error(_: Exception) -> None:
