@@ -234,7 +234,9 @@ async def test_a_delete_has_its_parameters_in_the_query_and_no_body() -> None:
     assert b"Content-Length" not in received.head
 
 
-async def test_a_host_that_refuses_is_named_and_tried_again() -> None:
+async def test_a_host_that_refuses_is_named_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The problem is told by the pool; a request says so itself, and is not sent."""
     async with await anyio.create_tcp_listener(local_host=HOST) as listener:
         url = f"http://{HOST}:{listener.extra(SocketAttribute.local_port)}"
@@ -247,3 +249,5 @@ async def test_a_host_that_refuses_is_named_and_tried_again() -> None:
     assert isinstance(reply, NotSent)
     assert "Connection refused" in reply.cause
     assert "refused" in pool.problem.lower()
+    [said] = [each for each in caplog.messages if "no connection is ready for orders" in each]
+    assert pool.problem in said

@@ -6,10 +6,12 @@ request that never arrived could not be told from one whose reply was lost.
 """
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -22,6 +24,8 @@ READY_MAX_AGE_S = 25.0
 
 DIAL_TIMEOUT_S = 10.0
 REDIAL_MIN_S, REDIAL_MAX_S = 0.5, 30.0
+
+_log = logging.getLogger(__name__)
 
 
 class SingleUseConnections:
@@ -102,13 +106,23 @@ class SingleUseConnections:
             with anyio.fail_after(DIAL_TIMEOUT_S):
                 connection = await self._dial()
         except Exception as error:  # noqa: BLE001 (whatever it is, a request dials for itself)
-            self.problem = error_text(error, self._endpoints.egress)
+            self._set_problem(error_text(error, self._endpoints.egress))
             self._tell()
             return False
-        self.problem = ""
+        self._set_problem("")
         self._ready.append(connection)
         self._tell()
         return True
+
+    def _set_problem(self, problem: str) -> None:
+        host = urlsplit(self._endpoints.rest_url).hostname
+        if problem and not self.problem:
+            _log.warning(
+                "%s: no connection is ready for orders: %s; each order opens its own", host, problem
+            )
+        elif self.problem and not problem:
+            _log.info("%s: a connection is ready for orders again", host)
+        self.problem = problem
 
     def _tell(self) -> None:
         self.changed.set()
@@ -138,7 +152,7 @@ class SingleUseConnections:
             connection.close()
         lost = [each for each in unfit if self._age_s(each) < READY_MAX_AGE_S]
         if lost:
-            self.problem = "the host ends idle connections"
+            self._set_problem("the host ends idle connections")
             self._tell()
         return bool(lost)
 

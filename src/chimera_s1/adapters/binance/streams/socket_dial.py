@@ -58,7 +58,7 @@ async def dial(
     """Open a socket, called *name* in logs, for which *gate* has admitted a dial.
 
     Raises:
-        SocketEnded: There is none; what the venue said of its limits is noted.
+        SocketEnded: The dial failed; a limit that the venue named is noted.
     """
     egress, shown = address.egress, address.mask(address.url)
     try:

@@ -1,7 +1,9 @@
 """Metrics of orders and of the private streams."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from msgspec import Struct
 
 from chimera_s1.app.capabilities.execution.cancel_orders import CancelOrders
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
@@ -35,6 +37,31 @@ def private_streams_source(
 ) -> MetricSource:
     """The private streams, what they say, and the queries of working orders."""
     return lambda: [*_streams(streams, queries), *_followed(following), *_queries(queries)]
+
+
+class ReadyConnections(Struct, frozen=True):
+    """Connections to one venue for orders: so many are open, were open before their order, and were
+    opened while it waited.
+    """
+
+    venue: Venue
+    ready: int
+    taken_ready: int
+    dialed: int
+
+
+def connections_source(read: Callable[[], Iterable[ReadyConnections]]) -> MetricSource:
+    """Whether orders find a connection that is open."""
+    return lambda: [sample for each in read() for sample in _connections(each)]
+
+
+def _connections(now: ReadyConnections) -> Iterator[Sample]:
+    name = now.venue.value
+    about = "Open connections that have carried no request, for orders."
+    yield gauge("s1_order_connections_ready", about, now.ready, venue=name)
+    about = "Connections that orders and cancels took, by whether they were open before."
+    for how, number in (("ready", now.taken_ready), ("dialed", now.dialed)):
+        yield counter("s1_order_connections_total", about, number, venue=name, connection=how)
 
 
 def _open_orders(ledger: ExecutionLedger) -> Iterator[Sample]:

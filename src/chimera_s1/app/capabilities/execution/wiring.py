@@ -1,7 +1,7 @@
 """The execution capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -24,6 +24,10 @@ from chimera_s1.app.capabilities.execution.check_order_rules import CheckOrderRu
 from chimera_s1.app.capabilities.execution.execution_ledger import (
     EXECUTION_LEDGER,
     ExecutionLedger,
+)
+from chimera_s1.app.capabilities.execution.order_metrics import (
+    ReadyConnections,
+    connections_source,
 )
 from chimera_s1.app.capabilities.execution.orders_wiring import (
     Exchange,
@@ -126,7 +130,9 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
         events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
         connections = partial(gateway.keep_ready, settings.venues, READY_CONNECTIONS)
         keep_ready = Worker("order connections", connections)
-        yield _working(base, operations, exchange, specs, quotes, named, events, keep_ready)
+        capability = _working(base, operations, exchange, specs, quotes, named, events, keep_ready)
+        source = connections_source(partial(_ready_connections, client, settings.venues))
+        yield structs.replace(capability, metrics=(*capability.metrics, source))
 
 
 def _stream_setups(
@@ -141,6 +147,12 @@ def _stream_setups(
         )
         for venue in settings.venues
     }
+
+
+def _ready_connections(client: HttpClient, venues: tuple[Venue, ...]) -> Iterator[ReadyConnections]:
+    for venue in venues:
+        pool = client.single_use(venue)
+        yield ReadyConnections(venue, pool.ready, pool.taken_ready, pool.dialed)
 
 
 def refresh_clocks(operations: Operations, venue: Venue) -> None:

@@ -1,6 +1,8 @@
 """The figures of orders and private streams."""
 
 from chimera_s1.app.capabilities.execution.order_metrics import (
+    ReadyConnections,
+    connections_source,
     orders_source,
     private_streams_source,
 )
@@ -37,3 +39,15 @@ async def test_orders_and_streams_are_counted() -> None:
     assert samples["s1_private_stream_proven", "perp"] == 1
     assert samples["s1_private_stream_events_total", "perp"] == 2
     assert samples["s1_account_reports_recorded_total",] == 2
+
+
+def test_ready_connections_are_counted_by_venue() -> None:
+    read = connections_source(lambda: [ReadyConnections(Venue.PERP, 2, 7, 1)])
+
+    counted = {(each.name, *(text for _, text in each.labels)): each.value for each in read()}
+
+    assert counted == {
+        ("s1_order_connections_ready", "perp"): 2,
+        ("s1_order_connections_total", "perp", "ready"): 7,
+        ("s1_order_connections_total", "perp", "dialed"): 1,
+    }
