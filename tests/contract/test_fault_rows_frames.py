@@ -4,6 +4,7 @@ books.
 Each fault proves that it fired; after each, all quotes that were handed out are right.
 """
 
+import anyio
 import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
@@ -19,6 +20,7 @@ from tests.contract.quote_invariants import check_alone, check_quotes
 from tests.contract.raw_exchange import book_ticker_message, raw_exchange, server_frame
 
 TIMES = 3
+TIMEOUT_S = 30
 STREAM = {Channel.BOOK_TICKER: "bookTicker", Channel.DEPTH5: "depth5@100ms"}
 
 
@@ -45,6 +47,15 @@ async def through(feed: FeedHarness, do: str, on: str) -> list[Quote]:
             )
         )
     return quotes
+
+
+async def until_dropped(feed: FeedHarness, dropped: dict[str, int]) -> list[Quote]:
+    """The quotes until as many frames are dropped: the last may come after a newer frame."""
+    wanted = sum(dropped.values())
+    with anyio.fail_after(TIMEOUT_S):
+        return await feed.drain_until(
+            lambda _: sum(feed.feed.counters.dropped.values()) >= wanted
+        )
 
 
 Case = tuple[Venue, Channel, str, dict[str, int]]
@@ -86,13 +97,14 @@ async def after(
     tasks: TaskGroup, simulator: SimulatorAddresses, case: Case, do: str
 ) -> FeedCounters:
     """Let *do* happen to one stream of a feed, check its quotes; what it counted."""
-    venue, channel, _, _ = case
+    venue, channel, _, dropped = case
 
     def only(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, channels=(channel,))
 
     async with feed_harness(tasks, simulator, venue, plan=only) as feed:
         quotes = await through(feed, do, f"ws:{venue.value}:btcusdt@{STREAM[channel]}")
+        quotes += await until_dropped(feed, dropped)
         await check_quotes(feed.control, quotes)
         status = (await feed.control.get("/sim/status")).json()
         assert status["venues"][venue.value]["connections_opened"] == 1
@@ -132,6 +144,7 @@ async def test_row_57_gaps_duplicates_and_disorder_publish_nothing_old(
     """
     async with feed_harness(tasks, simulator, venue) as feed:
         quotes = await through(feed, do, f"ws:{venue.value}:btcusdt@bookTicker")
+        quotes += await until_dropped(feed, dropped)
         await check_quotes(feed.control, quotes)
 
     assert dropped == feed.feed.counters.dropped
