@@ -53,9 +53,7 @@ async def until_dropped(feed: FeedHarness, dropped: dict[str, int]) -> list[Quot
     """The quotes until as many frames are dropped: the last may come after a newer frame."""
     wanted = sum(dropped.values())
     with anyio.fail_after(TIMEOUT_S):
-        return await feed.drain_until(
-            lambda _: sum(feed.feed.counters.dropped.values()) >= wanted
-        )
+        return await feed.drain_until(lambda _: sum(feed.feed.counters.dropped.values()) >= wanted)
 
 
 Case = tuple[Venue, Channel, str, dict[str, int]]

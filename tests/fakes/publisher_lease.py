@@ -1,5 +1,7 @@
 """A publisher lease in memory."""
 
+from collections.abc import Awaitable, Callable
+
 from anyio.lowlevel import checkpoint
 
 from chimera_s1.domain.errors import PublisherUnavailableError
@@ -13,11 +15,13 @@ class MemoryPublisherLease:
     """Implements `domain.ports.publisher_lease.PublisherLease`; calls raise while `unavailable`.
 
     Attributes:
+        before_failure: What happens while such a call waits.
         endless: Whether the lease of another owner never expires: written by hand.
     """
 
     def __init__(self, clock: Clock, name: str = "publisher") -> None:
         self.unavailable = False
+        self.before_failure: Callable[[], Awaitable[None]] | None = None
         self.endless = False
         self.owner = ""
         self._standby, self._standby_until_ms = "", 0.0
@@ -51,4 +55,6 @@ class MemoryPublisherLease:
     async def _check_available(self) -> None:
         await checkpoint()
         if self.unavailable:
+            if self.before_failure is not None:
+                await self.before_failure()
             raise PublisherUnavailableError("the lease cannot be read")

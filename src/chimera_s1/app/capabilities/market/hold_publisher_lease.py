@@ -23,6 +23,11 @@ LEASE_MS = 2_000
 RENEW_INTERVAL_MS = 500.0
 STANDBY_INTERVAL_MS = 200.0
 
+UNREADABLE_MS = 3_000
+"""The holder goes on for so long after a failed read. The next read has failed by then, too: this
+process was paused if it has not.
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +59,7 @@ class HoldPublisherLease:
         self._record = record
         self._lock = anyio.Lock()
         self._holds = False
-        self._confirmed_until_ms = 0.0
+        self._may_publish_until_ms = 0.0
         self._other: LeaseHolder | None = None
         self._waiting = ""
         self._cause = ""
@@ -68,9 +73,7 @@ class HoldPublisherLease:
         """Whether this instance may publish now. After a pause that was longer than the lease it
         may not, until the lease was read again or could not be read.
         """
-        if not self._holds:
-            return False
-        return bool(self._cause) or self._clock.monotonic_ms() < self._confirmed_until_ms
+        return self._holds and self._clock.monotonic_ms() < self._may_publish_until_ms
 
     @property
     def standby(self) -> str:
@@ -96,17 +99,8 @@ class HoldPublisherLease:
     async def check(self) -> None:
         """Take or renew the lease now, if it is free or held here."""
         async with self._lock:
-            asked_ms = self._clock.monotonic_ms()
-            lapsed = self._holds and not self.publishing
-            try:
-                holder = await self._lease.acquire(self._owner, LEASE_MS)
-            except REDIS_ERRORS as error:
-                self._record_unreadable(str(error))
-            else:
-                self._apply(holder, asked_ms)
-            if lapsed and self.publishing:
-                _log.warning("publishing again; lease %s had ended in a pause", self.name)
-                self._start_term(None)
+            while not await self._read():
+                pass
 
     async def release(self) -> None:
         """Let a standby take over at once; if the lease cannot be reached, it expires."""
@@ -125,11 +119,32 @@ class HoldPublisherLease:
                     LEASE_MS / 1000,
                 )
 
+    async def _read(self) -> bool:
+        """Take, renew or read the lease; False if a pause has made the read fail."""
+        asked_ms = self._clock.monotonic_ms()
+        lapsed = self._holds and not self.publishing
+        try:
+            holder = await self._lease.acquire(self._owner, LEASE_MS)
+        except REDIS_ERRORS as error:
+            failed_ms = self._clock.monotonic_ms()
+            if failed_ms - asked_ms >= LEASE_MS:
+                # The time limit of the read, which is shorter, has passed while this process was
+                # paused: that says nothing of Redis, and another instance may publish now.
+                return False
+            self._may_publish_until_ms = failed_ms + UNREADABLE_MS
+            self._record_unreadable(str(error))
+        else:
+            self._apply(holder, asked_ms)
+        if lapsed and self.publishing:
+            _log.warning("publishing again; lease %s had ended in a pause", self.name)
+            self._start_term(None)
+        return True
+
     def _apply(self, holder: LeaseHolder, asked_ms: float) -> None:
         self._cause = ""
         self._waiting = holder.standby
         if holder.owner == self._owner:
-            self._confirmed_until_ms = asked_ms + LEASE_MS
+            self._may_publish_until_ms = asked_ms + LEASE_MS
             self._begin()
         else:
             self._stand_by(holder)

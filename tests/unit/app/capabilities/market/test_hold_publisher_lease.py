@@ -10,6 +10,7 @@ from chimera_s1.app.capabilities.market.hold_publisher_lease import (
     LEASE_MS,
     RENEW_INTERVAL_MS,
     STANDBY_INTERVAL_MS,
+    UNREADABLE_MS,
     HoldPublisherLease,
 )
 from chimera_s1.domain.operations.health import Level
@@ -176,6 +177,40 @@ async def test_a_paused_holder_does_not_publish_before_it_has_read_the_lease() -
     assert (one.publishing, other.publishing) == (False, True)
     assert rig.kinds()[-1] == "publisher.stopped"
     assert one.report().sentence.startswith("standby: other publishes")
+
+
+async def test_a_holder_that_was_paused_while_it_read_the_lease_reads_it_again() -> None:
+    """Awake, the time limit of the read has passed; meanwhile another instance has taken over."""
+    rig = Rig()
+    one, other = rig.instance("one"), rig.instance("other")
+    await one.check()
+    rig.store.unavailable = True
+
+    async def pause() -> None:
+        rig.store.unavailable, rig.store.before_failure = False, None
+        await rig.clock.advance(LEASE_MS)
+        await other.check()
+
+    rig.store.before_failure = pause
+    await one.check()
+
+    assert (one.publishing, other.publishing) == (False, True)
+    assert rig.kinds()[-1] == "publisher.stopped"
+
+
+async def test_a_holder_that_is_paused_in_an_outage_reads_the_lease_before_it_goes_on() -> None:
+    rig = Rig()
+    one, other = rig.instance("one"), rig.instance("other")
+    await one.check()
+    rig.store.unavailable = True
+    await one.check()
+    await rig.clock.advance(UNREADABLE_MS - 1)
+    assert one.publishing
+    await rig.clock.advance(1)
+    rig.store.unavailable = False
+    await other.check()
+
+    assert (one.publishing, other.publishing) == (False, True)
 
 
 @pytest.mark.parametrize("unavailable", [False, True])
