@@ -2,6 +2,7 @@
 
 from typing import Final, get_args
 
+from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
     ExecutionEvent,
     FillEvent,
@@ -21,10 +22,15 @@ EVENT_VERSIONS: Final[dict[str, int]] = dict.fromkeys(_EVENT_TYPES, 1)
 ORDER_STREAM_PREFIX: Final = "order/"
 FILL_STREAM_PREFIX: Final = "fill/"
 POSITION_STREAM_PREFIX: Final = "position/"
+ENTRY_STREAM_PREFIX: Final = "entry/"
 
 
 def order_stream(client_id: str) -> str:
     return ORDER_STREAM_PREFIX + client_id
+
+
+def entry_stream(entry_id: str) -> str:
+    return ENTRY_STREAM_PREFIX + entry_id
 
 
 def fill_stream(key: FillKey) -> str:
@@ -36,6 +42,8 @@ def stream_of(event: ExecutionEvent) -> str:
         return fill_stream(event.fill.key if isinstance(event, FillRecorded) else event.key)
     if isinstance(event, PositionAdopted):
         return f"{POSITION_STREAM_PREFIX}{event.symbol}/{event.position_side}"
+    if isinstance(event, EntryEvent):
+        return entry_stream(event.entry_id)
     return order_stream(event.client_id)
 
 

@@ -8,6 +8,7 @@ Times named `*_ms` are exchange epoch ms; the commit has the local time.
 | `order/<client_id>` | an order of ours, from the intent to its end |
 | `fill/<venue>/<symbol>/<order_id>/<trade_id>` | a trade of the account, ours or not, once |
 | `position/<symbol>/<position side>` | the quantities that were adopted from the exchange |
+| `entry/<entry_id>` | an entry: see `entries.events` |
 """
 
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.order_request import OrderRequest
 from chimera_s1.domain.execution.reports import FillKey, FillReport, LegRef
 from chimera_s1.domain.identifiers import Symbol
@@ -241,4 +243,4 @@ OrderConclusion: TypeAlias = (
 OrderReported: TypeAlias = OrderUpdated | ChildOrderUpdated
 OrderEvent: TypeAlias = OrderPlanned | OrderConclusion | OrderReported
 FillEvent: TypeAlias = FillRecorded | FillCompleted | FillAttributed
-ExecutionEvent: TypeAlias = OrderEvent | FillEvent | PositionAdopted
+ExecutionEvent: TypeAlias = OrderEvent | FillEvent | PositionAdopted | EntryEvent

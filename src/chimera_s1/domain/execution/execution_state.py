@@ -6,12 +6,15 @@ others is in their streams, where `ExecutionLedger` looks them up.
 
 from collections import ChainMap
 from collections.abc import Iterable, MutableMapping
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.domain.errors import LedgerDamagedError
+from chimera_s1.domain.execution.entries.book import EntryBook
+from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.event_records import decode_event
 from chimera_s1.domain.execution.events import (
     ExecutionEvent,
@@ -60,9 +63,11 @@ class ExecutionState:
 
     Attributes:
         head: The last folded commit.
-        orders: Ours, by client id: every open one, and the newest `ENDED_ORDERS_MAX` ended ones.
+        orders: Ours, by client id: every open one and every one of an open entry, and the
+            newest `ENDED_ORDERS_MAX` ended ones.
         fills: The newest `FILLS_MAX` trades.
         positions: What all trades say of positions, those that have left memory too.
+        entries: With the orders and trades that belong to them.
         agreement: Whether an order was refused for want of the TradFi agreement.
         orders_forgotten, fills_forgotten: So many have left memory since the start.
         fills_forgotten_until_ms: No trade that has left memory is newer.
@@ -79,6 +84,7 @@ class ExecutionState:
         self.fills_forgotten_until_ms = 0
         self.index = OrderIndex.empty()
         self.positions = KnownPositions()
+        self.entries = EntryBook()
         self.agreement = TradFiAgreement()
         self._ended_orders_max = ended_orders_max
         self._fills_max = fills_max
@@ -119,6 +125,8 @@ class ExecutionState:
             return
         if isinstance(event, FillEvent):
             self._apply_fill_event(event)
+        elif isinstance(event, EntryEvent):
+            self.entries.apply(event)
         else:
             self._apply_order_event(event)
 
@@ -208,6 +216,8 @@ class ExecutionState:
         client_id = order.client_id
         self.orders[client_id] = order
         self.index.add(order)
+        if order.entry_id:
+            self.entries.add_order(order.entry_id, client_id)
         self._ended.pop(client_id, None)
         if order.is_open:
             self._open[client_id] = order
@@ -217,9 +227,11 @@ class ExecutionState:
             self._bound_orders()
 
     def _bound_orders(self) -> None:
-        while len(self._ended) > self._ended_orders_max:
-            client_id = next(iter(self._ended))
+        for client_id in tuple(islice(self._ended, len(self._ended) - self._ended_orders_max)):
             del self._ended[client_id]
+            if self.entries.is_open(self.orders[client_id].entry_id):
+                self._ended[client_id] = None
+                continue
             self.index.remove(self.orders.pop(client_id))
             self.orders_forgotten += 1
 
@@ -271,6 +283,8 @@ class ExecutionState:
         order = self.orders.get(client_id)
         if order is not None:
             self._remember(add_fill(order, fill))
+            if order.entry_id:
+                self.entries.add_fill(order.entry_id, client_id, fill)
             self.index.owners[fill_order_key(fill.key)] = client_id
 
     def _bound_fills(self) -> None:

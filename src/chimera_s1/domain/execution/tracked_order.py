@@ -28,6 +28,7 @@ from chimera_s1.domain.execution.events import (
     OrderReported,
     OrderUnknown,
     OrderUpdated,
+    RefusalReason,
 )
 from chimera_s1.domain.execution.order_request import (
     OrderFamily,
@@ -118,6 +119,8 @@ class TrackedOrder(Struct, frozen=True, kw_only=True):
     said_qty, said_price: The largest filled quantity that the exchange has said, and the average
         price that it said with it; replies do not count.
     at_ms: Exchange time of *status*.
+    acknowledged_ms: When the exchange acknowledged it, by its clock; 0 before.
+    refusal: Why the exchange certainly refused it.
     child_id: Of the order that a triggered algo order became.
     children: Legs, or the child, as far as they were reported.
     ending, message: How and why it ended.
@@ -134,6 +137,8 @@ class TrackedOrder(Struct, frozen=True, kw_only=True):
     said_qty: Decimal = _ZERO
     said_price: Decimal | None = None
     at_ms: int = 0
+    acknowledged_ms: int = 0
+    refusal: RefusalReason | None = None
     child_id: str = ""
     legs: tuple[LegRef, ...] = ()
     children: Mapping[str, ChildOrder] = {}
@@ -263,8 +268,8 @@ def _apply_outcome(
     order: TrackedOrder, event: OrderRefused | OrderNotSent | OrderUnknown | OrderAbsent
 ) -> TrackedOrder:
     match event:
-        case OrderRefused(message=message):
-            return replace(order, phase=OrderPhase.REFUSED, message=message)
+        case OrderRefused(reason=reason, message=message):
+            return replace(order, phase=OrderPhase.REFUSED, refusal=reason, message=message)
         case OrderNotSent(cause=message):
             return replace(order, phase=OrderPhase.NOT_SENT, message=message)
         case OrderUnknown(cause=message):
@@ -283,6 +288,7 @@ def _apply_update(order: TrackedOrder, event: OrderUpdated) -> TrackedOrder:
         said_qty=event.filled_qty,
         said_price=event.avg_price,
         at_ms=event.at_ms,
+        acknowledged_ms=order.acknowledged_ms or event.at_ms,
         child_id=event.child_id,
         legs=event.legs,
         message=event.reason,

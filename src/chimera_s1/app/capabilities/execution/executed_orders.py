@@ -6,6 +6,7 @@ from typing import Final, assert_never
 
 from msgspec import Struct
 
+from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
     CancelRefused,
     CancelRequested,
@@ -112,6 +113,8 @@ def order_entries(
 
 def has_entry(event: ExecutionEvent) -> bool:
     """Whether `order_entries` or `fill_entry` may give one."""
+    if isinstance(event, EntryEvent):
+        return False
     match event:
         case OrderUpdated() | ChildOrderUpdated():
             acknowledges = isinstance(event, OrderUpdated) and event.acknowledges

@@ -20,6 +20,7 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.execution.client_ids import PREFIX, check_client_id, has_our_prefix
+from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.event_records import (
     decode_event,
     fill_stream,
@@ -363,6 +364,11 @@ class ExecutionLedger:
             return 0 if fill is None else fill.version
         if isinstance(event, PositionAdopted):
             return None
+        if isinstance(event, EntryEvent):
+            entry = self.state.entries.entries.get(event.entry_id)
+            if entry is not None:
+                return entry.version
+            return None if self.state.entries.forgotten else 0
         order = self.state.orders.get(event.client_id)
         if order is not None:
             return order.version

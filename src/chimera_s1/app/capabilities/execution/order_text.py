@@ -3,7 +3,9 @@
 from decimal import Decimal
 from typing import assert_never
 
+from chimera_s1.app.capabilities.execution.entry_text import describe_entry_event
 from chimera_s1.app.utc_time import format_utc
+from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
     CancelRefused,
     CancelRequested,
@@ -66,6 +68,8 @@ def describe_terms(request: OrderRequest) -> str:  # noqa: PLR0911 (one case a k
 
 
 def describe_event(event: ExecutionEvent | UnknownEvent) -> str:
+    if isinstance(event, EntryEvent):
+        return escape_unprintable(describe_entry_event(event))
     match event:
         case UnknownEvent(type=kind, v=version):
             text = f"{kind} version {version}, known only to a newer chimera-s1"
