@@ -227,7 +227,8 @@ class ExecutionState:
             self._bound_orders()
 
     def _bound_orders(self) -> None:
-        for client_id in tuple(islice(self._ended, len(self._ended) - self._ended_orders_max)):
+        surplus = max(0, len(self._ended) - self._ended_orders_max)
+        for client_id in tuple(islice(self._ended, surplus)):
             del self._ended[client_id]
             if self.entries.is_open(self.orders[client_id].entry_id):
                 self._ended[client_id] = None
