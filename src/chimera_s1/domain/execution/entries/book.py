@@ -5,6 +5,7 @@ is in its stream.
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Final
 
 from chimera_s1.domain.execution.entries.entry import Entry, evolve_entry
@@ -12,6 +13,8 @@ from chimera_s1.domain.execution.entries.events import EntryAccepted, EntryEvent
 from chimera_s1.domain.execution.reports import FillReport
 
 ENDED_ENTRIES_MAX: Final = 2_000
+DAY_MS: Final = 86_400_000
+DAYS_KEPT: Final = 2
 
 
 class EntryBook:
@@ -25,6 +28,7 @@ class EntryBook:
     def __init__(self, *, ended_max: int = ENDED_ENTRIES_MAX) -> None:
         self.entries: dict[str, Entry] = {}
         self.forgotten = 0
+        self._accepted_usdt: dict[int, Decimal] = {}
         self._ended_max = ended_max
         self._ended: dict[str, None] = {}
         self._orders: dict[str, dict[str, None]] = {}
@@ -38,6 +42,8 @@ class EntryBook:
         known = self.entries.get(event.entry_id)
         if known is None and not isinstance(event, EntryAccepted) and self.forgotten:
             return  # it has left memory
+        if isinstance(event, EntryAccepted):
+            self._count(event)
         entry = evolve_entry(known, event)
         self.entries[entry.entry_id] = entry
         self._touched[entry.entry_id] = None
@@ -59,6 +65,12 @@ class EntryBook:
     def open_entries(self) -> Iterator[Entry]:
         return (entry for entry in self.entries.values() if entry.is_open)
 
+    def accepted_usdt(self, at_ms: int) -> Decimal:
+        """Notional of all entries that were accepted on the UTC day of *at_ms*, however they ended;
+        0 for days before the last three.
+        """
+        return self._accepted_usdt.get(at_ms // DAY_MS, Decimal(0))
+
     def orders_of(self, entry_id: str) -> tuple[str, ...]:
         """Client ids, in the order in which they were planned."""
         return tuple(self._orders.get(entry_id, ()))
@@ -72,6 +84,12 @@ class EntryBook:
         touched = tuple(self._touched)
         self._touched.clear()
         return touched
+
+    def _count(self, event: EntryAccepted) -> None:
+        day = event.at_ms // DAY_MS
+        self._accepted_usdt[day] = self._accepted_usdt.get(day, Decimal(0)) + event.notional_usdt
+        for old in [each for each in self._accepted_usdt if each < day - DAYS_KEPT]:
+            del self._accepted_usdt[old]
 
     def _file(self, entry: Entry) -> None:
         self._ended.pop(entry.entry_id, None)

@@ -67,10 +67,12 @@ class EntryAccepted(_EntryEvent, frozen=True, kw_only=True, tag="execution.entry
 
     Attributes:
         body_hash: SHA-256 of the canonical body: the same key with another body is a conflict.
+        notional_usdt: What it counts against the daily cap.
     """
 
     spec: EntrySpec
     body_hash: str
+    notional_usdt: Decimal
     actor: str
 
 

@@ -3,8 +3,10 @@
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from chimera_s1.domain.errors import LedgerDamagedError
+from chimera_s1.domain.execution.entries.book import DAY_MS
 from chimera_s1.domain.execution.entries.entry import EntryOrders
 from chimera_s1.domain.execution.entries.events import (
     EntryAccepted,
@@ -38,7 +40,14 @@ SPEC = FuturesEntrySpec(
 
 
 def accepted(entry_id: str) -> EntryAccepted:
-    return EntryAccepted(entry_id=entry_id, at_ms=1, spec=SPEC, body_hash="h", actor="s4")
+    return EntryAccepted(
+        entry_id=entry_id,
+        at_ms=1,
+        spec=SPEC,
+        body_hash="h",
+        notional_usdt=Decimal(600),
+        actor="s4",
+    )
 
 
 def changed(entry_id: str, status: EntryStatus) -> EntryChanged:
@@ -185,3 +194,14 @@ def test_ended_entries_leave_memory_the_oldest_first() -> None:
     assert [entry.entry_id for entry in state.entries.open_entries()] == ["e3"]
     assert state.entries.forgotten == 1
     state.apply(changed("e1", EntryStatus.CANCELED))  # its stream has it
+
+
+def test_entries_of_one_utc_day_are_summed() -> None:
+    state = ExecutionState()
+    days = {"e1": 0, "e2": 0, "e3": 1}
+    for name, day in days.items():
+        state.apply(structs.replace(accepted(name), at_ms=day * DAY_MS + DAY_MS - 1))
+
+    assert state.entries.accepted_usdt(0) == Decimal(1_200)
+    assert state.entries.accepted_usdt(DAY_MS) == Decimal(600)
+    assert state.entries.accepted_usdt(2 * DAY_MS) == 0
