@@ -33,10 +33,16 @@ from tests.account_books import (
     read_ledger,
     read_picture,
 )
-from tests.contract.service_process import TIMEOUT_S, Service, redis_at, service_process, simulated
+from tests.contract.service_process import (
+    Service,
+    redis_at,
+    service_process,
+    simulated,
+)
 from tests.placing_service import DOOR_OPEN, CancelCommand, CommandResult, PlaceCommand, send
 from tests.processes import simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.time_limits import TIMEOUT_S
 
 TOKEN, _TOKEN = make_token(
     "desk", b"d" * 32, actor="desk", scopes=[Scope.ORDERS_TRADE, Scope.READ], created_at=0

@@ -22,9 +22,8 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from chimera_s1.adapters.ending_with_parent import ending_with_parent
+from tests.time_limits import TIMEOUT_S
 
-READY_SECONDS = 90
-STOP_SECONDS = 20
 _LINE_BYTES_MAX = 65_536
 
 
@@ -50,7 +49,7 @@ class ChimeraProcess:
         """Ask it to end and wait for it; its exit code. A process that has ended is left alone."""
         if self.process.returncode is None:
             self.process.send_signal(with_signal)
-        with anyio.fail_after(STOP_SECONDS):
+        with anyio.fail_after(TIMEOUT_S):
             return await self.process.wait()
 
 
@@ -71,7 +70,7 @@ async def chimera_process(
 
     Raises:
         EndOfStream: It ended before it was ready.
-        TimeoutError: It was not ready within READY_SECONDS.
+        TimeoutError: It was not ready within TIMEOUT_S.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
     process = await anyio.open_process(
@@ -83,7 +82,7 @@ async def chimera_process(
     assert process.stdout is not None
     running = ChimeraProcess(process, BufferedByteReceiveStream(process.stdout))
     try:
-        with anyio.fail_after(READY_SECONDS):
+        with anyio.fail_after(TIMEOUT_S):
             running.ready = await running.read_json_line()
         yield running
     finally:
@@ -105,7 +104,7 @@ async def finished(
         Exit code, standard output, standard error.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
-    with anyio.fail_after(READY_SECONDS):
+    with anyio.fail_after(TIMEOUT_S):
         done = await anyio.run_process(
             ending_with_parent([sys.executable, "-m", "chimera_s1", *arguments]),
             check=False,
@@ -142,7 +141,7 @@ class ProcessEnds:
 
     async def wait(self) -> None:
         for descriptor in self._descriptors.values():
-            with anyio.fail_after(STOP_SECONDS):
+            with anyio.fail_after(TIMEOUT_S):
                 await anyio.wait_readable(descriptor)
 
 

@@ -9,7 +9,7 @@ import anyio
 import orjson
 from aiohttp import WSMsgType
 
-TIMEOUT_S = 20
+from tests.time_limits import TIMEOUT_S
 
 
 class StreamConnection:

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
 from tests.simulator_client import SimulatorClient
+from tests.time_limits import TIMEOUT_S
 
 Message = dict[str, Any]
 
@@ -36,11 +37,11 @@ class UserStream:
         return await self.call("userDataStream.subscribe.signature", **params, signature=signature)
 
     async def receive(self) -> Message:
-        message: Message = orjson.loads((await self._wire.receive(timeout=30)).data)
+        message: Message = orjson.loads((await self._wire.receive(timeout=TIMEOUT_S)).data)
         return message
 
     async def receive_type(self) -> WSMsgType:
-        return (await self._wire.receive(timeout=30)).type
+        return (await self._wire.receive(timeout=TIMEOUT_S)).type
 
 
 @asynccontextmanager

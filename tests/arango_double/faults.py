@@ -21,8 +21,8 @@ from msgspec import Struct
 from tests.arango_double.errors import ArangoError, error_named
 from tests.arango_double.http_messages import Request
 from tests.arango_double.store import Store
+from tests.time_limits import TIMEOUT_S
 
-WAIT_LIMIT_S = 20
 _APPLIED = "apply-then-"
 _HELD = "hold-then-"
 
@@ -119,20 +119,20 @@ class Fault:
         """Block until it fired *count* times; an async test calls this in a thread.
 
         Raises:
-            TimeoutError: It did not within WAIT_LIMIT_S.
+            TimeoutError: It did not within TIMEOUT_S.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self.fired >= count, WAIT_LIMIT_S):
+            if not self._changed.wait_for(lambda: self.fired >= count, TIMEOUT_S):
                 raise TimeoutError(f"{self.name} fired {self.fired} times and not {count}")
 
     def wait_finished(self, count: int = 1) -> None:
         """Block until *count* of its requests can have no further effect.
 
         Raises:
-            TimeoutError: They are not within WAIT_LIMIT_S.
+            TimeoutError: They are not within TIMEOUT_S.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._finished >= count, WAIT_LIMIT_S):
+            if not self._changed.wait_for(lambda: self._finished >= count, TIMEOUT_S):
                 raise TimeoutError(
                     f"{self.name}: {self._finished} requests finished and not {count}"
                 )

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from tests.contract.ledger_harnesses import ledger_harness, ledger_stores
 from tests.contract.redis_cluster import redis_binary, redis_cluster, redis_single_node
 from tests.contract.treasury_service import site, treasury_exchange, treasury_redis
+from tests.time_limits import TIMEOUT_S
 
 __all__ = [
     "ledger_harness",
@@ -26,7 +27,7 @@ __all__ = [
 @pytest.fixture
 async def tasks() -> AsyncIterator[TaskGroup]:
     """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(120):
+    with anyio.fail_after(2 * TIMEOUT_S):
         async with anyio.create_task_group() as group:
             yield group
             group.cancel_scope.cancel()

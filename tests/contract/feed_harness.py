@@ -28,6 +28,7 @@ from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent
 from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 QUICK_RECONNECT = ReconnectPolicy(
@@ -134,7 +135,9 @@ async def feed_harness(
                 await feed.run(instruments)
         ended.set()
 
-    async with httpx2.AsyncClient(base_url=addresses.control_url, trust_env=False) as control:
+    async with httpx2.AsyncClient(
+        base_url=addresses.control_url, trust_env=False, timeout=TIMEOUT_S
+    ) as control:
         tasks.start_soon(pacer.run)
         tasks.start_soon(run_feed)
         with event_sender, events:

@@ -36,6 +36,7 @@ from chimera_s1.domain.treasury.limits import Direction, Wallet
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, MovementStatus
 from tests.contract.feed_harness import CLOCK, simulator_endpoints
 from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
+from tests.time_limits import TIMEOUT_S
 
 START_USDT = Decimal(1_000)
 TRANSFER_PATHS = {
@@ -140,7 +141,7 @@ async def binance_gateway_harness(
     config = SimulatorConfig(symbols=("BTCUSDT",), rate=0.001, account=account)
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     async with (
-        httpx2.AsyncClient(base_url=addresses.control_url) as control,
+        httpx2.AsyncClient(base_url=addresses.control_url, timeout=TIMEOUT_S) as control,
         binance_gateway(mode, addresses) as gateway,
     ):
         yield _make_harness(gateway, control)

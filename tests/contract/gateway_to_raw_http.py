@@ -19,6 +19,7 @@ from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow
 from tests.contract.raw_http_server import RawHttpServer, ScriptedReply, http_reply, raw_http_server
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 KEY = "k" * 31 + "K" * 33
 SECRET = "s" * 31 + "S" * 33
@@ -50,7 +51,7 @@ async def connected_gateway(
         budgets=budgets or weight_budgets(ManualClock()),
         timeouts=timeouts,
     )
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with BinanceWalletGateway(account) as gateway:
             yield gateway
 

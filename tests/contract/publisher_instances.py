@@ -26,6 +26,7 @@ from chimera_s1.domain.market.stream_ids import StreamIds
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.contract.quote_stores import make_quote
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.time_limits import TIMEOUT_S
 
 WINDOW = WindowMs(50)
 TICK_MS = 10
@@ -51,7 +52,7 @@ class SharedMarket:
     ) -> None:
         """Until each of *instruments*, or every one, has *count* more acknowledged windows."""
         wanted = {each: self.acknowledged[each] + count for each in instruments or self.instruments}
-        with anyio.fail_after(60):
+        with anyio.fail_after(TIMEOUT_S):
             while any(self.acknowledged[each] < least for each, least in wanted.items()):
                 await self._changes.next_after(self._changes.version)
 
@@ -90,7 +91,7 @@ class Instance:
 
     async def until(self, *, publishing: bool) -> None:
         """Wait until it publishes, or does not."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(TIMEOUT_S):
             while self.lease.publishing is not publishing:
                 version = self.lease.changes.version
                 if self.lease.publishing is not publishing:

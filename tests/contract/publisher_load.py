@@ -26,13 +26,13 @@ from tests.contract.quote_stores import SOURCE, fresh_instruments
 from tests.contract.redis_cluster import key_slot
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
+from tests.time_limits import TIMEOUT_S
 
 MESSAGES_S = 20_000
 INSTRUMENTS = 200
 WINDOW_MS = 50
 MAXLEN = 100_000
 _TICK_MS = 5
-_TIMEOUT_S = 30
 
 
 class GeneratedMarket(ScriptedMarketFeed):
@@ -116,7 +116,7 @@ class RecordingPublisher:
         self, condition: Callable[[PublishReport], bool], times: int = 1
     ) -> None:
         """Until *times* more reports meet *condition*."""
-        with anyio.fail_after(_TIMEOUT_S):
+        with anyio.fail_after(TIMEOUT_S):
             async with self._reported:
                 while times:
                     await self._reported.wait()
@@ -165,7 +165,7 @@ class PublisherLoad(Struct):
     async def finish(self) -> None:
         """Stop the market and publish its last quotes; then nothing is on its way any more."""
         self.generating.cancel()
-        with anyio.fail_after(_TIMEOUT_S):
+        with anyio.fail_after(TIMEOUT_S):
             await self._flush()
             while self.publishing.report().pending:
                 await self._flush()

@@ -28,6 +28,7 @@ from tests.fakes.quote_streams import (
     MemoryQuoteReader,
     MemoryQuoteStreams,
 )
+from tests.time_limits import TIMEOUT_S
 
 MAXLEN = 300
 SOURCE = "binance.spot.bookTicker"
@@ -159,7 +160,7 @@ async def publish_until_acknowledged(publisher: QuotePublisher, quotes: Sequence
     """Publish *quotes* until all are acknowledged, and return the number of incomplete calls."""
     failures = 0
     pending = tuple(quotes)
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         while pending:
             pending = (await publisher.publish(pending)).unpublished
             failures += bool(pending)

@@ -13,6 +13,7 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
+from tests.time_limits import TIMEOUT_S
 
 Addresses = tuple[RedisAddress, ...]
 
@@ -62,7 +63,7 @@ def key_slot(key: str) -> int:
 
 async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
     """Until *replica* has every write of *master*."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         while True:
             written = (await master.execute("INFO"))["master_repl_offset"]
             if (await replica.execute("INFO"))["slave_repl_offset"] >= written:

@@ -18,9 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from redis.asyncio import Redis
 
 from chimera_s1.adapters.ending_with_parent import ending_with_parent
-
-TIMEOUT_S = 60
-"""Safety net; nothing here is expected to take a tenth of it."""
+from tests.time_limits import TIMEOUT_S
 
 MODULE = ("-m", "chimera_s1")
 _LOOK_AGAIN_S = 0.2

@@ -18,7 +18,11 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.system_clock import SystemClock
-from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
+from tests.simulator_client import (
+    SimulatorClient,
+    simulator_client,
+)
+from tests.time_limits import TIMEOUT_S
 
 TRANSFER = "/sapi/v1/asset/transfer"
 UNIVERSAL = "/sapi/v1/sub-account/universalTransfer"

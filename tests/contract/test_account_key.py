@@ -21,6 +21,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Symbol
 from tests.contract.feed_harness import simulator_endpoints
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 KEY = Credentials(Secret(DEMO_KEY.key), Secret(DEMO_KEY.secret))
@@ -50,9 +51,9 @@ class Exchange(Struct):
 async def exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
     addresses = await tasks.start(Simulator(SimulatorConfig(symbols=2), CLOCK).run)
     endpoints, budgets, settings = simulator_endpoints(addresses), weight_budgets(CLOCK), [KEY]
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
-            httpx2.AsyncClient(base_url=addresses.control_url) as control,
+            httpx2.AsyncClient(base_url=addresses.control_url, timeout=TIMEOUT_S) as control,
             HttpClient(endpoints, budgets) as client,
         ):
             key = ReadAccountKey(client, lambda: settings[-1], CLOCK.now_ms, "simulator")

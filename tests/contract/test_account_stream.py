@@ -46,9 +46,9 @@ from chimera_s1.domain.ports.account_stream import (
 )
 from tests.contract.signed_client import Account, running_simulator
 from tests.simulator_client import simulator_client
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
-TIMEOUT_S = 20
 POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=10, jitter_ms=0), healthy_ms=60_000)
 CHANGED = AccountChanged(what="balance of USDT")
 LISTEN_KEY = "/fapi/v1/listenKey"

@@ -14,10 +14,10 @@ import pytest
 from arango.exceptions import ArangoServerError
 from requests.exceptions import ReadTimeout
 
-from tests.arango_double.faults import WAIT_LIMIT_S
 from tests.arango_double.queries import COMMITS_OF_STREAM, HEAD_COMMIT
 from tests.contract.arango_double_rig import DATABASE, DOCUMENT, LOG, Rig, arango_rig
 from tests.contract.python_arango import OneRequestClient, connected
+from tests.time_limits import TIMEOUT_S
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_fault_applies_only_to_its_target_and_only_so_often(rig: Rig) -> None:
 
 async def test_an_async_test_calls_the_driver_in_threads(rig: Rig) -> None:
     fault = rig.double.faults.arm("hold", method="POST", path=DOCUMENT)
-    with anyio.fail_after(WAIT_LIMIT_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(anyio.to_thread.run_sync, rig.log.insert, {"_key": "a"})
             await anyio.to_thread.run_sync(fault.wait_fired)

@@ -30,6 +30,7 @@ from tests.contract.arango_store_harness import (
     store_harness,
 )
 from tests.contract.ledger_commits import LEDGER, append_commits, verify_links
+from tests.time_limits import TIMEOUT_S
 
 __all__ = ["double", "store_harness"]
 
@@ -45,7 +46,7 @@ async def test_row_38_an_unreachable_store_raises_store_unavailable(double: Aran
         double.take_down(0)
         double.take_down(1)
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(TIMEOUT_S):
             for call in (lambda: harness.events.append(commit), harness.events.head):
                 with pytest.raises(StoreUnavailableError, match=r"127.0.0.1.*is unreachable"):
                     await call()
@@ -296,7 +297,7 @@ async def test_row_43_a_silent_store_raises_after_the_total_timeout(double: Aran
     async with connected_store(double, SHORT_TIMEOUTS) as harness:
         silence = double.faults.arm("hold", times=None)
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(TIMEOUT_S):
             with pytest.raises(StoreUnavailableError, match=r"sent no reply \(ReadTimeout"):
                 await harness.events.append(make_commit())
 

@@ -23,6 +23,7 @@ from tests.contract.arango_store_harness import (
 )
 from tests.contract.ledger_commits import LEDGER
 from tests.contract.python_arango import connected
+from tests.time_limits import TIMEOUT_S
 
 __all__ = ["double"]
 
@@ -70,7 +71,7 @@ async def test_the_schema_is_created_once_and_accepted_afterwards(double: Arango
 
 async def test_instances_that_start_together_share_the_schema(double: ArangoDouble) -> None:
     """Each may get "duplicate name"."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as group:
             for _ in range(5):
                 group.start_soon(start, double)

@@ -35,6 +35,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT")
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
@@ -63,7 +64,7 @@ async def fed(
     def small(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, streams_per_connection=per_connection)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with feed_harness(tasks, simulator, symbols=symbols, plan=small) as feed:
             yield feed
 
@@ -219,7 +220,7 @@ async def raw_fed(
     tasks: TaskGroup, exchange: RawExchange, *symbols: str, clock: Clock = CLOCK
 ) -> AsyncIterator[FeedHarness]:
     addresses = exchange.addresses
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with feed_harness(tasks, addresses, Venue.SPOT, symbols=symbols, clock=clock) as feed:
             yield feed
 
@@ -294,7 +295,7 @@ class AllClosed:
 async def test_a_socket_whose_markets_are_closed_needs_no_data(tasks: TaskGroup) -> None:
     """The acknowledged subscription is enough: else it would be dialled again all weekend."""
     acknowledged = server_frame(b'{"result":null,"id":1}')
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             raw_exchange([b"", acknowledged]) as exchange,
             feed_harness(

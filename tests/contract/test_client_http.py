@@ -14,6 +14,7 @@ from chimera_s1_client import (
     Wallet,
 )
 from tests.contract.raw_http_server import ScriptedReply, http_reply, raw_http_server
+from tests.time_limits import TIMEOUT_S
 
 TOKEN = "s1_secret_token"
 
@@ -47,7 +48,7 @@ async def test_a_request_has_the_token_and_the_key_and_is_sent_once() -> None:
     ],
 )
 async def test_an_incomplete_reply_is_an_error_that_names_the_server(script: ScriptedReply) -> None:
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             raw_http_server(script) as server,
             HttpSession(server.url, TOKEN, timeout_s=0.5) as session,

@@ -30,12 +30,12 @@ from tests.contract.redis_cluster import key_slot, replicated
 from tests.contract.service_process import service_process, simulated
 from tests.processes import ChimeraProcess
 from tests.sample_quotes import TS, quote
+from tests.time_limits import TIMEOUT_S
 
 NAMES = ("spot/BTCUSDT", "perp/BTCUSDT", "perp/BNBUSDT")
 """Their streams are on three nodes of a cluster of three."""
 
 OPTIONS = ReaderOptions(poll_s=0.01, silent_after_s=1e9)
-TIMEOUT_S = 60
 GONE = "spot-0: connection lost"
 
 

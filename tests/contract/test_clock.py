@@ -9,6 +9,7 @@ import pytest
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.ports.clock import Clock
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 
 @pytest.fixture(params=[ManualClock, SystemClock])
@@ -26,7 +27,7 @@ async def passing(clock: Clock) -> AsyncIterator[None]:
             await manual.wait_for_sleeper()
             await manual.advance(1)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             if isinstance(clock, ManualClock):
                 tasks.start_soon(push, clock)
@@ -71,7 +72,7 @@ async def test_a_sleep_of_zero_or_less_is_a_checkpoint(clock: Clock, duration_ms
         nonlocal turns
         turns += 1
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(other)
             while not turns:
@@ -81,7 +82,7 @@ async def test_a_sleep_of_zero_or_less_is_a_checkpoint(clock: Clock, duration_ms
 
 
 async def test_a_sleep_can_be_cancelled(clock: Clock) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.sleep_ms, 1e9)
             await anyio.wait_all_tasks_blocked()

@@ -19,6 +19,7 @@ from tests.contract.raw_http_server import (
     raw_http_server,
 )
 from tests.fakes.configuration import MemoryConfigurationSource, document
+from tests.time_limits import TIMEOUT_S
 
 GOOD = document(12, "perp/BTCUSDT")
 QUICK = ActiveTimeouts(connect_s=0.2, total_s=0.2)
@@ -84,7 +85,7 @@ async def client_of(
 
 
 async def failure(source: HttpConfigurationSource) -> str:
-    with anyio.fail_after(30), pytest.raises(ConfigurationUnavailableError) as raised:
+    with anyio.fail_after(TIMEOUT_S), pytest.raises(ConfigurationUnavailableError) as raised:
         await source.read()
     return str(raised.value)
 

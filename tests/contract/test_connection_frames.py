@@ -29,6 +29,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.contract.socket_line import Line
+from tests.time_limits import TIMEOUT_S
 
 READ_INTERVAL_MS = 10
 UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -61,7 +62,7 @@ async def test_a_socket_that_was_read_rests_until_the_next_tick(tasks: TaskGroup
         line = Line(exchange, READ_INTERVAL_MS)
         tasks.start_soon(line.pacer.run)
         tasks.start_soon(line.run)
-        with anyio.fail_after(30):
+        with anyio.fail_after(TIMEOUT_S):
             (first_ms,) = await line.frames(1)
             exchange.send_next()
             await settle()
@@ -79,7 +80,7 @@ async def test_a_burst_is_read_on_without_waiting_for_a_tick(tasks: TaskGroup) -
         line = Line(exchange, READ_INTERVAL_MS)
         tasks.start_soon(line.pacer.run)
         tasks.start_soon(line.run)
-        with anyio.fail_after(30):
+        with anyio.fail_after(TIMEOUT_S):
             await line.frames(2)
             exchange.send_next()
 
@@ -100,7 +101,7 @@ async def test_a_close_is_answered_with_a_code_that_may_be_sent(
     code: bytes, answer: int, cause: str
 ) -> None:
     """RFC 6455, 7.4.1: 1005 and 1006 must not be sent; every close has a cause."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with raw_exchange(
             [server_frame(book_ticker_message(1)) + server_frame(code, CLOSE)]
         ) as exchange:
@@ -267,7 +268,7 @@ async def test_the_first_message_that_is_not_understood_is_reported(tasks: TaskG
 )
 async def test_an_invalid_handshake_counts_as_a_failed_dial(answer: bytes) -> None:
     """The cause is reported and no exception is raised, for any kind of server."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with raw_exchange([], handshake=answer) as exchange:
             ended = await Line(exchange).run()
 

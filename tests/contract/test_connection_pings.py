@@ -18,6 +18,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.contract.socket_line import Line
+from tests.time_limits import TIMEOUT_S
 
 READ_INTERVAL_MS = 10
 END = server_frame(struct.pack(">H", 1000), CLOSE)
@@ -33,7 +34,7 @@ async def test_a_socket_that_delivers_outlives_its_missing_pongs() -> None:
     """Data before each ping, never a pong: the socket lives until the venue closes it."""
     pings = 2 * SILENT_PINGS_MAX
     frames = [server_frame(book_ticker_message(number)) for number in range(1, pings + 1)]
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with raw_exchange([*frames, END]) as exchange:
             line = Line(exchange)
             async with anyio.create_task_group() as tasks:
@@ -49,7 +50,7 @@ async def test_a_socket_that_delivers_outlives_its_missing_pongs() -> None:
 async def test_a_late_pong_is_the_round_trip_of_its_own_ping() -> None:
     """2.5 s late, as two later pings are under way: measured, and the socket stays."""
     pong = server_frame(b"1", PONG)
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with raw_exchange(
             [server_frame(book_ticker_message(1)), pong, server_frame(book_ticker_message(2)), END]
         ) as exchange:
@@ -72,7 +73,7 @@ async def test_a_late_pong_is_the_round_trip_of_its_own_ping() -> None:
 async def test_pongs_alone_keep_a_socket_but_nothing_at_all_ends_it() -> None:
     """A calm market is no fault; a line without even a pong is, at 15 s at most."""
     pongs = 3
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with raw_exchange(
             [
                 server_frame(book_ticker_message(1)),
@@ -105,7 +106,7 @@ async def test_a_socket_is_read_at_once_while_its_pong_is_awaited(tasks: TaskGro
     ) as exchange:
         line = Line(exchange, READ_INTERVAL_MS)
         tasks.start_soon(line.run)  # no tick ever comes: `pacer.run` is not started
-        with anyio.fail_after(30):
+        with anyio.fail_after(TIMEOUT_S):
             await line.frames(1)
             await next_ping(line, exchange, 1)
             exchange.send_next()
@@ -116,7 +117,7 @@ async def test_a_socket_is_read_at_once_while_its_pong_is_awaited(tasks: TaskGro
 @pytest.mark.parametrize("payload", [b"", b"7", b"\xff", b"01"], ids=["empty", "7", "bytes", "01"])
 async def test_a_pong_that_answers_no_ping_measures_nothing(payload: bytes) -> None:
     """An unsolicited pong is legal (RFC 6455, 5.5.3)."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with raw_exchange(
             [server_frame(book_ticker_message(1)), server_frame(payload, PONG) + END]
         ) as exchange:

@@ -36,6 +36,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=0), 3, scan_ms=60)
 SPOT_INTERVAL_MS = 400
@@ -68,7 +69,7 @@ async def _fed(
     def steady(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, streams_per_connection=per_connection, policy=POLICY)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with feed_harness(
             tasks,
             exchange.addresses,

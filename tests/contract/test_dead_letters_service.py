@@ -16,13 +16,13 @@ from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.ports.operations_log import OperationsEvent
 from tests.contract.service_process import (
-    TIMEOUT_S,
     StreamReader,
     redis_at,
     service_process,
     simulated,
 )
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 TOKEN, RECORD = make_token(
     "operator", b"o" * 32, actor="ops", scopes=[Scope.READ, Scope.JOBS_RUN], created_at=0

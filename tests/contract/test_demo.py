@@ -23,8 +23,8 @@ from redis.asyncio import Redis
 from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.app.state_files import parse_env_lines
 from tests.processes import ChimeraProcess, ProcessEnds, chimera_process, finished, is_running
+from tests.time_limits import TIMEOUT_S
 
-TIMEOUT_S = 30
 FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
 
 
@@ -82,7 +82,7 @@ def holding(directory: Path, text: str) -> set[str]:
 async def test_only_the_demos_token_is_accepted(demo: ChimeraProcess, directory: Path) -> None:
     """The token is in demo.env only: the service has its hash, and never logs it."""
     token = parse_env_lines((directory / "demo.env").read_text())["S1_TOKEN"]
-    async with httpx2.AsyncClient(base_url=demo.ready["url"]) as client:
+    async with httpx2.AsyncClient(base_url=demo.ready["url"], timeout=TIMEOUT_S) as client:
         without = await client.get("/xchg/quotes")
         with_it = await client.get("/xchg/quotes", headers={"Authorization": f"Bearer {token}"})
 

@@ -37,6 +37,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=10, jitter_ms=0), 3, scan_ms=60)
 DATA = server_frame(book_ticker_message(1))
@@ -66,7 +67,7 @@ async def fed(
     def quick(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, policy=POLICY, streams_per_connection=1)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with feed_harness(
             tasks,
             exchange.addresses,
@@ -164,7 +165,7 @@ class Banned:
         self.exchange = BinanceExchangeInformation(
             simulator_endpoints(addresses), clock, weight_budgets(clock, holds)
         )
-        self.control = httpx2.AsyncClient(base_url=addresses.control_url)
+        self.control = httpx2.AsyncClient(base_url=addresses.control_url, timeout=TIMEOUT_S)
 
 
 @pytest.mark.parametrize(("fault", "wait_s"), [("ban:600", 600), ("rate-limit:120", 120)])
@@ -201,7 +202,7 @@ async def test_the_simulator_refuses_upgrades_as_binance_does(
 ) -> None:
     """Status, `Retry-After`, and the end of the ban in the body."""
     addresses = await tasks.start(Simulator(SimulatorConfig(symbols=("BTCUSDT",)), CLOCK).run)
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=TIMEOUT_S) as client:
         for do in faults:
             body = {"on": "ws:perp", "do": do}
             await client.post(f"{addresses.control_url}/sim/faults", json=body)

@@ -36,6 +36,7 @@ from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
 from chimera_s1.domain.ports.treasury_gateway import no_obstacle
 from tests.contract.feed_harness import CLOCK, SYMBOLS, feed_harness, simulator_endpoints
 from tests.contract.forward_proxy import forward_proxy, tls_front
+from tests.time_limits import TIMEOUT_S
 
 PASSWORD = "kept-out-of-sight"
 REFUSALS = {
@@ -183,7 +184,7 @@ async def test_a_host_that_is_not_allowed_is_refused_before_a_socket_opens(
 
 
 async def feed_status(simulator: SimulatorAddresses) -> dict[str, dict[str, int]]:
-    async with httpx2.AsyncClient(base_url=simulator.control_url) as control:
+    async with httpx2.AsyncClient(base_url=simulator.control_url, timeout=TIMEOUT_S) as control:
         venues: dict[str, dict[str, int]] = (await control.get("/sim/status")).json()["venues"]
         return venues
 

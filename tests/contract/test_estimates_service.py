@@ -18,6 +18,7 @@ from tests.contract.service_process import (
 )
 from tests.processes import simulator_process
 from tests.simulator_client import simulator_client
+from tests.time_limits import TIMEOUT_S
 
 DATED = "BTCUSDT_991231"
 FIELDS = ["ts", "symbol", "rate_est", "funding_time", "rate_type", "event_id"]
@@ -70,7 +71,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         await sim.control("POST", "/sim/listings", {**listing, "delivery_ms": 4_102_358_400_000})
         environ = simulated(simulator.ready, f"perp/BTCUSDT,perp/{DATED}")
         service = await enter(service_process(tmp_path, {**environ, "S1_VENUES": "perp"}))
-        http = await enter(httpx2.AsyncClient(base_url=await service.url(), trust_env=False))
+        http = await enter(
+            httpx2.AsyncClient(base_url=await service.url(), trust_env=False, timeout=TIMEOUT_S)
+        )
         redis = await enter(redis_at(await service.redis_port()))
         yield Site(http, redis)
 

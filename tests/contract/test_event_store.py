@@ -18,6 +18,7 @@ from chimera_s1.domain.ledger.commit import (
 from chimera_s1.domain.ports.event_store import READ_LIMIT_MAX, Appended, EventStore, SeqTaken
 from tests.contract.ledger_commits import LEDGER, append_commits, make_draft, verify_links
 from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
+from tests.time_limits import TIMEOUT_S
 
 WRITERS = 20
 
@@ -128,7 +129,7 @@ async def test_concurrent_writers_make_one_dense_chain(
         while len(tailed) < WRITERS * each:
             tailed.extend(await ledger_stores.events.read(len(tailed), 50))
 
-    with anyio.fail_after(120):
+    with anyio.fail_after(2 * TIMEOUT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(tail)
             for writer in range(WRITERS):

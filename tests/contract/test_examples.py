@@ -25,10 +25,10 @@ from tests.contract.treasury_api_client import TRADER, TRADER_TOKEN, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, serving
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_quotes import TS, quote
+from tests.time_limits import TIMEOUT_S
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NODE = Path(NODE_DIRECTORY) / "bin" / "node"
-TIMEOUT_S = 60
 GROUP = "s4"
 NAMES = ("spot:BTCUSDT", "perp:BTCUSDT", "perp:BNBUSDT")
 """On three masters."""

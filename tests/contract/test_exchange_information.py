@@ -21,6 +21,7 @@ from chimera_s1.domain.market.quote import book_defect
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation, TopOfBook
 from tests.contract.feed_harness import CLOCK, simulator_endpoints
 from tests.fakes.exchange_information import MemoryExchangeInformation
+from tests.time_limits import TIMEOUT_S
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BOTH_VENUES = [InstrumentId(venue, Symbol(name)) for venue in Venue for name in SYMBOLS]
@@ -56,7 +57,7 @@ async def binance_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
     config = SimulatorConfig(symbols=SYMBOLS, rate=0.001)
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     async with (
-        httpx2.AsyncClient(base_url=addresses.control_url) as control,
+        httpx2.AsyncClient(base_url=addresses.control_url, timeout=TIMEOUT_S) as control,
         BinanceExchangeInformation(simulator_endpoints(addresses), CLOCK) as rest,
     ):
 
@@ -74,7 +75,7 @@ async def binance_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
 
 @pytest.fixture(params=["memory", "binance"])
 async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             made = memory_exchange() if request.param == "memory" else binance_exchange(tasks)
             async with made as each:

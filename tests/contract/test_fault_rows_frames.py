@@ -18,9 +18,9 @@ from chimera_s1.domain.ports.market_feed import ConnectionOpened, FeedCounters
 from tests.contract.feed_harness import CLOCK, SYMBOLS, FeedHarness, feed_harness
 from tests.contract.quote_invariants import check_alone, check_quotes
 from tests.contract.raw_exchange import book_ticker_message, raw_exchange, server_frame
+from tests.time_limits import TIMEOUT_S
 
 TIMES = 3
-TIMEOUT_S = 30
 STREAM = {Channel.BOOK_TICKER: "bookTicker", Channel.DEPTH5: "depth5@100ms"}
 
 

@@ -24,6 +24,7 @@ from tests.contract.quote_invariants import check_alone
 from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.processes import ChimeraProcess, simulator_process
+from tests.time_limits import TIMEOUT_S
 from tests.unit.app.doubles import GatedPublisher
 
 RATE, FLOOD = 20_000, 20_000
@@ -93,7 +94,9 @@ class Flooded:
 
 async def sent(simulator: ChimeraProcess) -> int:
     """Frames the simulator has sent."""
-    async with httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control:
+    async with httpx2.AsyncClient(
+        base_url=simulator.ready["control_url"], timeout=TIMEOUT_S
+    ) as control:
         status = (await control.get("/sim/status")).raise_for_status().json()
     return int(status["venues"]["spot"]["frames_sent"])
 

@@ -30,6 +30,7 @@ from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
+from tests.time_limits import TIMEOUT_S
 
 BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
 HOUR_MS = 3_600_000
@@ -50,7 +51,7 @@ async def test_row_62_a_rate_limited_venue_receives_no_requests(
     simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
     clock = ManualClock()
     async with (
-        httpx2.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url, timeout=TIMEOUT_S) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), clock) as rest,
     ):
 
@@ -91,7 +92,7 @@ async def test_row_63_one_slow_time_reply_moves_nothing(tasks: TaskGroup) -> Non
     """It is executed at once and arrives late, so it looks like a clock that is behind by half."""
     simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
     async with (
-        httpx2.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url, timeout=TIMEOUT_S) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as rest,
     ):
         patrol = PatrolClock(Venue.PERP, rest, CLOCK, PATROL_MS)

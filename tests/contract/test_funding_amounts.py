@@ -27,6 +27,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS
 from tests.contract.signed_client import Account, trader
 from tests.fakes.funding_store import FakeFundingStore
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 KEY = Credentials(Secret(DEMO_KEY.key), Secret(DEMO_KEY.secret))
@@ -121,7 +122,7 @@ async def rig(tasks: TaskGroup) -> AsyncIterator[Rig]:
                     on_dispute=disputes.append,
                     on_refused=lambda _: None,
                 )
-                with anyio.fail_after(60):
+                with anyio.fail_after(TIMEOUT_S):
                     yield Rig(account, store, rates, amounts, disputes, now_ms)
 
 

@@ -19,6 +19,7 @@ from chimera_s1.domain.identifiers import Symbol
 from chimera_s1.domain.ports.funding_events import FundingEvent, UnwrittenEvents
 from tests.contract.redis_cluster import PARTIAL_COVERAGE, Addresses
 from tests.fakes.funding_events import FakeFundingEvents
+from tests.time_limits import TIMEOUT_S
 
 MAXLEN = 300
 TS = 1_772_505_380_000
@@ -193,7 +194,7 @@ async def test_a_node_that_is_down_keeps_no_other_from_being_written(
         again = await streams.port.try_publish(events)
         await embedded.nodes[1].start()
         await wait_until_healthy(embedded.nodes, replicas=0)
-        with anyio.fail_after(30):
+        with anyio.fail_after(TIMEOUT_S):
             left = tried.events
             while left:
                 left = (await streams.port.try_publish(left)).events

@@ -19,7 +19,6 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.operations.schedule import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.arango_double import arango_double
 from tests.contract.service_process import (
-    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -28,6 +27,7 @@ from tests.contract.service_process import (
 )
 from tests.processes import simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.time_limits import TIMEOUT_S
 
 TOKEN, RECORD = make_token(
     "oper", b"o" * 32, actor="ops", scopes=[Scope.READ, Scope.JOBS_RUN], created_at=0

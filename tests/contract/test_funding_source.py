@@ -36,6 +36,7 @@ from tests.contract.raw_http_server import (
     raw_http_server,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 ACCOUNT = "live:7"
@@ -88,7 +89,7 @@ async def source(
     reported: list[UnusableRow] = []
     budgets = weight_budgets(clock)
     budgets[Venue.PERP].requests.learn("futures.funding", 10, LimitSource.SETTING)
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             raw_http_server(ScriptedReply(http_reply(status, encoded))) as server,
             BinanceFundingSource(

@@ -27,6 +27,7 @@ from tests.contract.funding_records import (
     full_record,
     key_of,
 )
+from tests.time_limits import TIMEOUT_S
 
 __all__ = ["funding", "funding_harness"]
 
@@ -258,7 +259,7 @@ async def test_of_instances_that_write_at_once_one_writes_each_version(
             after = followed[-1].position if followed else 0
             followed.extend(await follower.announced(after=after, limit=2))
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             for number in range(len(stores)):

@@ -8,8 +8,12 @@ import anyio
 import httpx2
 from anyio.abc import SocketStream
 
-from tests.contract.service_process import TIMEOUT_S, service_process, simulated
+from tests.contract.service_process import (
+    service_process,
+    simulated,
+)
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 TIMES = 30
 HOST = b"Host: s1\r\n"
@@ -75,7 +79,7 @@ async def test_hostile_requests_leave_no_line_in_the_log(tmp_path: Path) -> None
             for request in ABANDONED.values():
                 for _ in range(TIMES):
                     await abandon(url, request)
-            async with httpx2.AsyncClient(base_url=url) as client:
+            async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
                 assert (await client.get("/health")).status_code == 200
             await service.stop()
             logged = [

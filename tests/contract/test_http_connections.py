@@ -25,11 +25,11 @@ from chimera_s1.app.web.limit_requests import PROBE_PATHS
 from chimera_s1.app.web.server import HttpServer, bind
 from tests.contract.web_parts import WatchedBoard, WebParts, serving
 from tests.sample_quotes import quote
+from tests.time_limits import TIMEOUT_S
 
 # The event loop of the service: how it accepts and closes sockets is part of what is tested.
 pytestmark = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
 
-SAFETY_S = 30
 STREAM = b"GET /xchg/quotes/stream HTTP/1.1\r\nHost: s1\r\n\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\nHost: s1\r\n\r\n"
 LAST_HEALTH = b"GET /health HTTP/1.1\r\nHost: s1\r\nConnection: close\r\n\r\n"
@@ -124,7 +124,7 @@ async def test_what_is_no_acceptable_head_is_refused(
 ) -> None:
     """The reply is a problem document; the reason is counted, and not logged."""
     connections = Connections()
-    with anyio.fail_after(SAFETY_S), caplog.at_level(logging.INFO):
+    with anyio.fail_after(TIMEOUT_S), caplog.at_level(logging.INFO):
         async with (
             serving(WebParts(), connections=connections) as server,
             connected(server) as client,
@@ -171,7 +171,7 @@ async def test_what_never_ends_is_cut(opening: bytes, piece: bytes, reason: Clos
     """The client that goes on sending after the refusal is reset."""
     connections = Connections()
     limits = ConnectionLimits(linger_bytes=16_384)
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(WebParts(), connections=connections, limits=limits) as server,
             connected(server) as client,
@@ -194,7 +194,7 @@ async def test_a_client_that_falls_silent_is_ended(
     sent: bytes, status: int | None, reason: CloseReason
 ) -> None:
     connections = Connections()
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(WebParts(), connections=connections) as server,
             connected(server) as client,
@@ -226,7 +226,7 @@ async def test_a_body_that_does_not_arrive_is_not_awaited() -> None:
 
     connections = Connections()
     server = HttpServer(reads_a_body, bind("127.0.0.1", 0), lambda: None, connections=connections)
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             await tasks.start(server.serve)
             async with connected(server) as client:
@@ -245,7 +245,7 @@ async def test_the_longest_idle_connection_ends_for_a_new_client() -> None:
     """At the maximum every new client is served, and a stream in progress stays."""
     board = WatchedBoard()
     connections = Connections(FEW)
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(WebParts(board), connections=connections) as server,
             connected(server) as stream,
@@ -265,7 +265,7 @@ async def test_the_longest_idle_connection_ends_for_a_new_client() -> None:
 async def test_open_files_stay_below_the_maximum() -> None:
     """However many clients connect: what the process needs for the market is left."""
     connections = Connections(FEW)
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(WebParts(), connections=connections) as server,
             AsyncExitStack() as stack,
@@ -289,13 +289,13 @@ async def test_busy_requests_leave_room_for_probes() -> None:
     """Beyond the maximum other requests get 503 with Retry-After."""
     connections = Connections(FEW)
     parts = WebParts()
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(parts, connections=connections) as server, AsyncExitStack() as stack:
             for count in range(1, connections.requests_max + 1):
                 stream = await stack.enter_async_context(connected(server))
                 await stream.send(STREAM)
                 await until(lambda count=count: parts.board.subscribers == count)  # type: ignore[misc]
-            async with httpx2.AsyncClient(base_url=server.url) as client:
+            async with httpx2.AsyncClient(base_url=server.url, timeout=TIMEOUT_S) as client:
                 refused = await client.get("/xchg/quotes")
                 probes = [await client.get(path) for path in sorted(PROBE_PATHS)]
 
@@ -316,7 +316,7 @@ async def test_a_connection_that_pipelines_too_much_ends() -> None:
         served += 1
         return b""
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(WebParts(render_metrics=render), connections=connections) as server,
             connected(server) as client,
@@ -329,7 +329,7 @@ async def test_a_connection_that_pipelines_too_much_ends() -> None:
 
 
 async def test_pipelined_requests_within_the_limit_are_answered() -> None:
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts()) as server, connected(server) as client:
             await client.send(HEALTH * 10 + LAST_HEALTH)
             received = await everything(client)
@@ -340,7 +340,7 @@ async def test_pipelined_requests_within_the_limit_are_answered() -> None:
 async def test_a_stream_with_a_request_behind_it_ends_with_its_client() -> None:
     """Uvicorn tells only the newest request of a lost connection that its client is gone."""
     board = WatchedBoard()
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts(board)) as server:
             async with connected(server) as client:
                 await client.send(STREAM)
@@ -359,7 +359,7 @@ async def test_a_reader_that_takes_too_little_is_ended() -> None:
     connections = Connections()
     megabytes = b"x" * 20_000_000
     parts = WebParts(render_metrics=lambda: megabytes)
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(parts, connections=connections) as server,
             connected(server) as client,
@@ -376,7 +376,7 @@ async def test_a_reader_that_takes_too_little_is_ended() -> None:
 
 
 async def test_an_upgrade_is_ignored_without_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    with anyio.fail_after(SAFETY_S), caplog.at_level(logging.INFO):
+    with anyio.fail_after(TIMEOUT_S), caplog.at_level(logging.INFO):
         async with serving(WebParts()) as server, connected(server) as client:
             caplog.clear()
             await client.send(
@@ -402,7 +402,7 @@ async def test_an_upgrade_is_ignored_without_a_log_line(caplog: pytest.LogCaptur
     ids=["method", "header", "target"],
 )
 async def test_the_problem_says_what_is_malformed(sent: bytes, detail: str) -> None:
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts()) as server, connected(server) as client:
             await client.send(sent)
             reply = await one_reply(client)
@@ -413,7 +413,7 @@ async def test_the_problem_says_what_is_malformed(sent: bytes, detail: str) -> N
 async def test_a_trailer_is_not_a_header() -> None:
     """It could replace what a proxy has removed: a token, a key, a host."""
     chunked = LAST_HEALTH.removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n"
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts()) as server, connected(server) as client:
             await client.send(chunked + b"0\r\nHost: other\r\n\r\n")
             reply = await one_reply(client)

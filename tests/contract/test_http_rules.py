@@ -21,9 +21,9 @@ from tests.contract.web_parts import WatchedBoard, WebParts, description, servin
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_quotes import quote
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_harness import untyped
 
-SAFETY_S = 30
 ALL_TOKEN, ALL = make_token("all1", b"a" * 32, actor="all", scopes=AccessScope, created_at=0)
 MAY = {"Authorization": f"Bearer {ALL_TOKEN}"}
 VALUES = {
@@ -97,7 +97,7 @@ async def raw_reply(url: str, request: bytes) -> bytes:
     ],
 )
 async def test_one_valid_host_header_is_needed(head: bytes, status: int, message: str) -> None:
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(web_parts()) as server:
             reply = await raw_reply(server.url, head + b"Connection: close\r\n\r\n")
 
@@ -111,7 +111,7 @@ async def test_one_valid_host_header_is_needed(head: bytes, status: int, message
 async def test_an_invalid_host_closes_the_connection() -> None:
     """What follows on it may be meant for another host."""
     request = b"GET /health HTTP/1.1\r\n\r\n"
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(web_parts()) as server:
             reply = await raw_reply(server.url, request)
 
@@ -122,10 +122,10 @@ async def test_head_answers_with_the_headers_of_get() -> None:
     """On every path with a GET; the event stream is not held open."""
     parts = web_parts()
     ignored = {"date"}
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(parts) as server,
-            httpx2.AsyncClient(base_url=server.url, headers=MAY) as client,
+            httpx2.AsyncClient(base_url=server.url, headers=MAY, timeout=TIMEOUT_S) as client,
         ):
             for path in paths("GET"):
                 head = await client.head(path)
@@ -144,10 +144,10 @@ async def test_head_of_the_event_stream_leaves_it() -> None:
     parts = web_parts()
     board = parts.board
     assert isinstance(board, WatchedBoard)
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(parts) as server,
-            httpx2.AsyncClient(base_url=server.url, headers=MAY) as client,
+            httpx2.AsyncClient(base_url=server.url, headers=MAY, timeout=TIMEOUT_S) as client,
         ):
             head = await client.head("/xchg/quotes/stream")
             await board.left.wait()
@@ -357,7 +357,7 @@ async def test_client_that_hangs_up_is_not_an_error(
     parts = web_parts()
     parts.app = untyped(watched := Watched(parts))
     head = f"POST {path} HTTP/1.1\r\nHost: s1\r\nAuthorization: {MAY['Authorization']}\r\n"
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(parts) as server:
             port = int(server.url.rpartition(":")[2])
             async with await anyio.connect_tcp("127.0.0.1", port) as stream:

@@ -21,8 +21,8 @@ from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.liveness import Liveness
 from tests.contract.web_parts import NOW_MS, WatchedBoard, WebParts, serving
 from tests.sample_quotes import entry, quote
+from tests.time_limits import TIMEOUT_S
 
-SAFETY_S = 30
 STREAM = "/xchg/quotes/stream"
 
 
@@ -30,7 +30,7 @@ STREAM = "/xchg/quotes/stream"
 async def following(url: str, query: str = "") -> AsyncIterator[AsyncIterator[dict[str, str]]]:
     """The events of an open stream, each as a dictionary of its fields."""
     async with (
-        httpx2.AsyncClient(timeout=SAFETY_S) as client,
+        httpx2.AsyncClient(timeout=TIMEOUT_S) as client,
         client.stream("GET", f"{url}{STREAM}{query}") as reply,
     ):
         assert reply.status_code == 200
@@ -52,8 +52,11 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
 
 async def test_every_response_has_cache_and_sniffing_headers() -> None:
     """Replies forbid caching and MIME sniffing, and do not name the server software."""
-    with anyio.fail_after(SAFETY_S):
-        async with serving(WebParts()) as server, httpx2.AsyncClient(base_url=server.url) as client:
+    with anyio.fail_after(TIMEOUT_S):
+        async with (
+            serving(WebParts()) as server,
+            httpx2.AsyncClient(base_url=server.url, timeout=TIMEOUT_S) as client,
+        ):
             replies = [await client.get(path) for path in ("/health", "/nothing", "/schema")]
 
     assert [reply.status_code for reply in replies] == [200, 404, 200]
@@ -93,10 +96,10 @@ async def test_pipelined_requests_are_answered_up_to_the_budget(path: str, statu
     request = f"GET {path} HTTP/1.1\r\nHost: s1\r\n\r\n".encode()
     limits = ConnectionLimits(pipelined=5_000)
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(parts, limits=limits) as server:
             received = await pipeline(server.url, request * 5_000)
-            async with httpx2.AsyncClient(base_url=server.url) as client:
+            async with httpx2.AsyncClient(base_url=server.url, timeout=TIMEOUT_S) as client:
                 check = await client.get("/health")
 
     answers = [int(each[:3]) for each in received.split(b"HTTP/1.1 ")[1:]]
@@ -114,7 +117,7 @@ async def test_a_stream_follows_what_is_published() -> None:
     parts = WebParts()
     parts.board.post([quote(bid=1.0), quote("perp/BTCUSDT", bid=2.0)])
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(parts) as server,
             following(server.url, "?venue=spot&symbol=BTCUSDT") as events,
@@ -136,7 +139,7 @@ async def test_a_stream_says_that_its_last_quote_is_no_longer_live() -> None:
     spot.put(entry("BTCUSDT", Liveness.LIVE, 500), entry("ETHUSDT", Liveness.LIVE, 500))
     parts.board.post([quote(ts=600)])
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             serving(parts) as server,
             following(server.url, "?symbol=BTCUSDT") as events,
@@ -162,7 +165,7 @@ async def test_a_stream_says_that_its_last_quote_is_no_longer_live() -> None:
 async def test_subscription_ends_when_the_reader_leaves() -> None:
     board = WatchedBoard()
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts(board)) as server:
             async with following(server.url):
                 await board.came.wait()
@@ -177,7 +180,7 @@ async def test_open_stream_does_not_delay_a_stop() -> None:
     board.post([quote()])
     seen: list[str] = []
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts(board)) as server, following(server.url) as events:
             async for event in events:
                 seen.append(event["id"])
@@ -190,8 +193,11 @@ async def test_open_stream_does_not_delay_a_stop() -> None:
 async def test_new_stream_is_refused_while_stopping() -> None:
     parts = WebParts()
 
-    with anyio.fail_after(SAFETY_S):
-        async with serving(parts) as server, httpx2.AsyncClient(base_url=server.url) as client:
+    with anyio.fail_after(TIMEOUT_S):
+        async with (
+            serving(parts) as server,
+            httpx2.AsyncClient(base_url=server.url, timeout=TIMEOUT_S) as client,
+        ):
             parts.board.close()
             reply = await client.get(STREAM)
 
@@ -238,7 +244,7 @@ async def test_a_reader_that_stops_reading_does_not_grow_memory() -> None:
     board = WatchedBoard()
     instruments = 200
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts(board)) as server:
             with stuck_reader(server.url):
                 await board.came.wait()
@@ -252,7 +258,7 @@ async def test_stuck_reader_is_dropped() -> None:
     """The kernel ends the connection (TCP_USER_TIMEOUT), and the slot is free again."""
     board = WatchedBoard()
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts(board), stuck_reader_ms=200) as server:
             with stuck_reader(server.url):
                 await board.came.wait()
@@ -267,7 +273,7 @@ async def test_stop_waits_for_a_stuck_reader_up_to_the_limit(
 ) -> None:
     board = WatchedBoard()
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with serving(WebParts(board), graceful_stop_s=1) as server:
             with stuck_reader(server.url):
                 await board.came.wait()
@@ -284,8 +290,11 @@ async def test_silent_market_gets_keep_alive_comments() -> None:
     events = QuoteEvents(board, QuoteFilter(), WebParts().status, "reader", keep_alive_s=0.001)
     server = HttpServer(events, bind("127.0.0.1", 0), board.close)
 
-    with anyio.fail_after(SAFETY_S):
-        async with anyio.create_task_group() as tasks, httpx2.AsyncClient() as client:
+    with anyio.fail_after(TIMEOUT_S):
+        async with (
+            anyio.create_task_group() as tasks,
+            httpx2.AsyncClient(timeout=TIMEOUT_S) as client,
+        ):
             await tasks.start(server.serve)
             async with client.stream("GET", server.url) as reply:
                 lines = reply.aiter_lines()

@@ -21,6 +21,7 @@ from tests.contract.registry_rows import (
     full_row,
     instrument,
 )
+from tests.time_limits import TIMEOUT_S
 
 __all__ = ["registry", "registry_harness"]
 
@@ -220,7 +221,7 @@ async def test_of_instances_that_apply_at_once_one_writes_each_change(
             after = followed[-1].position if followed else 0
             followed.extend(await follower.changes(after=after, limit=4))
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             for each in registries:

@@ -30,6 +30,7 @@ from tests.contract.raw_http_server import (
     http_reply,
     raw_http_server,
 )
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 SHAPES = Path(__file__).parents[1] / "unit" / "adapters" / "binance" / "instruments" / "shapes"
@@ -61,7 +62,7 @@ async def source(body: object, key: KeySource = no_key) -> AsyncIterator[Source]
     """Replies to every request with *body*."""
     encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
     reported: list[UnusableRow] = []
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             raw_http_server(ScriptedReply(http_reply(200, encoded))) as server,
             BinanceInstrumentSource(

@@ -25,6 +25,7 @@ from chimera_s1.domain.instruments.instrument import RegistryRow
 from chimera_s1.domain.instruments.listing_read import ListingExtras
 from chimera_s1.domain.instruments.sync_plan import SyncPlan, plan_sync
 from tests.contract.feed_harness import simulator_endpoints
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 PATHS = {Venue.SPOT: "GET /api/v3/exchangeInfo", Venue.PERP: "GET /fapi/v1/exchangeInfo"}
@@ -57,7 +58,7 @@ async def large_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     reported: list[UnusableRow] = []
     async with (
-        httpx2.AsyncClient(base_url=addresses.control_url) as control,
+        httpx2.AsyncClient(base_url=addresses.control_url, timeout=TIMEOUT_S) as control,
         BinanceInstrumentSource(
             simulator_endpoints(addresses),
             weight_budgets(CLOCK),
@@ -70,7 +71,7 @@ async def large_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
 
 async def test_a_whole_market_is_read_and_its_wrong_listings_are_not_believed() -> None:
     """In one simulator, because starting it takes longest."""
-    with anyio.fail_after(120):
+    with anyio.fail_after(2 * TIMEOUT_S):
         async with anyio.create_task_group() as tasks, large_exchange(tasks) as exchange:
             perps = await first_sync(exchange, Venue.PERP)
             await first_sync(exchange, Venue.SPOT)

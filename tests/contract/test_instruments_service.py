@@ -18,7 +18,6 @@ from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from tests.arango_double import ArangoDouble, arango_double
 from tests.contract.service_process import (
-    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -27,6 +26,7 @@ from tests.contract.service_process import (
 )
 from tests.processes import finished, simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.time_limits import TIMEOUT_S
 
 TOKEN, RECORD = make_token(
     "oper", b"o" * 32, actor="ops", scopes=[Scope.READ, Scope.JOBS_RUN], created_at=0

@@ -14,6 +14,7 @@ from chimera_s1.domain.identifiers import Venue
 from tests.arango_double import arango_double
 from tests.contract.service_process import service_process, simulated
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 TOKEN, TRADER = make_token(
     "trader", b"t" * 32, actor="ops", scopes=[Scope.ORDERS_TRADE], created_at=0
@@ -21,7 +22,7 @@ TOKEN, TRADER = make_token(
 
 
 async def sync_job(url: str) -> dict[str, Any]:
-    async with httpx2.AsyncClient(base_url=url) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_S) as http:
         jobs = (await http.get("/health")).json()["jobs"]
     found: dict[str, Any] = next(job for job in jobs if job["name"] == "instruments.sync")
     return found
@@ -30,7 +31,7 @@ async def sync_job(url: str) -> dict[str, Any]:
 async def reconciled_venues(url: str) -> list[str]:
     """Of a round of the execution capability that could read everything."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S) as http:
         reply = (await http.post("/xchg/reconcile")).raise_for_status().json()
     assert not [problem for each in reply["venues"] for problem in each["problems"]]
     return [each["venue"] for each in reply["venues"]]

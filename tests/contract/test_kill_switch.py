@@ -16,6 +16,7 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.kill_switch import KillSwitch
 from tests.contract.redis_cluster import Addresses
 from tests.fakes.kill_switch import MemoryKillSwitch
+from tests.time_limits import TIMEOUT_S
 
 KEY = "kill_switch"
 
@@ -165,6 +166,9 @@ async def test_reading_from_a_hanging_store_times_out(redis_single_node: Address
         await switch.read()
         await pausing.execute_command("CLIENT PAUSE", 1_000, "ALL", target_nodes="random")
 
-        with anyio.fail_after(5), pytest.raises(PublisherUnavailableError, match="timed out"):
+        with (
+            anyio.fail_after(TIMEOUT_S),
+            pytest.raises(PublisherUnavailableError, match="timed out"),
+        ):
             await switch.read()
         await pausing.execute_command("PING", target_nodes="random")

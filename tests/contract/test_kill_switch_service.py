@@ -23,7 +23,6 @@ from chimera_s1_client import (
     read_quotes,
 )
 from tests.contract.service_process import (
-    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -31,6 +30,7 @@ from tests.contract.service_process import (
     simulated,
 )
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 STREAM = "mkt:events:spot:BTCUSDT"
 STATUS = "mkt:status:spot"

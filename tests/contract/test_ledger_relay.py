@@ -25,11 +25,11 @@ from tests.contract.ledger_commits import append_commits
 from tests.contract.publisher_load import error_count
 from tests.contract.redis_cluster import Addresses, hand_over, key_slot, move_keys, replicated
 from tests.contract.test_operations_log import read_event
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_invariants import read_all, violations_of
 
 STREAM = "ops:events"
 COMMITS_EACH = 5
-TIMEOUT_S = 30
 LAGGING = ("--cluster-node-timeout", "1000")
 """A dead master is replaced within two seconds."""
 

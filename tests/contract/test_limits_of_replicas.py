@@ -19,8 +19,13 @@ from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from tests.contract.service_process import TIMEOUT_S, Service, service_process, simulated
+from tests.contract.service_process import (
+    Service,
+    service_process,
+    simulated,
+)
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 SERVICES = 3
 OPERATOR_TOKEN, OPERATOR = make_token(
@@ -76,7 +81,9 @@ async def replicas(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Replicas
             simulator_process("--symbols", "BTCUSDT,ETHUSDT", "--rate", "20")
         )
         ready = simulator.ready
-        control = await stack.enter_async_context(httpx2.AsyncClient(base_url=ready["control_url"]))
+        control = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=ready["control_url"], timeout=TIMEOUT_S)
+        )
         (await control.post("/sim/limits", json={"limits": LIMITS})).raise_for_status()
         redis = await stack.enter_async_context(
             EmbeddedRedis(tmp_path / "redis", binary=redis_binary)

@@ -47,6 +47,7 @@ from tests.contract.feed_harness import (
 )
 from tests.contract.raw_exchange import TEXT, raw_exchange, server_frame
 from tests.fakes.instrument_registry import FakeInstrumentRegistry
+from tests.time_limits import TIMEOUT_S
 from tests.unit.app.capabilities.market.test_serve_feed import Follower
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -98,7 +99,7 @@ class Listener:
 @asynccontextmanager
 async def listening(ws_url: str) -> AsyncIterator[Listener]:
     listener = Listener(ws_url)
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as own:
             own.start_soon(listener.run)
             try:
@@ -116,7 +117,9 @@ async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
 
 
 async def post(addresses: SimulatorAddresses, path: str, body: dict[str, object]) -> None:
-    async with httpx2.AsyncClient(base_url=addresses.control_url, trust_env=False) as control:
+    async with httpx2.AsyncClient(
+        base_url=addresses.control_url, trust_env=False, timeout=TIMEOUT_S
+    ) as control:
         (await control.post(path, json=body)).raise_for_status()
 
 

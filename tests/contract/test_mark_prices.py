@@ -30,6 +30,7 @@ from chimera_s1.domain.ports.market_feed import (
 )
 from tests.contract.feed_harness import CLOCK, MANY_DIALS, QUICK_RECONNECT
 from tests.contract.raw_exchange import TEXT, raw_exchange, server_frame
+from tests.time_limits import TIMEOUT_S
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 ROW = b'{"e":"markPriceUpdate","E":%d,"s":"BTCUSDT","r":"0.0001","T":1772506400000,"st":1}'
@@ -86,7 +87,7 @@ async def receiving(
     ws_url: str, clock: SystemClock = CLOCK, silent_checks_max: int = 10
 ) -> AsyncIterator[Receiver]:
     receiver = Receiver(ws_url, clock, silent_checks_max)
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as own:
             own.start_soon(receiver.run)
             try:
@@ -106,7 +107,9 @@ async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
 async def test_estimates_come_again_after_a_loss(simulator: SimulatorAddresses) -> None:
     async with (
         receiving(simulator.perp_ws_url) as receiver,
-        httpx2.AsyncClient(base_url=simulator.control_url, trust_env=False) as control,
+        httpx2.AsyncClient(
+            base_url=simulator.control_url, trust_env=False, timeout=TIMEOUT_S
+        ) as control,
     ):
         unconnected = receiver.prices.report()
         before = {(await receiver.estimates.receive()).symbol for _ in range(2)}
@@ -133,7 +136,9 @@ async def test_a_renewal_loses_no_settlement_and_invents_none(
     """
     async with (
         receiving(simulator.perp_ws_url) as receiver,
-        httpx2.AsyncClient(base_url=simulator.control_url, trust_env=False) as control,
+        httpx2.AsyncClient(
+            base_url=simulator.control_url, trust_env=False, timeout=TIMEOUT_S
+        ) as control,
     ):
         latest = LatestEstimates()
         settled: list[Settled] = []

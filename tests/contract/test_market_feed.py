@@ -32,6 +32,7 @@ from tests.contract.feed_harness import (
     simulator_endpoints,
     stoppable_simulator,
 )
+from tests.time_limits import TIMEOUT_S
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ async def test_every_rest_failure_becomes_a_domain_error(
 ) -> None:
     """Foreign exceptions stop at the adapter."""
     async with (
-        httpx2.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url, timeout=TIMEOUT_S) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,
     ):
         fault = {"on": "GET /fapi/v1/time", "do": action, "times": 1}
@@ -249,7 +250,7 @@ async def test_every_rest_failure_becomes_a_domain_error(
 async def test_no_requests_are_sent_while_rate_limited(simulator: SimulatorAddresses) -> None:
     """After a 429 no caller sends a request until Retry-After is over."""
     async with (
-        httpx2.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url, timeout=TIMEOUT_S) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,
     ):
         fault = {"on": "GET /fapi/v1/time", "do": "status:429", "times": 2}

@@ -21,6 +21,7 @@ from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from tests.contract.feed_harness import CLOCK, SYMBOLS, feed_harness
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.time_limits import TIMEOUT_S
 
 WINDOWS = [WindowMs(0), WindowMs(100)]
 INSTRUMENTS = [InstrumentId(Venue.PERP, Symbol(name)) for name in SYMBOLS]
@@ -66,7 +67,7 @@ def window(request: pytest.FixtureRequest) -> WindowMs:
 
 @pytest.fixture(params=[scripted, binance])
 async def feed(request: pytest.FixtureRequest, window: WindowMs) -> AsyncIterator[MarketFeed]:
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             async with request.param(tasks, window) as made:
                 yield made

@@ -18,6 +18,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from tests.contract.redis_cluster import Addresses
 from tests.fakes.market_status import MemoryMarketStatus
+from tests.time_limits import TIMEOUT_S
 
 MAXLEN = 300
 FIELDS = ["ts", "symbol", "state", "since", "cause"]
@@ -216,7 +217,7 @@ async def test_an_unavailable_store_raises_and_is_used_again_when_back(breakable
     with pytest.raises(PublisherUnavailableError):
         await breakable.port.open_gaps(Venue.PERP, "switch: ")
     await breakable.switch_on()
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         while True:
             try:
                 await breakable.port.append(Venue.PERP, appended)

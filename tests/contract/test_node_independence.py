@@ -41,12 +41,12 @@ from tests.contract.test_quote_publisher_faults import served_by
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
+from tests.time_limits import TIMEOUT_S
 
 ROUNDS = 4
 EVERY_NODE, HEALTHY = (0, 1, 2), (1, 2)
 QUOTE_ORDER = attrgetter("update_id")
 FOREVER_S = 600.0
-TIMEOUT_S = 60
 OPTIONS = ("--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
 
 

@@ -31,6 +31,7 @@ from tests.contract.quote_stores import (
 from tests.contract.redis_cluster import PARTIAL_COVERAGE, hand_over, move_keys
 from tests.contract.tcp_proxy import TcpProxy, redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import served_by, slot_of
+from tests.time_limits import TIMEOUT_S
 
 
 @asynccontextmanager
@@ -62,7 +63,7 @@ async def publisher_and_reader(
 
 async def wait_until_idle(publisher: QuotePublisher) -> None:
     """Until every node is connected with nothing in flight."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         while await problem_of(publisher):
             pass
 
@@ -244,7 +245,7 @@ async def test_the_slot_map_is_refreshed_after_an_error_that_shows_it_is_stale(
         before = await slot_map_reads()
         proxy.refusals = [f"-{kind} not here\r\n".encode()]
         report = await store.publisher.publish([make_quote(instrument)])
-        with anyio.fail_after(20):
+        with anyio.fail_after(TIMEOUT_S):
             await poll_until(refreshed)
 
     assert proxy.refused == len(report.unpublished) == 1

@@ -35,6 +35,7 @@ from tests.contract.quote_stores import (
 from tests.contract.redis_cluster import PARTIAL_COVERAGE, hand_over, move_keys
 from tests.contract.tcp_proxy import redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import become_empty_master
+from tests.time_limits import TIMEOUT_S
 
 NO_FAILOVER = (*PARTIAL_COVERAGE, "--cluster-node-timeout", "20000")
 """A cluster that does not fail over while a server is stopped."""
@@ -224,7 +225,7 @@ async def test_commands_delayed_in_the_network_are_never_run_after_newer_ones(
         proxy.hold()
         stuck = await publisher.publish(rounds[1])
         await publish_until_acknowledged(publisher, rounds[2])
-        with anyio.fail_after(5):
+        with anyio.fail_after(TIMEOUT_S):
             await proxy.let_go()
 
         assert stuck.unpublished == tuple(rounds[1])

@@ -24,6 +24,7 @@ from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_instruments import registry_row
 from tests.sample_quotes import entry, quote
+from tests.time_limits import TIMEOUT_S
 
 TOKEN, RECORD = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 DOCUMENT = description()
@@ -123,13 +124,13 @@ async def test_curl_lines_of_all_operations_work() -> None:
     parts.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT")])
     replies: dict[str, int] = {}
     in_order = sorted(OPERATIONS, key=lambda row: row[1] != TRANSFER)
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             treasury.start(tasks)
             async with (
                 account.reconciling(),
                 serving(parts) as server,
-                httpx2.AsyncClient() as client,
+                httpx2.AsyncClient(timeout=TIMEOUT_S) as client,
             ):
                 for method, path, operation in in_order:
                     request = curl_request(client, curl_line(operation), server.url)

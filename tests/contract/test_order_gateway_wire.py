@@ -61,6 +61,7 @@ from tests.contract.raw_http_server import (
     raw_http_server,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 from tests.unit.adapters.binance.orders.order_replies import (
     ALGO_PLACED,
     OCO_PLACED,
@@ -118,7 +119,7 @@ async def connected(
         return AccountKey(signer, "test:1") if key else None
 
     endpoints = {venue: Endpoints(server.url, "") for venue in Venue}
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with HttpClient(endpoints, budgets or weight_budgets(ManualClock())) as client:
             yield (
                 BinanceOrderGateway(client, account_key, lambda: SIGNED_AT + 0.4),

@@ -29,10 +29,10 @@ from tests.contract.order_placer import LEDGER, QTY, Moment, Plan
 from tests.contract.signed_client import running_simulator
 from tests.order_instance import order_instance
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.time_limits import TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
-TIMEOUT_S = 60
 PLANNED = "execution.order.planned"
 LATER_MS = 2 * QUERY_LAG_MS
 REST = {"spot_rest_url": "POST /api/v3/order", "perp_rest_url": "POST /fapi/v1/order"}

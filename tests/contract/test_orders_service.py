@@ -22,7 +22,6 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.identifiers import Venue
 from tests.arango_double import arango_double
 from tests.contract.service_process import (
-    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -31,6 +30,7 @@ from tests.contract.service_process import (
 )
 from tests.processes import finished, simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.time_limits import TIMEOUT_S
 
 STREAM = "orders:executed"
 TOKEN, RECORD = make_token(

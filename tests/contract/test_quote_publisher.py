@@ -24,6 +24,7 @@ from tests.contract.quote_stores import (
     stored_bids,
 )
 from tests.contract.redis_cluster import Addresses, key_slot
+from tests.time_limits import TIMEOUT_S
 
 PLAIN_DECIMAL = re.compile(r"\d+(\.\d*[1-9])?")
 
@@ -201,7 +202,7 @@ async def test_an_unavailable_store_is_reported_and_used_again_when_back(
     quotes = [make_quote(instrument) for instrument in instruments]
     await breakable.stop()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         report = await breakable.publisher.publish(quotes)
         problem = await problem_of(breakable.publisher)
 

@@ -34,6 +34,7 @@ from tests.contract.redis_cluster import (
     replicated,
 )
 from tests.contract.tcp_proxy import redis_behind_proxy
+from tests.time_limits import TIMEOUT_S
 
 pytestmark = pytest.mark.parametrize("publisher", REDIS_PUBLISHERS)
 
@@ -69,7 +70,7 @@ async def test_late_replies_of_a_hanging_server_are_never_matched_to_another_req
             batch = [make_quote(i) for i in instruments]
             for quote in batch:
                 offered[quote.instrument].append(quote.bid)
-            with anyio.fail_after(5):
+            with anyio.fail_after(TIMEOUT_S):
                 report = await store.publisher.publish(batch)
             assert bool(report.unpublished) is pause
             assert report.published == len(batch) - len(report.unpublished)
@@ -107,7 +108,7 @@ async def test_a_hanging_node_affects_only_its_own_streams(
         assert await problem_of(store.publisher) == ""
         embedded.nodes[1].pause()
         batch = [make_quote(i) for i in instruments]
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             report = await store.publisher.publish(batch)
         embedded.nodes[1].resume()
 

@@ -26,6 +26,7 @@ from tests.contract.quote_stores import (
 from tests.contract.redis_cluster import Addresses
 from tests.contract.tcp_proxy import TcpProxy, redis_behind_proxy
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteReader, MemoryQuoteStreams
+from tests.time_limits import TIMEOUT_S
 
 SECOND = WindowMs(1000)
 NOON = 1_772_514_000_000
@@ -223,7 +224,7 @@ async def test_a_lost_acknowledgement_duplicates_nothing(losing: Losing) -> None
     """The batch was written, its reply is lost, and it is published again with the same ids."""
     quotes = [make_quote(each) for each in fresh_instruments(20)]
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         await losing.publish(quotes)
 
     assert losing.publisher.counters.already_there == len(quotes)

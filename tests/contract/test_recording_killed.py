@@ -18,7 +18,8 @@ import pytest
 
 from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.market_file import FileCut, read_market_file
-from tests.processes import READY_SECONDS, finished, simulator_process
+from tests.processes import finished, simulator_process
+from tests.time_limits import TIMEOUT_S
 
 MESSAGE = (
     b'{"ts":177251446%04d,"venue":"spot","msg":{"stream":"btcusdt@bookTicker","data":'
@@ -51,7 +52,7 @@ async def test_a_killed_recorder_leaves_what_it_recorded(
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(reader, "rb", buffering=0) as arriving:
         async with recorder(fifo, exchange) as recording:
-            with anyio.fail_after(READY_SECONDS):
+            with anyio.fail_after(TIMEOUT_S):
                 while complete_messages(file) < FEW:
                     await anyio.wait_readable(arriving)
                     with file.open("ab") as kept:

@@ -36,6 +36,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 PAIR = ("BTCUSDT", "ETHUSDT")
 SHUTDOWN = server_frame(b'{"e":"serverShutdown","E":1770123456789}')
@@ -132,7 +133,7 @@ async def test_sockets_are_renewed_at_ages_that_differ(
 
     clock = ManualClock()
     script = [server_frame(book_ticker_message(1)), server_frame(book_ticker_message(2))]
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             raw_exchange(script, [ACKNOWLEDGED]) as exchange,
             feed_harness(
@@ -214,7 +215,7 @@ async def raw_feed(
     tasks: TaskGroup, clock: ManualClock, *scripts: Sequence[bytes]
 ) -> AsyncIterator[tuple[RawExchange, FeedHarness]]:
     """A feed of `PAIR` on a raw exchange; it waits by *clock*."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             raw_exchange(*scripts) as exchange,
             feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=PAIR, clock=clock) as feed,

@@ -20,6 +20,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_bucket import LimitSource, Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
 from tests.contract.feed_harness import CLOCK, simulator_endpoints
+from tests.time_limits import TIMEOUT_S
 
 LIMIT = 120
 READ = RequestCall("flood", Priority.MONEY, futures_weight(1), patience_ms=0)
@@ -81,7 +82,7 @@ async def address(tasks: TaskGroup, instances: int) -> AsyncIterator[Address]:
     simulator = await tasks.start(Simulator(config, CLOCK).run)
     async with AsyncExitStack() as stack:
         control = await stack.enter_async_context(
-            httpx2.AsyncClient(base_url=simulator.control_url)
+            httpx2.AsyncClient(base_url=simulator.control_url, timeout=TIMEOUT_S)
         )
         ahead_ms = MINUTE_MS - CLOCK.now_ms() % MINUTE_MS
         (await control.post("/sim/clock", json={"offset_ms": ahead_ms})).raise_for_status()

@@ -16,9 +16,9 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.revision_announcements import RevisionAnnouncements
 from tests.contract.redis_cluster import Addresses
 from tests.fakes.configuration import MemoryRevisionAnnouncements
+from tests.time_limits import TIMEOUT_S
 
 KEY, STREAM = "cfg:active_rev", "cfg:events"
-SAFETY_S = 30
 
 
 class Announced(Struct):
@@ -42,7 +42,7 @@ def in_memory() -> Announced:
 
 
 @asynccontextmanager
-async def in_redis(addresses: Addresses, timeout_s: float = SAFETY_S) -> AsyncIterator[Announced]:
+async def in_redis(addresses: Addresses, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Announced]:
     async with connect_cluster(addresses) as reading, connect_cluster(addresses) as writing:
 
         async def set_rev(rev: int) -> None:
@@ -93,7 +93,7 @@ async def test_an_entry_during_the_wait_ends_it(announced: Announced) -> None:
     async def add_when_waiting() -> None:
         await announced.add_entry()
 
-    with anyio.fail_after(SAFETY_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(add_when_waiting)
             while not await announced.port.wait():
@@ -152,6 +152,6 @@ async def test_waiting_goes_on_when_redis_is_back(redis_binary: Path, tmp_path: 
             await wait_until_healthy(embedded.nodes, replicas=0)
             await announced.set_rev(13)
             await announced.add_entry()
-            with anyio.fail_after(SAFETY_S):
+            with anyio.fail_after(TIMEOUT_S):
                 while not await found(announced.port):
                     pass

@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from tests.contract.service_process import (
-    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -21,6 +20,7 @@ from tests.contract.service_process import (
     simulated,
 )
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 BAD_ROW = {"venue": "perp", "symbol": "BTCUSDT", "spread_bp_limit": -5}
 FLAPPING = ("status:503", "drop-before", "body:html", "body:truncated")
@@ -75,7 +75,7 @@ def row(venue: str, symbol: str) -> dict[str, object]:
 
 async def level_of(service: Service) -> tuple[str, str]:
     """Level and sentence of the component `s10`."""
-    async with httpx2.AsyncClient(base_url=await service.url()) as http:
+    async with httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http:
         components = (await http.get("/health")).json()["components"]
     [found] = [(c["level"], c["detail"]) for c in components if c["name"] == "s10"]
     return found
@@ -89,7 +89,9 @@ async def on(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Site]:
         async with (
             simulator_process(*options) as simulator,
             redis_at(address.port) as client,
-            httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control,
+            httpx2.AsyncClient(
+                base_url=simulator.ready["control_url"], timeout=TIMEOUT_S
+            ) as control,
         ):
             environ = {**simulated(simulator.ready), "S1_REDIS_ADDRESSES": str(address)}
             with anyio.fail_after(2 * TIMEOUT_S):

@@ -16,6 +16,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayRecording
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
+from tests.time_limits import TIMEOUT_S
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "half-minute.jsonl.gz"
 DIGEST = "8f2683c4015f7d40251fcb92ac6a45b9fc5ab44888dd810a9fbcbac0fb350b7b"
@@ -50,7 +51,7 @@ async def test_the_shipped_recording_gives_the_same_streams_at_any_speed(
     tmp_path: Path, speed: float | None
 ) -> None:
     """The digest is DIGEST; a second replay gives the same streams."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         digest, content = await replayed(tmp_path / "first", speed)
         again, same_content = await replayed(tmp_path / "second", None)
 

@@ -11,7 +11,6 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.service_process import (
-    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -19,6 +18,7 @@ from tests.contract.service_process import (
     simulated,
 )
 from tests.processes import ChimeraProcess, simulator_process
+from tests.time_limits import TIMEOUT_S
 
 AHEAD_MS = 60_000
 FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
@@ -29,7 +29,9 @@ Row = tuple[str, ...]
 async def simulator() -> AsyncIterator[ChimeraProcess]:
     """Five updates a second of each stream; the exchange's clock is a minute ahead of ours."""
     async with simulator_process("--symbols", "BTCUSDT,ETHUSDT", "--rate", "20") as process:
-        async with httpx2.AsyncClient(base_url=process.ready["control_url"]) as control:
+        async with httpx2.AsyncClient(
+            base_url=process.ready["control_url"], timeout=TIMEOUT_S
+        ) as control:
             set_clock = await control.post("/sim/clock", json={"offset_ms": AHEAD_MS})
             set_clock.raise_for_status()
         yield process
@@ -56,7 +58,9 @@ async def frames_sent(
     simulator: ChimeraProcess, venue: str, stream: str = "btcusdt@bookTicker"
 ) -> list[dict[str, Any]]:
     """The last frames of a stream that the simulator sent, oldest first."""
-    async with httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control:
+    async with httpx2.AsyncClient(
+        base_url=simulator.ready["control_url"], timeout=TIMEOUT_S
+    ) as control:
         reply = (await control.get(f"/sim/quotes/{venue}/BTCUSDT")).raise_for_status().json()
     return [frame for frame in reply["frames"] if frame["stream"] == stream]
 

@@ -15,13 +15,13 @@ from anyio.abc import Listener, SocketAttribute, SocketStream
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from tests.contract.service_process import (
-    TIMEOUT_S,
     StreamReader,
     redis_at,
     service_process,
     simulated,
 )
 from tests.processes import ChimeraProcess, finished, is_running, simulator_process
+from tests.time_limits import TIMEOUT_S
 
 SECRET = "correct horse/battery"
 NOWHERE = {

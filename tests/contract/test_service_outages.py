@@ -23,6 +23,7 @@ from tests.contract.service_process import (
     simulated,
 )
 from tests.processes import ChimeraProcess, is_running, simulator_process
+from tests.time_limits import TIMEOUT_S
 
 SYMBOL = ("--symbols", "BTCUSDT", "--rate", "50")
 FEEDS = {"feed.spot", "feed.perp"}
@@ -137,8 +138,8 @@ async def test_half_a_second_of_disconnect_calls_no_operator(
         simulator_process(*SYMBOL) as exchange,
         service_process(tmp_path, beside(node, exchange.ready, **patient)) as service,
         redis_at(node.address.port) as redis,
-        httpx2.AsyncClient(base_url=exchange.ready["control_url"]) as control,
-        httpx2.AsyncClient(base_url=await service.url()) as http,
+        httpx2.AsyncClient(base_url=exchange.ready["control_url"], timeout=TIMEOUT_S) as control,
+        httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http,
     ):
         await service.readiness(200)
         events = StreamReader(redis, "ops:events")
@@ -179,7 +180,7 @@ async def mode_changes(reader: StreamReader, last: str) -> list[str]:
 
 
 async def mode_in_health(service: Service) -> str:
-    async with httpx2.AsyncClient(base_url=await service.url()) as client:
+    async with httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as client:
         return str((await client.get("/health")).json()["mode"])
 
 
@@ -211,7 +212,7 @@ async def test_killed_redis_is_reported_and_gets_missed_events(
     async with (
         simulator_process(*SYMBOL) as exchange,
         service_process(tmp_path, beside(node, exchange.ready)) as service,
-        httpx2.AsyncClient(base_url=exchange.ready["control_url"]) as control,
+        httpx2.AsyncClient(base_url=exchange.ready["control_url"], timeout=TIMEOUT_S) as control,
     ):
         await service.readiness(200)
         await node.kill()

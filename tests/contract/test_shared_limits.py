@@ -14,6 +14,7 @@ from msgspec import Struct
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from tests.contract.service_process import Service, redis_at, service_process, simulated
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 BAN_S = 600
 BANNED = "spot: no requests and no dials for"
@@ -46,14 +47,14 @@ async def site(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Site]:
             return await stack.enter_async_context(service_process(tmp_path / name, environ))
 
         control = await stack.enter_async_context(
-            httpx2.AsyncClient(base_url=simulator.ready["control_url"])
+            httpx2.AsyncClient(base_url=simulator.ready["control_url"], timeout=TIMEOUT_S)
         )
         client = await stack.enter_async_context(redis_at(redis.addresses[0].port))
         yield Site(start, control, client)
 
 
 async def limits_sentence(service: Service) -> str:
-    async with httpx2.AsyncClient(base_url=await service.url()) as http:
+    async with httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http:
         components = (await http.get("/health")).json()["components"]
     found: str = next(each["detail"] for each in components if each["name"] == "limits.spot")
     return found

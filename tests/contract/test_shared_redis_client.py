@@ -8,7 +8,7 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.domain.errors import PublisherUnavailableError
-from tests.contract.service_process import TIMEOUT_S
+from tests.time_limits import TIMEOUT_S
 
 TASKS = 8
 ROUNDS = 2

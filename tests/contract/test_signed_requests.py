@@ -31,6 +31,7 @@ from tests.contract.gateway_to_raw_http import (
 )
 from tests.contract.raw_http_server import ScriptedReply, http_reply, raw_http_server
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ async def test_secrets_echoed_by_the_exchange_appear_in_no_text(
 @asynccontextmanager
 async def public_reads(url: str, clock: ManualClock) -> AsyncIterator[BinanceExchangeInformation]:
     endpoints = {venue: Endpoints(url, "") for venue in Venue}
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with BinanceExchangeInformation(endpoints, clock) as public:
             yield public
 

@@ -14,8 +14,8 @@ from msgspec import Struct
 from tests.ccxt_clients import point_at_simulator
 from tests.processes import ChimeraProcess, simulator_process
 from tests.simulator_client import simulator_client
+from tests.time_limits import TIMEOUT_S
 
-TIMEOUT_S = 30
 MODULES = ("ccxt", "ccxt.async_support")  # Imported by the tests: slow, and all workers collect.
 CLIENTS = {
     f"{module} {name} {key}": (module, name, with_key)

@@ -15,8 +15,7 @@ from binance_common.constants import TimeUnit
 
 from tests.contract.binance_sdks import Sdk, futures_sdk, spot_sdk
 from tests.processes import ChimeraProcess, simulator_process
-
-TIMEOUT_S = 20
+from tests.time_limits import TIMEOUT_S
 
 
 @pytest.fixture(scope="module")

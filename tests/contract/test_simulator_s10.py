@@ -10,6 +10,7 @@ import pytest
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from tests.contract.redis_cluster import Addresses
 from tests.processes import simulator_process
+from tests.time_limits import TIMEOUT_S
 
 Reply = tuple[int, dict[str, Any]]
 
@@ -43,7 +44,7 @@ async def urls() -> AsyncIterator[dict[str, str]]:
 
 @pytest.fixture
 async def s10(urls: dict[str, str]) -> AsyncIterator[StandIn]:
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=TIMEOUT_S) as http:
         yield StandIn(urls, http)
 
 

@@ -9,7 +9,11 @@ import anyio
 import pytest
 
 from tests.processes import finished, simulator_process
-from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
+from tests.simulator_client import (
+    SimulatorClient,
+    simulator_client,
+)
+from tests.time_limits import TIMEOUT_S
 
 TIME = "/fapi/v1/time"
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"

@@ -13,7 +13,11 @@ import pytest
 from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.domain.identifiers import Venue
 from tests.processes import chimera_process, finished, simulator_process
-from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
+from tests.simulator_client import (
+    SimulatorClient,
+    simulator_client,
+)
+from tests.time_limits import TIMEOUT_S
 
 MINUTES = count(10)
 """Of the exchange's clock, for tests that need a minute of weight of their own."""
@@ -259,7 +263,7 @@ async def test_a_web_page_cannot_use_the_control_plane(
 ) -> None:
     """By DNS rebinding, or by a form of another site."""
     form = {"Content-Type": "text/plain", **header}
-    async with httpx2.AsyncClient(base_url=urls["control_url"]) as page:
+    async with httpx2.AsyncClient(base_url=urls["control_url"], timeout=TIMEOUT_S) as page:
         reply = await page.post("/sim/clock", content='{"rate": 9}', headers=form)
 
     assert reply.status_code == 403

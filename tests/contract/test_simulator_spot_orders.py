@@ -22,8 +22,8 @@ from tests.contract.binance_sdks import spot_sdk
 from tests.processes import simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
 from tests.spot_user_stream import Message, UserStream, subscribed
+from tests.time_limits import TIMEOUT_S
 
-TIMEOUT_S = 30
 SYMBOL, PAIR, QTY = "BTCUSDT", "BTC/USDT", 0.01
 RESTING: dict[str, dict[str, str | float]] = {
     "LIMIT": {"price": 0.9, "time_in_force": "GTC"},

@@ -12,7 +12,12 @@ from aiohttp import WSMsgType
 from chimera_s1.adapters.simulator.streams.malformed import HUGE_BYTES
 from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.processes import simulator_process
-from tests.simulator_client import TIMEOUT_S, SimulatorClient, StreamConnection, simulator_client
+from tests.simulator_client import (
+    SimulatorClient,
+    StreamConnection,
+    simulator_client,
+)
+from tests.time_limits import TIMEOUT_S
 
 CLOCK = SystemClock()
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"

@@ -14,8 +14,7 @@ from binance_common.errors import BadRequestError, UnauthorizedError
 
 from tests.contract.binance_sdks import futures_sdk, spot_sdk, wallet_sdk
 from tests.processes import ChimeraProcess, simulator_process
-
-TIMEOUT_S = 20
+from tests.time_limits import TIMEOUT_S
 
 
 @pytest.fixture(scope="module")

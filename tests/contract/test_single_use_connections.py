@@ -29,6 +29,7 @@ from tests.contract.certificates import Authority
 from tests.contract.forward_proxy import tls_front
 from tests.contract.raw_http_server import HOST, ScriptedReply, http_reply, raw_http_server
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 GOODBYE = http_reply(408, b"", "Connection: close")
 OK = ScriptedReply(http_reply(200, b"{}"))
@@ -47,7 +48,7 @@ async def kept_ready(
     """A client with *count* open connections to the spot host."""
     endpoints = {venue: Endpoints(url, "") for venue in Venue}
     budgets = budgets or weight_budgets(ManualClock())
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with HttpClient(endpoints, budgets) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(client.keep_ready, Venue.SPOT, count)
             yield client

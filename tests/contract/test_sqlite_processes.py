@@ -18,6 +18,7 @@ from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from tests.contract.ledger_commits import LEDGER, append_commits, verify_links
+from tests.time_limits import TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
@@ -48,7 +49,7 @@ class Writer:
 @asynccontextmanager
 async def ledger_writer(mode: str, path: Path) -> AsyncIterator[Writer]:
     command = [sys.executable, "-m", "tests.contract.ledger_writer", mode, str(path)]
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with await anyio.open_process(
             ending_with_parent(command), cwd=ROOT, stderr=None
         ) as process:

@@ -24,6 +24,7 @@ from tests.contract.service_process import (
     simulated,
 )
 from tests.processes import ChimeraProcess, simulator_process
+from tests.time_limits import TIMEOUT_S
 
 STREAM = "mkt:events:spot:BTCUSDT"
 FUNDING_STREAM = "mkt:events:funding:BTCUSDT"
@@ -72,7 +73,9 @@ class Pair(Struct):
 
     async def sent(self) -> list[int]:
         """The update ids that the simulator has sent last, oldest first."""
-        async with httpx2.AsyncClient(base_url=self.simulator.ready["control_url"]) as control:
+        async with httpx2.AsyncClient(
+            base_url=self.simulator.ready["control_url"], timeout=TIMEOUT_S
+        ) as control:
             reply = (await control.get("/sim/quotes/spot/BTCUSDT")).raise_for_status().json()
         return [frame["data"]["u"] for frame in reply["frames"]]
 
@@ -103,7 +106,7 @@ async def pair(redis_binary: Path, tmp_path: Path) -> AsyncIterator[Pair]:
 
 
 async def component(service: Service, name: str = "publisher") -> dict[str, Any]:
-    async with httpx2.AsyncClient(base_url=await service.url()) as http:
+    async with httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http:
         components = (await http.get("/health")).json()["components"]
     found: dict[str, Any] = next(each for each in components if each["name"] == name)
     return found

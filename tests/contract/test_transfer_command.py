@@ -20,6 +20,7 @@ from tests.contract.web_parts import Treasury, WebParts, serving
 from tests.fakes.token_store import MemoryTokenStore
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.processes import finished
+from tests.time_limits import TIMEOUT_S
 
 HOST = "127.0.0.1"
 MOVE = ("--from", "SPOT", "--to", "FUT", "--amount", "12.5")
@@ -163,7 +164,7 @@ async def test_a_killed_command_is_resumed_and_moves_money_once(setup: Setup) ->
         env=setup.environment,
     )
     async with process:
-        with anyio.fail_after(60):
+        with anyio.fail_after(TIMEOUT_S):
             await setup.proxy.held.wait()
         process.send_signal(signal.SIGKILL)
         await process.wait()

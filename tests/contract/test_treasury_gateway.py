@@ -27,6 +27,7 @@ from tests.contract.gateway_harness import (
     memory_gateway_harness,
     window_around,
 )
+from tests.time_limits import TIMEOUT_S
 
 HOUR_MS = 3_600_000
 ALL = [(adapter, mode) for adapter in ("memory", "binance") for mode in TreasuryMode]
@@ -38,7 +39,7 @@ FULL = KeyPermissions(
 @pytest.fixture(params=ALL, ids=lambda made: f"{made[0]}-{made[1].value}")
 async def bank(request: pytest.FixtureRequest) -> AsyncIterator[GatewayHarness]:
     adapter, mode = request.param
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             made = (
                 memory_gateway_harness(mode)

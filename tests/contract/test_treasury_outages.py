@@ -12,10 +12,10 @@ import pytest
 
 from chimera_s1.app.stores import SQLITE_FILE
 from tests.arango_double import arango_double
-from tests.contract.service_process import TIMEOUT_S
 from tests.contract.treasury_service import POST, TreasuryDeployment
 from tests.contract.treasury_service_client import OTHER_TOKEN
 from tests.processes import finished
+from tests.time_limits import TIMEOUT_S
 
 FLOOD = 400
 FLOODERS = 40

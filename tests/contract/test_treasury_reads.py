@@ -20,6 +20,7 @@ from tests.contract.treasury_api_client import (
 )
 from tests.contract.web_parts import WebParts, serving
 from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_harness import LIMITS, TO_FUT
 from tests.virtual_time import EPOCH_MS, VirtualLoop
 
@@ -241,6 +242,7 @@ def test_responses_are_not_cacheable() -> None:
                     base_url=server.url,
                     headers={"Authorization": f"Bearer {TRADER_TOKEN}", "Idempotency-Key": "t1"},
                     trust_env=False,
+                    timeout=TIMEOUT_S,
                 ) as client,
             ):
                 terms = {"from": "SPOT", "to": "FUT", "amount_usdt": 10}

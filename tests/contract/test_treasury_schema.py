@@ -27,6 +27,7 @@ from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
 from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_harness import LIMITS, TreasuryHarness
 
 ALL_TOKEN, ALL = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
@@ -223,7 +224,7 @@ OPERATIONS: dict[tuple[str, str], Callable[[Asking], None]] = {
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_responses_conform_to_the_description(service: Service, method: str, path: str) -> None:
     """No reply is undescribed, no request causes a 5xx, and every described reply occurs."""
-    with httpx2.Client(trust_env=False, headers=MAY) as client:
+    with httpx2.Client(trust_env=False, headers=MAY, timeout=TIMEOUT_S) as client:
         asking = Asking(service, client, method, path)
         asking.fuzz()
         assert not {status for status in asking.answered if status >= 500}

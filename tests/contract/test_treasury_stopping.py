@@ -11,9 +11,9 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.stores import open_stores
 from tests.arango_double import arango_double
-from tests.contract.service_process import TIMEOUT_S
 from tests.contract.treasury_service import TreasuryDeployment
 from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
+from tests.time_limits import TIMEOUT_S
 
 
 async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(

@@ -11,13 +11,13 @@ from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from tests.contract.service_process import (
-    TIMEOUT_S,
     StreamReader,
     redis_at,
     service_process,
     simulated,
 )
 from tests.processes import finished, simulator_process
+from tests.time_limits import TIMEOUT_S
 
 STREAM = "mkt:events:perp:BTCUSDT"
 NAMED = "it may not use futures, so their income, which proves transfers"
@@ -37,7 +37,7 @@ async def test_a_key_with_wrong_permissions_is_named_and_what_is_public_goes_on(
     async with (
         simulator_process("--symbols", "BTCUSDT", "--rate", "20") as simulator,
         EmbeddedRedis(tmp_path / "redis", binary=redis_binary) as redis,
-        httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control,
+        httpx2.AsyncClient(base_url=simulator.ready["control_url"], timeout=TIMEOUT_S) as control,
     ):
         wrong = {"permissions": {"futures": False, "spot_trading": False}}
         (await control.post("/sim/wallet", json=wrong)).raise_for_status()

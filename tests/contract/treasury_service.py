@@ -43,7 +43,6 @@ from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import AccountClaim
 from tests.contract.service_process import (
     MODULE,
-    TIMEOUT_S,
     StreamReader,
     redis_at,
     service_process,
@@ -58,6 +57,7 @@ from tests.exchange_movements import (
 )
 from tests.processes import ChimeraProcess, finished, simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_invariants import read_all, violations_of
 
 POST = "POST /sapi/v1/asset/transfer"

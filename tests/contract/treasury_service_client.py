@@ -11,7 +11,10 @@ from anyio import to_thread
 
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from tests.contract.service_process import TIMEOUT_S, Service
+from tests.contract.service_process import (
+    Service,
+)
+from tests.time_limits import TIMEOUT_S
 
 TRANSFER = "/xchg/treasury/transfer"
 

@@ -110,6 +110,39 @@ def test_nothing_is_left_behind(forbidden: re.Pattern[str]) -> None:
     assert not found
 
 
+def own_time_limits(tree: ast.Module) -> Iterator[ast.Call]:
+    """Waits with a number of seconds of their own, and HTTP clients with the 5 s of httpx."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called, named = ast.unparse(node.func), {each.arg: each.value for each in node.keywords}
+        if called in {"httpx2.AsyncClient", "httpx2.Client"} and "transport" not in named:
+            limit = named.get("timeout")
+            if limit is None or isinstance(limit, ast.Constant):
+                yield node
+        elif called == "anyio.fail_after" and is_seconds(node.args[0]):
+            yield node
+
+
+def is_seconds(limit: ast.expr) -> bool:
+    """Whether it is a number; below 1 it is meant to end."""
+    value = limit.value if isinstance(limit, ast.Constant) else None
+    return isinstance(value, int | float) and value >= 1
+
+
+def test_tests_have_one_time_limit() -> None:
+    """`TIMEOUT_S`: what seems long enough on a quiet machine is too short on a busy one."""
+    trees = ("unit", "contract", "fakes", "arango_double")
+    inside = [path for top in trees for path in (ROOT / "tests" / top).rglob("*.py")]
+    found = [
+        f"{label(path)}:{node.lineno}"
+        for path in [*inside, *(ROOT / "tests").glob("*.py")]
+        for node in own_time_limits(parsed(path))
+    ]
+
+    assert not found, "use TIMEOUT_S of tests/time_limits.py, or a multiple"
+
+
 def test_tests_wait_on_something() -> None:
     """A test neither sleeps nor skips: it waits for an event, a reply or an entry of a stream."""
     banned = {"sleep", "skip", "skipif", "importorskip", "xfail"}

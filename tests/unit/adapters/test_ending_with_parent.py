@@ -9,6 +9,7 @@ import pytest
 
 from chimera_s1.adapters.ending_with_parent import ending_with_parent
 from tests.processes import ProcessEnds
+from tests.time_limits import TIMEOUT_S
 
 PARENT = """
 import signal, subprocess, sys
@@ -28,7 +29,7 @@ async def exit_of(command: tuple[str, ...]) -> tuple[int, str]:
 async def test_a_child_gets_the_signal_when_its_parent_is_killed() -> None:
     async with await anyio.open_process([sys.executable, "-c", PARENT], stderr=None) as parent:
         assert parent.stdout is not None
-        with anyio.fail_after(30):
+        with anyio.fail_after(TIMEOUT_S):
             child_pid = int(await parent.stdout.receive())
         with ProcessEnds([child_pid]) as child:
             parent.kill()

@@ -19,6 +19,7 @@ from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import TS, quote
+from tests.time_limits import TIMEOUT_S
 from tests.unit.app.doubles import GatedPublisher
 
 SECOND = TS // 1000 * 1000
@@ -87,7 +88,7 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.publishing.run)
                 await settle()

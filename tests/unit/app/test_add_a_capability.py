@@ -33,6 +33,7 @@ from chimera_s1.domain.operations.health import HealthSource, Level
 from chimera_s1.domain.operations.metrics import counter
 from chimera_s1.domain.operations.schedule import Every
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_harness import untyped
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/add-a-capability.md"
@@ -177,7 +178,7 @@ async def test_everything_it_contributes_is_in_the_service(tmp_path: Path) -> No
         web = httpx2.ASGITransport(untyped(container.web()))
         async with httpx2.AsyncClient(transport=web, base_url="http://s1") as client:
             before = await client.get("/xchg/heartbeat")
-            with anyio.fail_after(20):
+            with anyio.fail_after(TIMEOUT_S):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(container.jobs().run)
                     await beaten(clock, container, times=2)

@@ -7,6 +7,7 @@ from anyio.abc import TaskGroup
 
 from chimera_s1.app.change_signal import ChangeSignal
 from tests.fakes.manual_clock import ManualClock, settle
+from tests.time_limits import TIMEOUT_S
 
 TIMEOUT_MS = 500
 
@@ -34,7 +35,7 @@ class Waiters:
 
 async def run_steps(*steps: tuple[Callable[[Waiters], object], list[str]]) -> None:
     """Run each step and check which waiters have returned after it."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
             for do, woken in steps:
@@ -79,7 +80,7 @@ async def test_notify_without_waiters_does_nothing() -> None:
 
 
 async def test_wait_after_returns_at_the_timeout() -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
             waiters.begin("a")
@@ -93,7 +94,7 @@ async def test_wait_after_returns_at_the_timeout() -> None:
 
 
 async def test_debounce_merges_notifications() -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
             waiters.begin("a", debounce_ms=100)
@@ -110,7 +111,7 @@ async def test_debounce_merges_notifications() -> None:
 
 
 async def test_irrelevant_change_wakes_no_waiter() -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
             changes: list[str] = []
@@ -154,7 +155,7 @@ async def test_next_after_returns_at_once_for_a_missed_change_and_waits_for_the_
         await signal.next_after(version)
         returned.append(name)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             signal.notify()
             tasks.start_soon(wait, "missed", 0)

@@ -11,6 +11,7 @@ import pytest
 from chimera_s1.app import supervisor
 from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 from tests.fakes.manual_clock import settle
+from tests.time_limits import TIMEOUT_S
 
 
 class Work:
@@ -46,7 +47,7 @@ async def supervised(
         except WorkerFailedError as error:
             died.append(error)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             await settle()
@@ -193,7 +194,7 @@ async def test_a_worker_that_fails_while_it_stops_is_named() -> None:
 
 async def test_cancelled_from_outside_every_worker_is_cancelled() -> None:
     workers = [Work(), Work()]
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             named = tuple(Worker(str(index), work.run) for index, work in enumerate(workers))
             tasks.start_soon(supervise, named, anyio.Event())

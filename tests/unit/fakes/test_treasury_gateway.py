@@ -17,6 +17,7 @@ from chimera_s1.domain.treasury.limits import Direction, Wallet
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, MovementStatus
 from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
+from tests.time_limits import TIMEOUT_S
 
 RICH = Decimal(1_000_000)
 DIRECTION = Direction.SPOT_TO_FUT
@@ -79,7 +80,7 @@ async def test_a_reply_can_be_delayed() -> None:
     async def submit() -> None:
         replies.append(await exchange.submit(exchange.sign(order(clock))))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(submit)
             await exchange.wait_until_sent()

@@ -20,6 +20,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.quote_stores import fresh_instruments, make_quote, problem_of
+from tests.time_limits import TIMEOUT_S
 
 PASSWORD = "correct-horse-battery"
 
@@ -114,7 +115,7 @@ async def test_publishing_starts_when_the_cluster_becomes_available(
             quote = make_quote(fresh_instruments(1)[0])
             assert (await publisher.publish([quote])).unpublished == (quote,)
             await node.start()
-            with anyio.fail_after(20):
+            with anyio.fail_after(TIMEOUT_S):
                 while (await publisher.publish([quote])).unpublished:
                     pass
 
@@ -139,7 +140,7 @@ async def test_a_cluster_that_moved_is_found_at_the_configured_addresses(
             assert (await publisher.publish([quote])).published == 1
         try:
             await new.nodes[0].start()
-            with anyio.fail_after(20):
+            with anyio.fail_after(TIMEOUT_S):
                 while (await publisher.publish([quote])).unpublished:
                     pass
             assert await RedisQuoteReader(client).instruments() == (quote.instrument,)

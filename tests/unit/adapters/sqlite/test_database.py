@@ -16,9 +16,10 @@ from chimera_s1.adapters.sqlite.schema import SCHEMA_VERSION
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ports.installation_store import InstallationFact
 from tests.fakes.manual_clock import settle
+from tests.time_limits import TIMEOUT_S
 
 INSERT_CURSOR = "INSERT INTO cursors VALUES (?, 1)"
-THREAD_S = 20
+THREAD_S = 2 * TIMEOUT_S
 """Longest wait of a thread for its test."""
 
 
@@ -283,7 +284,7 @@ async def test_a_read_never_waits_for_a_write(database: SqliteDatabase) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(database.write, held)
         await held.started.wait()
-        with anyio.fail_after(THREAD_S / 2):
+        with anyio.fail_after(TIMEOUT_S):
             assert await database.read(names) == []
         held.released.set()
 
@@ -305,7 +306,7 @@ async def test_a_cancelled_writer_waits_for_its_write(database: SqliteDatabase) 
         finally:
             finished.append(name)
 
-    with anyio.fail_after(THREAD_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(write, "first")
             await held.started.wait()

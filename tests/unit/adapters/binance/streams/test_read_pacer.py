@@ -7,6 +7,7 @@ from anyio.lowlevel import checkpoint
 
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 INTERVAL_MS = 10
 
@@ -60,7 +61,7 @@ async def pacing() -> AsyncIterator[Pacing]:
     made = Pacing(INTERVAL_MS)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(made.pacer.run)
-        with anyio.fail_after(5):
+        with anyio.fail_after(TIMEOUT_S):
             await made.clock.wait_for_sleeper()
         yield made
         tasks.cancel_scope.cancel()
@@ -85,7 +86,7 @@ async def test_bursts_take_turns_without_waiting_for_a_tick(pacing: Pacing) -> N
         tasks.start_soon(pacing.turns.count)
         for socket in sockets:
             pacing.pacer.queue_for_reading(socket)
-        with anyio.fail_after(5):
+        with anyio.fail_after(TIMEOUT_S):
             await sockets[-1].resumed.wait()
         tasks.cancel_scope.cancel()
 
@@ -99,7 +100,7 @@ async def test_a_socket_that_closes_is_not_read_again(pacing: Pacing) -> None:
     pacing.pacer.queue_for_reading(closing)
     pacing.pacer.queue_for_reading(other)
     pacing.pacer.pause_until_tick(closing)
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         await other.resumed.wait()
     await pacing.clock.advance(INTERVAL_MS)
 

@@ -16,6 +16,7 @@ from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess, kill_orphan
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from tests.processes import ProcessEnds, is_running
+from tests.time_limits import TIMEOUT_S
 
 ROOT = Path(__file__).parents[5]
 TEST_RUN = """
@@ -143,7 +144,7 @@ async def test_watch_names_a_server_that_died(redis_binary: Path, tmp_path: Path
     """SIGKILL, as from the kernel when memory runs out."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded:
         victim = embedded.nodes[1]
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as group:
                 group.start_soon(victim.kill)
                 with pytest.raises(PublisherUnavailableError) as caught:
@@ -157,7 +158,7 @@ async def test_watch_returns_when_a_server_is_stopped_on_purpose(
     redis_binary: Path, tmp_path: Path
 ) -> None:
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as group:
                 group.start_soon(embedded.watch)
                 await embedded.nodes[0].stop()
@@ -184,7 +185,7 @@ async def test_the_servers_of_a_killed_test_run_end_with_it(
     run = ending_with_parent([sys.executable, "-c", TEST_RUN, str(redis_binary), str(tmp_path)])
     async with await anyio.open_process(run, cwd=ROOT, stderr=None) as process:
         assert process.stdout is not None
-        with anyio.fail_after(30):
+        with anyio.fail_after(TIMEOUT_S):
             await process.stdout.receive()
         pids = pids_in(tmp_path)
         os.kill(pids[0], signal.SIGSTOP)

@@ -20,6 +20,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.quote_stores import fresh_instruments, make_quote, problem_of
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
+from tests.time_limits import TIMEOUT_S
 
 PASSWORD = "correct-horse-battery"
 HANDSHAKE_REPLIES = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
@@ -126,7 +127,7 @@ async def test_a_connection_with_unexpected_replies_is_closed(reply: bytes, reas
     """The request in flight gets None: its outcome is unknown."""
     received: list[Replies | None] = []
     async with scripted_server(reply) as address:
-        with anyio.fail_after(5):
+        with anyio.fail_after(TIMEOUT_S):
             connection = await open_connection(address, NodeCredentials(), None)
             assert connection.ready
             connection.request(b"*1\r\n$4\r\nPING\r\n", 1, received.append)
@@ -147,7 +148,10 @@ async def test_the_reason_of_a_server_that_refuses_a_connection_is_kept() -> Non
             await client.send(b"-ERR max number of clients reached\r\n")
 
     async with served(refuse) as address:
-        with anyio.fail_after(5), pytest.raises(RedisError, match="max number of clients reached"):
+        with (
+            anyio.fail_after(TIMEOUT_S),
+            pytest.raises(RedisError, match="max number of clients reached"),
+        ):
             await open_connection(address, NodeCredentials(), None)
 
 

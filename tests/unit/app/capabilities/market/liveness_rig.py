@@ -18,6 +18,7 @@ from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.market_status import MemoryMarketStatus
+from tests.time_limits import TIMEOUT_S
 
 BTC, ETH = (
     (InstrumentId(Venue.PERP, Symbol(name)), "binance.perp.bookTicker")
@@ -128,7 +129,7 @@ class Rig:
 async def watching(rig: Rig | None = None) -> AsyncIterator[Rig]:
     """A running watch over two streams that have delivered for 5 s."""
     rig = rig or Rig()
-    with anyio.fail_after(20):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(rig.watch.run, rig.feed)
             await settle()

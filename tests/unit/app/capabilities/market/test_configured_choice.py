@@ -10,6 +10,7 @@ from tests.fakes.configuration import (
     MemoryRevisionAnnouncements,
     document,
 )
+from tests.time_limits import TIMEOUT_S
 from tests.virtual_time import LoopClock, on_virtual_time
 
 
@@ -56,7 +57,7 @@ async def test_a_change_between_reading_and_waiting_is_not_missed() -> None:
     choice = ConfiguredChoice(configuration)
     version = choice.version
     await configuration.refresh()
-    with anyio.fail_after(1):
+    with anyio.fail_after(TIMEOUT_S):
         await choice.wait_changed(version)
 
     version = choice.version

@@ -17,6 +17,7 @@ from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.publisher_lease import MemoryPublisherLease
+from tests.time_limits import TIMEOUT_S
 
 
 class Rig:
@@ -39,7 +40,7 @@ class Rig:
 @asynccontextmanager
 async def running(*instances: HoldPublisherLease) -> AsyncIterator[anyio.CancelScope]:
     """Instances that were started one after another; cancelling the scope kills the first one."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             first = anyio.CancelScope()
 

@@ -13,6 +13,7 @@ from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.sample_quotes import quote
+from tests.time_limits import TIMEOUT_S
 
 
 class SlowLog(MemoryOperationsLog):
@@ -42,7 +43,7 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.throughput.run)
                 await settle()

@@ -28,6 +28,7 @@ from chimera_s1.domain.ports.exchange_information import TopOfBook
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock, settle
 from tests.sample_quotes import quote
+from tests.time_limits import TIMEOUT_S
 
 NEWEST = quote()
 SAME = TopOfBook(NEWEST.bid, NEWEST.bid_qty, NEWEST.ask, NEWEST.ask_qty, NEWEST.update_id)
@@ -92,7 +93,7 @@ class Probe:
         async def ask() -> None:
             results.append(await self.probes.probe(NEWEST.instrument, newest, silence_ms))
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask)
                 await settle()

@@ -17,6 +17,7 @@ from tests.fakes.manual_clock import settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
 from tests.sample_quotes import quote
+from tests.time_limits import TIMEOUT_S
 from tests.unit.app.doubles import GatedPublisher
 from tests.unit.app.publishing_bench import BTC, ETH, PERP, Bench, stands
 
@@ -105,7 +106,7 @@ async def test_flush_publishes_held_quotes(window: int) -> None:
         await bench.clock.advance(1000)
     bench.publisher.unavailable = set()
     bench.offer(2.0)
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         await bench.publishing.flush()
 
     assert (bench.bids(ETH), bench.bids(BTC)) == ([1.0], [2.0])
@@ -115,7 +116,7 @@ async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
     """Cancelling waits for the acknowledgement: no quote is written twice or lost."""
     bench = Bench()
     bench.publisher.unavailable = {ETH}
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.publishing.run)
             await settle()
@@ -138,7 +139,7 @@ async def test_feed_cancelled_while_waiting_keeps_its_quotes() -> None:
     feed's write, it is still there for the last flush.
     """
     bench = Bench(window=0)
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.publishing.run)
             await settle()

@@ -24,6 +24,7 @@ from chimera_s1.app.capabilities.market.stream_limit import (
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from tests.fakes.manual_clock import settle
 from tests.sample_quotes import TS, quote
+from tests.time_limits import TIMEOUT_S
 
 EVERYTHING = QuoteFilter()
 BTC = InstrumentId(Venue.SPOT, Symbol("BTCUSDT"))
@@ -96,7 +97,7 @@ async def test_stream_starts_with_current_quotes_and_continues() -> None:
     board = QuoteBoard()
     board.post([quote(bid=1.0), quote("spot/ETHUSDT", bid=2.0)])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with board.subscribe(EVERYTHING) as subscription:
             first = await anext(subscription)
             board.post([quote(bid=3.0)])
@@ -156,7 +157,7 @@ async def test_cancelled_read_loses_no_quote() -> None:
     """A keep-alive interrupts the wait; what arrives afterwards is still handed out."""
     board = QuoteBoard()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with board.subscribe(EVERYTHING) as subscription:
             with anyio.CancelScope() as scope:
                 scope.cancel()
@@ -173,7 +174,7 @@ async def test_a_change_of_status_wakes_the_readers_of_the_instrument() -> None:
     board = QuoteBoard()
     eth = InstrumentId(Venue.SPOT, Symbol("ETHUSDT"))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with (
             board.subscribe(EVERYTHING) as reader,
             board.subscribe(QuoteFilter(symbols=frozenset({eth.symbol}))) as other,
@@ -247,7 +248,7 @@ async def test_closing_ends_streams_and_refuses_new_ones() -> None:
     async def follow(subscription: QuoteSubscription) -> None:
         read.extend([len(unread.quotes) async for unread in subscription])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with board.subscribe(EVERYTHING) as subscription, anyio.create_task_group() as tasks:
             tasks.start_soon(follow, subscription)
             await settle()

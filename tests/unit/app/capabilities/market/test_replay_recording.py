@@ -23,6 +23,7 @@ from chimera_s1.domain.ports.recording import ReplayWindow
 from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import TS, quote
+from tests.time_limits import TIMEOUT_S
 from tests.unit.app.doubles import GatedPublisher
 
 BTC = InstrumentId.parse("spot/BTCUSDT")
@@ -106,7 +107,7 @@ async def test_speed_changes_timing_only(speed: float) -> None:
     fast, paced = Bench(), Bench(speed=speed)
     await fast.run()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(paced.run)
             await settle()
@@ -150,7 +151,7 @@ async def test_unpublished_quotes_are_retried_until_acknowledged() -> None:
     await calm.run()
     bench.publisher.unavailable = {PERP}
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.run)
             await settle()
@@ -199,7 +200,7 @@ async def test_unavailable_store_ends_the_replay(monkeypatch: pytest.MonkeyPatch
         except PublisherUnavailableError as error:
             failures.append(error)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             await settle()

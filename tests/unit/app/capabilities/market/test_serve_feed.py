@@ -28,6 +28,7 @@ from chimera_s1.domain.operations.health import Level
 from tests.fakes.instrument_reader import MemoryInstrumentReader, MemorySymbolChoice
 from tests.fakes.manual_clock import settle
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.time_limits import TIMEOUT_S
 
 BTC = InstrumentId.parse("spot/BTCUSDT")
 ETH = InstrumentId.parse("spot/ETHUSDT")
@@ -85,7 +86,7 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.serving.run)
                 await settle()
@@ -281,7 +282,7 @@ async def test_a_feed_that_ends_ends_the_worker() -> None:
     """A dead feed ends its worker, so that the supervisor sees it."""
     bench = Bench("BTCUSDT", listed(BTC), feed=EndingFeed(Venue.SPOT))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         await bench.serving.run()
 
     assert bench.served() == (BTC,)

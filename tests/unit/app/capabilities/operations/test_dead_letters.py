@@ -30,6 +30,7 @@ from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.dead_letters import MemoryDeadLetters
 from tests.fakes.manual_clock import ManualClock, settle
+from tests.time_limits import TIMEOUT_S
 
 LIMIT = 3
 REDIS_GONE = PublisherUnavailableError("Redis: connection refused")
@@ -68,7 +69,7 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.keep.run)
                 await settle()

@@ -3,6 +3,7 @@ import pytest
 
 from chimera_s1.app.capabilities.operations.hold_symbols import HoldSymbols
 from chimera_s1.domain.identifiers import InstrumentId
+from tests.time_limits import TIMEOUT_S
 
 BTC = InstrumentId.parse("perp/BTCUSDT")
 
@@ -34,7 +35,7 @@ async def test_a_change_ends_the_wait() -> None:
     version = holds.version
     holds.hold(BTC, "execution")
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         await holds.wait_changed(version)
     with pytest.raises(TimeoutError), anyio.fail_after(0):
         await holds.wait_changed(holds.version)

@@ -38,6 +38,7 @@ from chimera_s1.domain.ports.operations_log import (
 from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.sample_quotes import TS
+from tests.time_limits import TIMEOUT_S
 
 LOSS = {"connection": "spot-0", "venue": "spot", "cause": "cut", "retry_count": 3}
 
@@ -89,7 +90,7 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.operations.run)
                 await settle()

@@ -23,6 +23,7 @@ from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.reports import ClockReport
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock, settle
+from tests.time_limits import TIMEOUT_S
 
 INTERVAL_MS = 30_000
 AWAY = ExchangeUnavailableError("no answer")
@@ -64,7 +65,7 @@ def patrol(exchange: MemoryExchangeInformation, clock: ManualClock) -> PatrolClo
 @asynccontextmanager
 async def running(patrolling: PatrolClock) -> AsyncIterator[None]:
     """The patrol at work, after its first measurement."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(patrolling.run)
             await settle()

@@ -23,6 +23,7 @@ from chimera_s1.domain.treasury.account_claim import Own
 from chimera_s1.domain.treasury.health import TreasuryReport
 from tests.account_verdicts import VERDICTS
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 WELL = StreamStoreReport(reachable=True, pending=0, merging_windows=False, cause="")
 UNREACHABLE = StreamStoreReport(
@@ -129,7 +130,7 @@ async def checking(
     """The worker of a service with *store* as its only component, and what it records."""
     service, recorded = health(clock, grace), list[EventDetail]()
     service.register(HealthSource("redis", store.report, required=True))
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.run, lambda _kind, detail: recorded.append(detail))
             await clock.wait_for_sleeper()

@@ -16,6 +16,7 @@ from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
 from tests.fakes.kill_switch import MemoryKillSwitch
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 LOGGER = "chimera_s1.app.capabilities.operations.watch_kill_switch"
 
@@ -90,7 +91,7 @@ async def test_change_of_the_switch_is_logged_once(caplog: pytest.LogCaptureFixt
 async def test_switch_is_polled_four_times_a_second() -> None:
     clock, switch = ManualClock(), MemoryKillSwitch(on=False)
     watch = WatchKillSwitch(switch, clock, ignore)
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run)
             await clock.wait_for_sleeper()

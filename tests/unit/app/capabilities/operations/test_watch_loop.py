@@ -14,6 +14,7 @@ from chimera_s1.app.capabilities.operations.watch_loop import (
     WatchLoop,
 )
 from tests.fakes.manual_clock import ManualClock
+from tests.time_limits import TIMEOUT_S
 
 LIMIT_S = 10.0
 SLICES = 10
@@ -57,7 +58,7 @@ class ScriptedPulse(threading.Event):
 async def watched(lags_ms: Iterable[float]) -> tuple[WatchLoop, LateClock, list[float]]:
     clock, turns = LateClock(lags_ms), list[float]()
     watch = WatchLoop(clock, lambda: turns.append(clock.monotonic_ms()))
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run)
             await clock.asleep.wait()
@@ -88,7 +89,7 @@ async def test_lag_is_zero_before_the_first_wake_up() -> None:
 def stalls(turns: Iterable[bool]) -> tuple[list[float], ScriptedPulse]:
     pulse, found = ScriptedPulse(turns), list[float]()
     with LoopWatchdog(found.append, limit_s=LIMIT_S, pulse=pulse):
-        assert pulse.played.wait(timeout=5)
+        assert pulse.played.wait(timeout=TIMEOUT_S)
     return found, pulse
 
 
@@ -118,7 +119,7 @@ async def test_blocked_loop_is_detected_by_the_thread() -> None:
     with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(WatchLoop(SystemClock(), watchdog.pulse).run)
-            assert alarm.wait(timeout=30), "the watchdog did not notice"
+            assert alarm.wait(timeout=TIMEOUT_S), "the watchdog did not notice"
             tasks.cancel_scope.cancel()
 
 
@@ -127,7 +128,7 @@ def test_stall_after_a_pulse_is_detected() -> None:
     alarm = threading.Event()
     with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
         watchdog.pulse()
-        assert alarm.wait(timeout=30), "the watchdog did not notice"
+        assert alarm.wait(timeout=TIMEOUT_S), "the watchdog did not notice"
 
 
 def test_the_thread_ends_with_its_block() -> None:

@@ -14,6 +14,7 @@ from chimera_s1.domain.treasury.events import (
 from chimera_s1.domain.treasury.transfer import Phase
 from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
 from tests.faulty_ports import AlwaysGrantedLeases, HeldStore, SlowEventStore
+from tests.time_limits import TIMEOUT_S
 from tests.treasury_harness import (
     TreasuryHarness,
     TreasuryInstance,
@@ -144,7 +145,7 @@ async def test_stopped_executor_releases_its_lease() -> None:
     world = TreasuryHarness(poll_interval_ms=HOUR_MS)
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("t1"), "tester")
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.executor.run)
             await world.gateway.wait_until_sent()

@@ -17,6 +17,7 @@ from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, Exchang
 from chimera_s1.domain.ports.exchange_status import ExchangeStatus
 from chimera_s1.domain.treasury.events import FailureReason, TreasuryEvent
 from tests.fakes.manual_clock import ManualClock, settle
+from tests.time_limits import TIMEOUT_S
 from tests.transfer_events import NOT_PROCESSED, REQUESTED, RESERVED, UNKNOWN, failed_event
 
 NORMAL = ExchangeStatus(message="status 0 normal")
@@ -41,7 +42,7 @@ class Exchange:
 
 @asynccontextmanager
 async def watching(clock: ManualClock, watch: WatchMaintenance) -> AsyncIterator[None]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run)
             await clock.wait_for_sleeper()
