@@ -70,6 +70,8 @@ class Situation(Struct, frozen=True, kw_only=True):
             their request was sent, has not found.
         position_qty: Futures: of the position that belongs to this entry at most, never negative;
             None where it is not known.
+        position_since_ms: When *position_qty* last changed, as this process saw it.
+        held_until_ms: Of the newest rate limit hold: no order is sent before; 0 without one.
         free_quote: Spot: quote asset that can be spent, for a BUY exit; None where not known.
         prices: Of this process's feed or a read, never older than the limit for decisions.
     """
@@ -82,5 +84,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     busy: frozenset[str] = frozenset()
     not_found: frozenset[str] = frozenset()
     position_qty: Decimal | None = None
+    position_since_ms: int = 0
+    held_until_ms: int = 0
     free_quote: Decimal | None = None
     prices: CurrentPrices | None = None
