@@ -120,6 +120,16 @@ class SlowStore(MemoryEventStore):
         return await super().append(commit)
 
 
+class Hold:
+    """Implements `domain.ports.account_hold.AccountHold`."""
+
+    def __init__(self) -> None:
+        self.why = ""
+
+    def reason(self) -> str:
+        return self.why
+
+
 class ExecutionHarness:
     """What outlives an instance: the store, the exchange, its streams, and the switches."""
 
@@ -128,6 +138,7 @@ class ExecutionHarness:
         self.store = FaultyEventStore("execution")
         self.exchange = FakeOrderExchange(self.clock)
         self.switches = OperatorSwitches()
+        self.hold = Hold()
         self.exchange_clock_known = True
         self.rule_error: Exception | None = None
         self._ids = count()
@@ -231,6 +242,7 @@ class ExecutionInstance:
                 mode=lambda: world.switches.mode,
                 mode_known=lambda: world.switches.mode_known,
             ),
+            world.hold,
             clock=world.clock,
             exchange_ms=world.exchange_ms,
             check_rules=world.check_rules,

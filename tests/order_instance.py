@@ -32,6 +32,7 @@ from chimera_s1.app.capabilities.execution.orders_wiring import (
 )
 from chimera_s1.app.capabilities.execution.place_orders import RulesCheck
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
+from chimera_s1.app.capabilities.treasury.current_account_hold import CurrentAccountHold
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.execution.order_request import OrderRequest
@@ -123,7 +124,7 @@ def _rules(check: RulesCheck) -> Rules:
     gate = TradingGate(
         kill_switch_on=lambda: False, mode=lambda: TradingMode.NORMAL, mode_known=lambda: True
     )
-    return Rules(gate=gate, check=check, is_stopping=lambda: False)
+    return Rules(gate=gate, hold=CurrentAccountHold(), check=check, is_stopping=lambda: False)
 
 
 def _new_ledger(store: EventStore) -> ExecutionLedger:

@@ -52,6 +52,7 @@ from chimera_s1.app.capabilities.execution.relay_executions import (
 from chimera_s1.app.capabilities.execution.resolve_unknown import LATE_INTERVAL_MS
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
+from chimera_s1.app.capabilities.treasury.current_account_hold import CurrentAccountHold
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.execution.events import CancelCause
@@ -167,7 +168,12 @@ class Replica:
         return build_orders(
             self.ledger,
             at_exchange,
-            Rules(gate=gate, check=_any_order, is_stopping=lambda: False),
+            Rules(
+                gate=gate,
+                hold=CurrentAccountHold(),
+                check=_any_order,
+                is_stopping=lambda: False,
+            ),
             Listeners(
                 notify=self._notify,
                 request_reconciliation=self.reconcile.request,

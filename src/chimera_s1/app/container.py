@@ -37,6 +37,7 @@ from chimera_s1.app.capabilities.operations.web.job_routes import jobs_part
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
 from chimera_s1.app.capabilities.trading_mode.wiring import open_trading_mode
+from chimera_s1.app.capabilities.treasury.current_account_hold import CurrentAccountHold
 from chimera_s1.app.capabilities.treasury.wiring import open_treasury, treasury_enabled
 from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import (
@@ -215,6 +216,7 @@ class Container(containers.DeclarativeContainer):
     hours = providers.Singleton(TradingHours, catalog)
     publication = providers.Singleton(CurrentPublication)
     board = providers.Singleton(QuoteBoard)
+    account_hold = providers.Singleton(CurrentAccountHold)
     openings = providers.List(
         providers.Factory(open_instruments, settings, foundation, operations, catalog, hours),
         # Before market, which releases the publisher lease when its last quotes are written.
@@ -239,7 +241,7 @@ class Container(containers.DeclarativeContainer):
             board=board,
         ),
         providers.Factory(open_trading_mode, foundation, operations),
-        providers.Factory(open_treasury, settings, foundation, operations),
+        providers.Factory(open_treasury, settings, foundation, operations, account_hold),
         providers.Factory(
             open_execution,
             settings,
@@ -247,6 +249,7 @@ class Container(containers.DeclarativeContainer):
             operations,
             catalog,
             board,
+            account_hold,
             providers.Callable(named_symbols, settings),
         ),
     )

@@ -71,6 +71,12 @@ class ExchangeRefusedError(PortError):
     code = "exchange.refused"
 
 
+class OtherAccountError(ExchangeRefusedError):
+    """The exchange key belongs to another account than the execution ledger."""
+
+    code = "execution.other_account"
+
+
 class ConfigurationUnavailableError(PortError):
     """S10 gives no reply or an error; the text has its own words. The same call may succeed
     later.

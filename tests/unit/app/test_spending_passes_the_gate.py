@@ -59,6 +59,7 @@ MONEY_PORTS = {"order_gateway", "treasury_gateway"}
 
 PORTS_WITHOUT_MONEY = {
     "account_claims",
+    "account_hold",
     "account_reader",
     "account_stream",
     "clock",
@@ -142,6 +143,7 @@ NEVER_BLOCKED = {
     "CheckOrderRules",
     "ComparePositions",
     "ConcludeOutcomes",
+    "CurrentAccountHold",
     "ExecutionLedger",
     "ExecutionSink",
     "FollowAccount",

@@ -18,6 +18,7 @@ from chimera_s1.domain.errors import (
     ConfigurationError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
+    OtherAccountError,
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_bucket import Priority
@@ -95,10 +96,15 @@ class LastGoodKey:
     """A `KeySource` for orders: a key that does not work, or is of another account, does not take
     the place of one that does, so a slip in a file never blocks a stop or a cancel. The orders of
     the ledger are of one account: at another one they would seem absent.
+
+    Args:
+        use_account: Called with the account of each key that is used; raises `OtherAccountError`
+            where the ledger belongs to another one.
     """
 
-    def __init__(self, source: KeySource) -> None:
+    def __init__(self, source: KeySource, use_account: Callable[[str], None]) -> None:
         self._source = source
+        self._use_account = use_account
         self._lock = anyio.Lock(fast_acquire=True)
         self._good: AccountKey | None = None
         self._problem: ChimeraError | None = None
@@ -108,6 +114,7 @@ class LastGoodKey:
         """Raises:
         ExchangeUnavailableError: No key has worked, and its account is not known yet.
         ExchangeRefusedError: No key has worked, and the exchange refuses the one in use.
+        OtherAccountError: The key belongs to another account than the ledger.
         """
         if self._good is not None and self._lock.locked():
             return self._good  # another call tries a new key
@@ -126,6 +133,11 @@ class LastGoodKey:
                     f"the new key belongs to account {key.account}, and the orders to "
                     f"{self._good.account}"
                 )
+            if key:
+                self._use_account(key.account)
+        except OtherAccountError as error:
+            self._good = None  # the ledger has been read, or bound by another instance, meanwhile
+            self._keep(error)
         except ChimeraError as error:
             self._keep(error)
         else:
@@ -144,6 +156,8 @@ def _unusable(problem: ChimeraError) -> ExchangeRefusedError | ExchangeUnavailab
     match problem:
         case ClockUncertainError():
             return ClockUncertainError(str(problem))
+        case OtherAccountError():
+            return OtherAccountError(str(problem))
         case ExchangeRefusedError() | ConfigurationError():
             return ExchangeRefusedError(str(problem))
         case _:

@@ -35,6 +35,7 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
         venues: Those that are served; the others are not judged.
         configuration: As read last; None before.
         refused: The exchange's words if it does not accept the key; empty otherwise.
+        other_account: Why the key is not that of the ledger's account; empty otherwise.
         read_error: Why the last read failed; what was known stays.
         agreement: The refusal that shows that the TradFi agreement is not signed; else empty.
     """
@@ -44,13 +45,14 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
     refused: str
     read_error: str
     agreement: str
+    other_account: str = ""
 
     @property
     def level(self) -> Level:
         """ORANGE: orders are refused; YELLOW: it is not known whether they are, or only those of
         TradFi contracts.
         """
-        if self.refused or any(self._obstacles()):
+        if self.refused or self.other_account or any(self._obstacles()):
             return Level.ORANGE
         unsure = self.configuration is None or self.read_error or any(self._unread())
         return Level.YELLOW if unsure or self.agreement else Level.GREEN
@@ -61,7 +63,7 @@ class AccountHealthReport(Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        return "; ".join(self._parts())
+        return self.other_account or "; ".join(self._parts())
 
     def _parts(self) -> Iterator[str]:
         if self.refused:

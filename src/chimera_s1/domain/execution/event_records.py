@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
+    AccountBound,
     ExecutionEvent,
     FillEvent,
     FillRecorded,
@@ -23,6 +24,7 @@ ORDER_STREAM_PREFIX: Final = "order/"
 FILL_STREAM_PREFIX: Final = "fill/"
 POSITION_STREAM_PREFIX: Final = "position/"
 ENTRY_STREAM_PREFIX: Final = "entry/"
+ACCOUNT_STREAM: Final = "account"
 
 
 def order_stream(client_id: str) -> str:
@@ -44,6 +46,8 @@ def stream_of(event: ExecutionEvent) -> str:
         return f"{POSITION_STREAM_PREFIX}{event.symbol}/{event.position_side}"
     if isinstance(event, EntryEvent):
         return entry_stream(event.entry_id)
+    if isinstance(event, AccountBound):
+        return ACCOUNT_STREAM
     return order_stream(event.client_id)
 
 

@@ -9,6 +9,7 @@ Times named `*_ms` are exchange epoch ms; the commit has the local time.
 | `fill/<venue>/<symbol>/<order_id>/<trade_id>` | a trade of the account, ours or not, once |
 | `position/<symbol>/<position side>` | the quantities that were adopted from the exchange |
 | `entry/<entry_id>` | an entry: see `entries.events` |
+| `account` | the account that all of this belongs to |
 """
 
 from decimal import Decimal
@@ -235,6 +236,19 @@ class PositionAdopted(
     at_ms: int
 
 
+class AccountBound(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="execution.account.bound"
+):
+    """The ledger belongs to this account from now on. It comes with the first other event, so that
+    a key that was never used for anything binds nothing.
+
+    Attributes:
+        account: `live:354937868`; of a service without spot, `live:futures-SgsR`.
+    """
+
+    account: str
+
+
 OrderConclusion: TypeAlias = (
     OrderRefused | OrderNotSent | OrderUnknown | OrderAbsent | CancelRequested | CancelRefused
 )
@@ -243,4 +257,4 @@ OrderConclusion: TypeAlias = (
 OrderReported: TypeAlias = OrderUpdated | ChildOrderUpdated
 OrderEvent: TypeAlias = OrderPlanned | OrderConclusion | OrderReported
 FillEvent: TypeAlias = FillRecorded | FillCompleted | FillAttributed
-ExecutionEvent: TypeAlias = OrderEvent | FillEvent | PositionAdopted | EntryEvent
+ExecutionEvent: TypeAlias = OrderEvent | FillEvent | PositionAdopted | AccountBound | EntryEvent

@@ -17,6 +17,7 @@ from chimera_s1.domain.execution.entries.book import EntryBook
 from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.event_records import decode_event
 from chimera_s1.domain.execution.events import (
+    AccountBound,
     ExecutionEvent,
     FillAttributed,
     FillCompleted,
@@ -63,6 +64,7 @@ class ExecutionState:
 
     Attributes:
         head: The last folded commit.
+        account: The exchange account that the ledger belongs to; empty while it is not bound.
         orders: Ours, by client id: every open one and every one of an open entry, and the
             newest `ENDED_ORDERS_MAX` ended ones.
         fills: The newest `FILLS_MAX` trades.
@@ -77,6 +79,7 @@ class ExecutionState:
         self, *, ended_orders_max: int = ENDED_ORDERS_MAX, fills_max: int = FILLS_MAX
     ) -> None:
         self.head = LedgerHead()
+        self.account = ""
         self.orders: MutableMapping[str, TrackedOrder] = {}
         self.fills: MutableMapping[FillKey, KnownFill] = {}
         self.orders_forgotten = 0
@@ -122,6 +125,9 @@ class ExecutionState:
         if isinstance(event, FillRecorded | PositionAdopted):
             self.positions.apply(event)
         if isinstance(event, PositionAdopted):
+            return
+        if isinstance(event, AccountBound):
+            self.account = event.account
             return
         if isinstance(event, FillEvent):
             self._apply_fill_event(event)

@@ -32,6 +32,7 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
         query_error: Why the last query of a working order failed.
         late_queries: Queries of working orders that wait for their turn.
         relay_error: Why events do not reach `orders:executed`.
+        account_problem: Why the ledger and the exchange key do not belong together.
     """
 
     ledger_damage: str
@@ -46,13 +47,14 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
     query_error: str
     late_queries: int
     relay_error: str = ""
+    account_problem: str = ""
 
     @property
     def level(self) -> Level:
-        """RED: damage, store; ORANGE: an outcome unknown for 15 s, a reply not recorded, the
-        relay; YELLOW: reads of the exchange fail or are late.
+        """RED: damage, store, account; ORANGE: an outcome unknown for 15 s, a reply not recorded,
+        the relay; YELLOW: reads of the exchange fail or are late.
         """
-        if self.ledger_damage or self.store_error:
+        if self._unusable:
             return Level.RED
         if self._needs_operator or self.relay_error:
             return Level.ORANGE
@@ -62,8 +64,11 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
     @property
     def grace_ms(self) -> float:
         """0 where money is concerned; only events that wait for Redis have one."""
-        urgent = self.ledger_damage or self.store_error or self._needs_operator
-        return 0.0 if urgent else RELAY_GRACE_MS
+        return 0.0 if self._unusable or self._needs_operator else RELAY_GRACE_MS
+
+    @property
+    def _unusable(self) -> str:
+        return self.ledger_damage or self.store_error or self.account_problem
 
     @property
     def _needs_operator(self) -> bool:
@@ -85,7 +90,7 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
                 f"the execution ledger's store cannot be used: {self.store_error}; no order can "
                 "be placed: check what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names"
             )
-        return "; ".join(self._parts())
+        return self.account_problem or "; ".join(self._parts())
 
     def _parts(self) -> Iterator[str]:
         yield f"{count(self.working, 'working order')}, {self.unknown} with an unknown outcome"

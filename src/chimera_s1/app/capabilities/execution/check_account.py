@@ -9,6 +9,7 @@ from chimera_s1.domain.errors import (
     ClockUncertainError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
+    OtherAccountError,
 )
 from chimera_s1.domain.execution.account_configuration import (
     AccountConfiguration,
@@ -55,6 +56,7 @@ class CheckAccount:
         self._symbols = symbols
         self._record = record
         self._refused = ""
+        self._other_account = ""
         self._read_error = ""
         self._reported = ""
         self.configuration: AccountConfiguration | None = None
@@ -76,13 +78,15 @@ class CheckAccount:
             read = await self._account.configuration(symbols)
         except ClockUncertainError as error:
             return JobResult(str(error), UNSIGNED_RETRY_MS)
+        except OtherAccountError as error:
+            self._refused, self._other_account, self._read_error = "", str(error), ""
         except ExchangeRefusedError as error:
-            self._refused, self._read_error = str(error), ""
+            self._refused, self._other_account, self._read_error = str(error), "", ""
         except ExchangeUnavailableError as error:
             self._read_error = str(error)
             raise
         else:
-            self._refused = self._read_error = ""
+            self._refused = self._other_account = self._read_error = ""
             self._take(read)
         report = self.report()
         self._log_problem(report)
@@ -95,6 +99,7 @@ class CheckAccount:
             refused=self._refused,
             read_error=self._read_error,
             agreement=self._agreement.refusal,
+            other_account=self._other_account,
         )
 
     def _take(self, read: AccountConfiguration) -> None:

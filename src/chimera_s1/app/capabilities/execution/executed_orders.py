@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
+    AccountBound,
     CancelRefused,
     CancelRequested,
     ChildOrderUpdated,
@@ -123,7 +124,7 @@ def has_entry(event: ExecutionEvent) -> bool:
             return True
         case OrderPlanned() | OrderUnknown() | CancelRequested() | CancelRefused():
             return False
-        case FillCompleted() | FillAttributed() | PositionAdopted():
+        case FillCompleted() | FillAttributed() | PositionAdopted() | AccountBound():
             return False
         case _:
             assert_never(event)

@@ -17,6 +17,7 @@ from chimera_s1.domain.errors import (
     LedgerDamagedError,
     LedgerTooNewError,
     OrderNotPlannedError,
+    OtherAccountError,
     StoreUnavailableError,
 )
 from chimera_s1.domain.execution.client_ids import PREFIX, check_client_id, has_our_prefix
@@ -29,6 +30,7 @@ from chimera_s1.domain.execution.event_records import (
     to_new_event,
 )
 from chimera_s1.domain.execution.events import (
+    AccountBound,
     ExecutionEvent,
     FillEvent,
     FillRecorded,
@@ -88,6 +90,7 @@ class ExecutionLedger:
     Attributes:
         state: As of the last commit that was read or written; read only.
         last_error: Why `state` may be old; empty if the last read succeeded.
+        is_read: `state` has been read once.
     """
 
     def __init__(
@@ -112,11 +115,13 @@ class ExecutionLedger:
         )
         self.changes = self.engine.changes
         self.last_error = ""
+        self.is_read = False
         self.unknown = UnknownReports(report_unknown)
         self._clock = clock
         self._lock = anyio.Lock()
         self._pending: _Batch | None = None
         self._uncertain_plans: dict[str, str] = {}
+        self._account = ""
 
     @property
     def damage(self) -> str:
@@ -146,6 +151,31 @@ class ExecutionLedger:
             if self.last_error:
                 _log.info("the execution ledger can be read again")
             self.last_error = ""
+            self.is_read = True
+
+    def use_account(self, account: str) -> None:
+        """What is sent, read and recorded from now on is of *account*. With the first event, the
+        ledger becomes that account's.
+
+        Raises:
+            OtherAccountError: The ledger belongs to another one: there its orders would seem
+                absent, and what happens there is none of its business.
+        """
+        self._account = account
+        if problem := self.account_problem:
+            raise OtherAccountError(problem)
+
+    @property
+    def account_problem(self) -> str:
+        """Why nothing can be sent or recorded with the key in use; empty if it can."""
+        if not self._account or self.state.account in {"", self._account}:
+            return ""
+        return (
+            f"the execution ledger belongs to account {self.state.account}, and the exchange key "
+            f"to account {self._account}: nothing is sent, looked up or recorded; correct "
+            "S1_BINANCE_KEY, or set S1_DB_SQLITE_PATH or S1_DB_ARANGO_DATABASE to a ledger of that "
+            "account"
+        )
 
     async def plan(self, event: OrderPlanned, actor: str) -> TrackedOrder:
         """Store the intent to place an order.
@@ -352,6 +382,10 @@ class ExecutionLedger:
     def _decision(
         self, result: _Result, events: tuple[ExecutionEvent, ...], correlation_id: str
     ) -> Decision[_Result]:
+        if problem := self.account_problem:
+            raise OtherAccountError(problem)  # another instance, with another key, was first
+        if self._account and not self.state.account:
+            events = (AccountBound(account=self._account), *events)
         streams = {stream_of(event): self._version(event) for event in events}
         versions = {name: version for name, version in streams.items() if version is not None}
         return Decision(result, tuple(map(to_new_event, events)), versions, correlation_id)
@@ -362,7 +396,7 @@ class ExecutionLedger:
             key = event.fill.key if isinstance(event, FillRecorded) else event.key
             fill = self.state.fills.get(key)
             return 0 if fill is None else fill.version
-        if isinstance(event, PositionAdopted):
+        if isinstance(event, PositionAdopted | AccountBound):
             return None
         if isinstance(event, EntryEvent):
             entry = self.state.entries.entries.get(event.entry_id)

@@ -7,6 +7,7 @@ from chimera_s1.app.capabilities.execution.entry_text import describe_entry_even
 from chimera_s1.app.utc_time import format_utc
 from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
+    AccountBound,
     CancelRefused,
     CancelRequested,
     ChildOrderUpdated,
@@ -84,6 +85,8 @@ def describe_event(event: ExecutionEvent | UnknownEvent) -> str:
             text = f"trade {key.trade_id}, recorded as foreign before, belongs to this order"
         case PositionAdopted():
             text = f"position {event.symbol}: {exact_text(event.qty)} adopted"
+        case AccountBound(account=account):
+            text = f"this ledger belongs to account {account}"
         case _:
             text = _describe_order_event(event)
     return escape_unprintable(text)

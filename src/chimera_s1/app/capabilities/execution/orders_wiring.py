@@ -25,6 +25,7 @@ from chimera_s1.domain.execution.stream_hearing import StreamHearing
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.metrics import MetricSource
+from chimera_s1.domain.ports.account_hold import AccountHold
 from chimera_s1.domain.ports.account_stream import AccountStream, StreamEvent
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_account import ExchangeAccount
@@ -55,6 +56,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     """What an order must pass before it is signed, and while it waits to be sent."""
 
     gate: TradingGate
+    hold: AccountHold
     check: RulesCheck
     is_stopping: Callable[[], bool]
 
@@ -157,6 +159,7 @@ def _place(  # noqa: PLR0917 (parts by position)
         ledger,
         exchange.gateway,
         rules.gate,
+        rules.hold,
         clock=clock,
         exchange_ms=exchange.exchange_ms,
         check_rules=rules.check,

@@ -29,6 +29,7 @@ from chimera_s1.domain.execution.position_effect import Purpose, opens_position
 from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.trading_gate import Spending
+from chimera_s1.domain.ports.account_hold import AccountHold
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.order_gateway import (
     OrderGateway,
@@ -55,6 +56,12 @@ class Placement(Struct, frozen=True, kw_only=True):
     reply: OrderReply
 
 
+class AccountNotClaimedError(ChimeraError):
+    """Another installation may trade on the account, or that is not known yet."""
+
+    code = "execution.account_claim"
+
+
 class RulesCheck(Protocol):
     def __call__(self, request: OrderRequest, *, opens: bool) -> None:
         """Raise the rule that *request* breaks. Where it opens no position, only rules that need no
@@ -65,6 +72,7 @@ class RulesCheck(Protocol):
 
 class PlaceOrders:
     """Args:
+    hold: Of the exchange account.
     check_rules: What it does not know, it must let through.
     exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
     is_stopping: SIGTERM was received.
@@ -79,6 +87,7 @@ class PlaceOrders:
         ledger: ExecutionLedger,
         gateway: OrderGateway,
         gate: TradingGate,
+        hold: AccountHold,
         *,
         clock: Clock,
         exchange_ms: Callable[[Venue], float],
@@ -91,6 +100,7 @@ class PlaceOrders:
         self._ledger = ledger
         self._gateway = gateway
         self._gate = gate
+        self._hold = hold
         self._clock = clock
         self._exchange_ms = exchange_ms
         self._check_rules = check_rules
@@ -108,8 +118,10 @@ class PlaceOrders:
         Raises:
             InvalidValueError: The request breaks a rule; other errors of `check_rules` likewise.
             KillSwitchOnError, ModeHaltedError, ModeManageOnlyError, ModeUnknownError,
-                ServiceStoppingError: It would open a position, and nothing may be opened now.
+                ServiceStoppingError, AccountNotClaimedError: It would open a position, and nothing
+                may be opened now.
             ExchangeUnavailableError, ExchangeRefusedError: It cannot be signed.
+            OtherAccountError: The ledger belongs to another account than the key.
             ClientIdUsedError: The client id was used before.
             AppendUncertainError, StoreUnavailableError, LedgerDamagedError, LedgerTooNewError:
                 The intent cannot be stored.
@@ -135,7 +147,10 @@ class PlaceOrders:
             return ServiceStoppingError(
                 "the service is stopping; retry in a few seconds, or call another instance"
             )
-        return self._gate.obstacle(Spending.ENTRY)
+        if obstacle := self._gate.obstacle(Spending.ENTRY):
+            return obstacle
+        reason = self._hold.reason()
+        return AccountNotClaimedError(reason) if reason else None
 
     def _obstacle(self, age: RequestAge, *, opens: bool) -> str:
         """Asked right before the first byte: to connect may take seconds."""

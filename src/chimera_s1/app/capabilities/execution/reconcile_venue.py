@@ -10,7 +10,11 @@ from chimera_s1.app.capabilities.execution.compare_positions import ComparePosit
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.execution.read_trades import ReadTrades, TradesSpan
 from chimera_s1.app.capabilities.execution.record_replies import LEDGER_ERRORS
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    OtherAccountError,
+)
 from chimera_s1.domain.execution.foreign_orders import ForeignOrder
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.order_request import OrderRef
@@ -286,6 +290,8 @@ class ReconcileVenue:
             return await reading
         except ExchangeUnavailableError as error:
             found.problems.append(f"cannot read the {what}: {error}")
+        except OtherAccountError:
+            raise  # nothing else can be read, either
         except ExchangeRefusedError as error:
             found.problems.append(f"may not read the {what}: {error}")
         return None

@@ -8,12 +8,18 @@ import anyio
 from chimera_s1.domain.errors import (
     LedgerDamagedError,
     LedgerTooNewError,
+    OtherAccountError,
     StoreUnavailableError,
 )
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 
-LEDGER_ERRORS = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
+LEDGER_ERRORS = (
+    StoreUnavailableError,
+    LedgerDamagedError,
+    LedgerTooNewError,
+    OtherAccountError,
+)
 RECORD_LIMIT_S = 10.0
 """A shutdown waits so long for a reply to be recorded."""
 
@@ -70,7 +76,7 @@ class RecordReplies:
                 self._errors[client_id] = str(error)
                 await self._clock.sleep_ms(RECORD_BACKOFF.wait_ms(retries, self._draw()))
                 retries += 1
-            except (LedgerDamagedError, LedgerTooNewError) as error:
+            except (LedgerDamagedError, LedgerTooNewError, OtherAccountError) as error:
                 self._errors[client_id] = str(error)
                 return False
             else:

@@ -60,6 +60,7 @@ class ReportOrders:
             query_error=self._queries.last_error if working else "",
             late_queries=self._queries.late,
             relay_error=self._relay_error(),
+            account_problem=self._ledger.account_problem,
         )
 
     def _age_ms(self, order: TrackedOrder) -> int:

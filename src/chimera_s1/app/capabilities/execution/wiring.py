@@ -56,6 +56,7 @@ from chimera_s1.domain.execution.order_rules_check import CurrentPrices
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.ports.account_hold import AccountHold
 from chimera_s1.domain.ports.account_stream import (
     AccountChanged,
     AccountStream,
@@ -88,6 +89,7 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
     operations: Operations,
     specs: SpecReader,
     quotes: CurrentQuotes,
+    hold: AccountHold,
     named: NamedSymbols,
 ) -> AsyncIterator[Capability]:
     """Orders and the account's picture; without a key, routes that answer `execution.disabled`."""
@@ -107,7 +109,8 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
         base.connect_redis() as redis,
     ):
         exchange_ms = operations.spot_patrol.exchange_ms
-        key = LastGoodKey(exchange_key(settings, key_client, exchange_ms))
+        ledger = _open_ledger(base, operations)
+        key = LastGoodKey(exchange_key(settings, key_client, exchange_ms), ledger.use_account)
         rows = RowReader(partial(report_unusable_row, operations.outbox))
         gateway = BinanceOrderGateway(client, key, exchange_ms)
         setups = _stream_setups(settings, base, operations)
@@ -130,9 +133,22 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
         events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
         connections = partial(gateway.keep_ready, settings.venues, READY_CONNECTIONS)
         keep_ready = Worker("order connections", connections)
-        capability = _working(base, operations, exchange, specs, quotes, named, events, keep_ready)
+        capability = _working(
+            base, operations, ledger, exchange, specs, quotes, hold, named, events, keep_ready
+        )
         source = connections_source(partial(_ready_connections, client, settings.venues))
         yield structs.replace(capability, metrics=(*capability.metrics, source))
+
+
+def _open_ledger(base: Foundation, operations: Operations) -> ExecutionLedger:
+    return ExecutionLedger(
+        base.stores.ledger(EXECUTION_LEDGER),
+        clock=base.clock,
+        new_id=lambda: uuid4().hex,
+        draw=random.random,
+        report_unknown=operations.outbox.record,
+        read_relayed_seq=partial(base.stores.cursors.read, RELAY_CURSOR),
+    )
 
 
 def _stream_setups(
@@ -170,26 +186,21 @@ def _patrol(operations: Operations, venue: Venue) -> PatrolClock:
 def _working(  # noqa: PLR0917 (parts by position)
     base: Foundation,
     operations: Operations,
+    ledger: ExecutionLedger,
     exchange: Exchange,
     specs: SpecReader,
     quotes: CurrentQuotes,
+    hold: AccountHold,
     named: NamedSymbols,
     events: OrderEvents,
     keep_ready: Worker,
 ) -> Capability:
-    ledger = ExecutionLedger(
-        base.stores.ledger(EXECUTION_LEDGER),
-        clock=base.clock,
-        new_id=lambda: uuid4().hex,
-        draw=random.random,
-        report_unknown=operations.outbox.record,
-        read_relayed_seq=partial(base.stores.cursors.read, RELAY_CURSOR),
-    )
     account = build_account(base, operations, ledger, exchange, named)
     relay = _relay(base, ledger, events)
     stopping = StopFlag()
     rules = Rules(
         gate=operations.gate,
+        hold=hold,
         check=CheckOrderRules(specs.spec, partial(_prices, quotes, base.clock)),
         is_stopping=stopping.is_set,
     )

@@ -20,6 +20,7 @@ from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
+from chimera_s1.app.capabilities.treasury.current_account_hold import CurrentAccountHold
 from chimera_s1.app.capabilities.treasury.executor_wiring import (
     BinanceGateway,
     Keyed,
@@ -68,7 +69,10 @@ def treasury_enabled(settings: TreasurySettings) -> bool:
 
 @asynccontextmanager
 async def open_treasury(
-    settings: TreasurySettings, base: Foundation, operations: Operations
+    settings: TreasurySettings,
+    base: Foundation,
+    operations: Operations,
+    hold: CurrentAccountHold,
 ) -> AsyncIterator[Capability]:
     """Transfers between the wallets; without a key, routes that answer `treasury.disabled`."""
     if not treasury_enabled(settings):
@@ -91,6 +95,8 @@ async def open_treasury(
         keyed = Keyed(credentials, gateway, maintenance, claims)
         stopping = StopFlag()
         served = _serve(settings, base, operations, base.stores, keyed, stopping)
+        assert served.guard is not None
+        hold.follow(served.guard.reason_to_hold)
         yield _working(settings, base, operations, served, keyed, stopping)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.ledger.engine import Decision
-from chimera_s1.domain.errors import ClientIdUsedError
+from chimera_s1.domain.errors import ClientIdUsedError, OtherAccountError
 from chimera_s1.domain.execution.event_records import order_stream
 from chimera_s1.domain.execution.events import OrderNotSent, OrderUnknown, PositionAdopted
 from chimera_s1.domain.execution.execution_state import ExecutionState
@@ -197,3 +197,49 @@ async def test_two_ledgers_adopt_a_position_once() -> None:
     assert two.state.positions.positions == {
         PositionKey(BTC, "BOTH"): KnownPosition(Decimal(5), adoptions=1)
     }
+
+
+async def test_the_first_event_binds_the_ledger_to_the_account_of_the_key() -> None:
+    rig = Rig()
+    one = rig.ledger()
+    one.use_account("live:1")
+    await one.plan(planned(LIMIT), "test")
+    await one.record("test", *REPORTS)
+
+    assert one.state.account == "live:1"
+    assert (await rig.events()).count("execution.account.bound") == 1
+    assert (await rig.events())[0] == "execution.account.bound"
+
+
+async def test_a_key_that_was_used_for_nothing_binds_nothing() -> None:
+    rig = Rig()
+    rig.ledger().use_account("live:1")
+    other = rig.ledger()
+    other.use_account("live:2")
+    await other.record("test", trade("1"))
+    assert other.state.account == "live:2"
+
+
+async def test_a_ledger_of_another_account_takes_nothing() -> None:
+    """Whether it was read before the key is used, or is read when something is recorded."""
+    rig = Rig()
+    one = rig.ledger()
+    one.use_account("live:1")
+    await one.plan(planned(LIMIT), "test")
+    before = await rig.events()
+
+    late = rig.ledger()
+    late.use_account("live:2")
+    with pytest.raises(OtherAccountError, match="account live:1, and the exchange key to account"):
+        await late.plan(planned(ALGO), "test")
+    with pytest.raises(OtherAccountError):
+        await late.record("test", said("NEW", 0, 10))
+    with pytest.raises(OtherAccountError):
+        await late.conclude(OrderUnknown(client_id=ENTRY, cause="lost"), "test")
+    with pytest.raises(OtherAccountError):
+        late.use_account("live:2")
+
+    assert await rig.events() == before
+    late.use_account("live:1")
+    await late.record("test", *REPORTS)
+    assert late.state.orders[ENTRY].phase is OrderPhase.CLOSED

@@ -4,6 +4,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from chimera_s1.app.capabilities.execution.place_orders import AccountNotClaimedError
 from chimera_s1.domain.errors import (
     ClientIdUsedError,
     ExchangeUnavailableError,
@@ -12,6 +13,7 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.execution.events import RefusalReason
+from chimera_s1.domain.execution.position_effect import Purpose
 from chimera_s1.domain.execution.reports import ReportSource
 from chimera_s1.domain.execution.tracked_order import OrderPhase
 from chimera_s1.domain.identifiers import Venue
@@ -36,6 +38,7 @@ from tests.fakes.order_exchange import Handling
 from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
+CLAIMED = "account live:1 is claimed by installation b"
 UNAVAILABLE = OutcomeUnknown(cause="503 without a code")
 REFUSED = RequestRefused(reason=RefusalReason.POST_ONLY, code=-5022, message="would take")
 DUPLICATE = RequestRefused(reason=RefusalReason.DUPLICATE_ID, code=-4116, message="duplicated")
@@ -304,3 +307,31 @@ async def test_an_entry_is_refused_while_the_service_stops_and_not_sent_if_it_be
         await one.place(entry("s1-next-e"))
     assert one.order(ENTRY).phase is OrderPhase.NOT_SENT
     assert one.order(STOP).phase is OrderPhase.ACKNOWLEDGED
+
+
+@on_virtual_time
+async def test_an_entry_needs_the_claim_on_the_account_and_a_stop_does_not() -> None:
+    """Two ledgers of one account would place an entry twice. A stop can open nothing."""
+    world = ExecutionHarness()
+    one = ExecutionInstance(world)
+    world.hold.why = CLAIMED
+    with pytest.raises(AccountNotClaimedError, match="claimed by installation b"):
+        await one.place(entry())
+    assert not await world.event_types()
+
+    placed = await one.place(stop(), Purpose.EXIT)
+    assert placed.order.phase is OrderPhase.ACKNOWLEDGED
+
+
+@on_virtual_time
+async def test_an_entry_is_not_sent_when_the_claim_is_lost_while_it_connects() -> None:
+    world = ExecutionHarness()
+    one = ExecutionInstance(world)
+    world.exchange.connect_ms = 100
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.place, entry())
+        await world.clock.sleep_ms(50)
+        world.hold.why = CLAIMED
+    assert one.order().phase is OrderPhase.NOT_SENT
+    assert CLAIMED in one.order().message
+    assert not world.exchange.sent

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.errors import ExchangeUnavailableError, OtherAccountError
 from chimera_s1.domain.execution.events import RefusalReason
 from chimera_s1.domain.execution.order_request import OrderFamily
 from chimera_s1.domain.execution.tracked_order import OrderPhase
@@ -274,3 +274,24 @@ async def test_orders_of_a_venue_that_is_not_served_are_left_alone() -> None:
         await world.clock.sleep_ms(MINUTE_MS)
         assert not world.exchange.found
         assert ENTRY in two.health.report().sentence
+
+
+@on_virtual_time
+async def test_no_order_becomes_absent_at_another_account() -> None:
+    """After a restart with a key of another account: there, no order of the ledger exists."""
+    world = ExecutionHarness()
+    world.exchange.handling.append(Handling(executes=False, reply=LOST))
+    one = ExecutionInstance(world)
+    one.ledger.use_account("live:1")
+    await one.place(entry())
+
+    async with running(ExecutionInstance(world)) as two:
+        with pytest.raises(OtherAccountError):
+            two.ledger.use_account("live:2")
+        await world.clock.sleep_ms(MINUTE_MS)
+        assert two.resolver.lookups["not_found"] >= 3
+        assert two.order().phase is OrderPhase.UNKNOWN
+        report = two.health.report()
+        assert report.level is Level.RED
+        assert report.sentence.startswith("the execution ledger belongs to account live:1")
+    assert "execution.order.absent" not in await world.event_types()

@@ -2,12 +2,14 @@
 
 from http import HTTPStatus
 
+from chimera_s1.app.capabilities.execution.place_orders import AccountNotClaimedError
 from chimera_s1.app.capabilities.execution.read_account import (
     AccountUnreadError,
     ExecutionDisabledError,
     ReconciliationPendingError,
 )
 from chimera_s1.app.web.problem_kinds import KindByError, ProblemKind
+from chimera_s1.domain.errors import OtherAccountError
 
 EXECUTION_DISABLED = ProblemKind(
     ExecutionDisabledError.code, HTTPStatus.SERVICE_UNAVAILABLE, "No exchange key is configured"
@@ -20,8 +22,20 @@ RECONCILIATION_PENDING = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The reconciliation has not ended yet",
 )
+OTHER_ACCOUNT = ProblemKind(
+    OtherAccountError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The exchange key belongs to another account than the execution ledger",
+)
+ACCOUNT_NOT_CLAIMED = ProblemKind(
+    AccountNotClaimedError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "This installation may open nothing on the account",
+)
 KIND_BY_ERROR: KindByError = {
     ExecutionDisabledError: EXECUTION_DISABLED,
     AccountUnreadError: ACCOUNT_UNREAD,
     ReconciliationPendingError: RECONCILIATION_PENDING,
+    OtherAccountError: OTHER_ACCOUNT,
+    AccountNotClaimedError: ACCOUNT_NOT_CLAIMED,
 }
