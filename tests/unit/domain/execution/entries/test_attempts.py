@@ -51,6 +51,7 @@ ENTRY = Entry(
             timeout_ms=60_000,
         ),
         body_hash="h",
+        notional_usdt=Decimal(500),
         actor="s4",
     )
 )
