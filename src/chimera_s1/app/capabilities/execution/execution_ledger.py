@@ -21,7 +21,7 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.execution.client_ids import PREFIX, check_client_id, has_our_prefix
-from chimera_s1.domain.execution.entries.events import EntryEvent
+from chimera_s1.domain.execution.entries.events import EntryAccepted, EntryEvent
 from chimera_s1.domain.execution.event_records import (
     decode_event,
     fill_stream,
@@ -80,6 +80,17 @@ class _Batch(Struct, eq=False):
 
     reports: list[Tracked]
     written: bool = False
+
+
+class Opening(Struct, frozen=True):
+    """An entry that is stored in one commit with the intent of its order.
+
+    Attributes:
+        require: Called with every commit so far in the state; raises what stands in the way.
+    """
+
+    accepted: EntryAccepted
+    require: Callable[[], None]
 
 
 class ExecutionLedger:
@@ -177,10 +188,13 @@ class ExecutionLedger:
             "account"
         )
 
-    async def plan(self, event: OrderPlanned, actor: str) -> TrackedOrder:
-        """Store the intent to place an order.
+    async def plan(
+        self, event: OrderPlanned, actor: str, opening: Opening | None = None
+    ) -> TrackedOrder:
+        """Store the intent to place an order; with *opening* also the entry that it opens.
 
         Raises:
+            ChimeraError: What `opening.require` raises.
             InvalidValueError: A client id lacks our prefix, or the exchange would refuse it.
             ClientIdUsedError: It was planned before, whatever became of that order.
             AppendUncertainError: It may be stored. Send nothing: if it is, the order is recorded
@@ -191,7 +205,7 @@ class ExecutionLedger:
             if not has_our_prefix(check_client_id(client_id)):
                 raise InvalidValueError(f"{client_id!r} does not begin with {PREFIX}")
         try:
-            return await self.engine.execute(partial(self._decide_plan, event), actor)
+            return await self.engine.execute(partial(self._decide_plan, event, opening), actor)
         except AppendUncertainError as error:
             self._remember_uncertain(event.client_id, error.commit_id)
             raise
@@ -243,7 +257,7 @@ class ExecutionLedger:
             known = self.state.positions.positions.get(key, KnownPosition())
             if known.adoptions != judged.adoptions:
                 return Decision(False)  # noqa: FBT003 (the result)
-            return self._decision(True, (event,), "")  # noqa: FBT003
+            return self.decision(True, (event,), "")  # noqa: FBT003
 
         return await self.engine.execute(decide, actor)
 
@@ -302,14 +316,19 @@ class ExecutionLedger:
         if len(self._uncertain_plans) > UNCERTAIN_PLANS_MAX:
             del self._uncertain_plans[next(iter(self._uncertain_plans))]
 
-    async def _decide_plan(self, event: OrderPlanned) -> Decision[TrackedOrder]:
+    async def _decide_plan(
+        self, event: OrderPlanned, opening: Opening | None
+    ) -> Decision[TrackedOrder]:
         self._require_understood((order_stream(event.client_id),))
         for client_id in client_ids_of(event.request):
             if client_id in self.state.index.lists or await self.find(client_id) is not None:
                 raise ClientIdUsedError(
                     f"client order id {client_id} was used before; derive another one"
                 )
-        return self._decision(evolve(None, event), (event,), event.entry_id)
+        if opening is None:
+            return self.decision(evolve(None, event), (event,), event.entry_id)
+        opening.require()
+        return self.decision(evolve(None, event), (opening.accepted, event), event.entry_id)
 
     async def _decide_conclusion(self, event: OrderConclusion) -> Decision[TrackedOrder]:
         self._require_understood((order_stream(event.client_id),))
@@ -319,7 +338,7 @@ class ExecutionLedger:
         concluded = conclude(order, event)
         if concluded is None:
             return Decision(order)
-        return self._decision(evolve(order, concluded), (concluded,), order.entry_id)
+        return self.decision(evolve(order, concluded), (concluded,), order.entry_id)
 
     async def _write(self, reports: list[Tracked], actor: str) -> None:
         # Orders before trades: a trade of an order whose id is in the same batch is ours.
@@ -357,8 +376,8 @@ class ExecutionLedger:
                 events.append(event)
                 state.apply(event)
             if len(new) > room:
-                return self._decision(done, tuple(events), "")
-        return self._decision(len(reports), tuple(events), "")
+                return self.decision(done, tuple(events), "")
+        return self.decision(len(reports), tuple(events), "")
 
     async def _restore(self, state: ExecutionState, report: Tracked) -> None:
         """Bring the order of ours that *report* names back into *state* if it has left memory."""
@@ -379,7 +398,7 @@ class ExecutionLedger:
             return False
         return bool(await self.engine.read_stream(fill_stream(report.key)))
 
-    def _decision(
+    def decision(
         self, result: _Result, events: tuple[ExecutionEvent, ...], correlation_id: str
     ) -> Decision[_Result]:
         if problem := self.account_problem:

@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 import anyio
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger, Opening
 from chimera_s1.app.capabilities.execution.orders_in_flight import OrdersInFlight
 from chimera_s1.app.capabilities.execution.record_replies import RecordReplies
 from chimera_s1.app.capabilities.execution.request_age import RequestAge, age_of
@@ -111,9 +111,17 @@ class PlaceOrders:
         self.replies: Counter[str] = Counter()
 
     async def place(
-        self, request: OrderRequest, entry_id: str, purpose: Purpose, actor: str
+        self,
+        request: OrderRequest,
+        entry_id: str,
+        purpose: Purpose,
+        actor: str,
+        *,
+        opening: Opening | None = None,
     ) -> Placement:
         """Place *request*, once. From the intent on, cancellation waits for the reply's record.
+
+        *opening* is stored with the intent, if it is the order of a new entry.
 
         Raises:
             InvalidValueError: The request breaks a rule; other errors of `check_rules` likewise.
@@ -136,7 +144,7 @@ class PlaceOrders:
         venue = family_of(request).venue
         age = age_of(signed, self._clock, lambda: self._exchange_ms(venue))
         with self._in_flight.sending(request.client_id), anyio.CancelScope(shield=True):
-            planned = await self._plan(request, entry_id, signed, actor)
+            planned = await self._plan(request, entry_id, signed, actor, opening)
             reply = await self._gateway.send_order(signed, lambda: self._obstacle(age, opens=opens))
             order = await self._record(planned, reply, actor)
         return Placement(order=order, reply=reply)
@@ -159,7 +167,12 @@ class PlaceOrders:
         return str(self._closed() or "") if opens else ""
 
     async def _plan(
-        self, request: OrderRequest, entry_id: str, signed: SignedRequest, actor: str
+        self,
+        request: OrderRequest,
+        entry_id: str,
+        signed: SignedRequest,
+        actor: str,
+        opening: Opening | None,
     ) -> TrackedOrder:
         event = OrderPlanned(
             client_id=request.client_id,
@@ -170,7 +183,7 @@ class PlaceOrders:
             request_hash=signed.request_hash,
         )
         with anyio.move_on_after(PLAN_LIMIT_S):
-            return await self._ledger.plan(event, actor)
+            return await self._ledger.plan(event, actor, opening)
         raise StoreUnavailableError(
             f"order {request.client_id}: the intent was not stored within {PLAN_LIMIT_S:g} s; "
             "nothing was sent: use another client id"
