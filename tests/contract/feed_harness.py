@@ -16,7 +16,6 @@ from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
@@ -28,9 +27,10 @@ from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent
 from chimera_s1.domain.ports.trading_sessions import ALWAYS_OPEN, TradingSessions
+from tests.steady_time import SteadyClock
 from tests.time_limits import TIMEOUT_S
 
-CLOCK = SystemClock()
+CLOCK = SteadyClock()
 QUICK_RECONNECT = ReconnectPolicy(
     Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50, healthy_ms=20
 )

@@ -24,6 +24,7 @@ from chimera_s1.adapters.simulator.config import (
     SimulatorConfig,
 )
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.ports.exchange_status import ExchangeStatus, ExchangeStatusReader
 from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
 from chimera_s1.domain.ports.treasury_gateway import (
@@ -34,9 +35,11 @@ from chimera_s1.domain.ports.treasury_gateway import (
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Wallet
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, MovementStatus
-from tests.contract.feed_harness import CLOCK, simulator_endpoints
+from tests.contract.feed_harness import simulator_endpoints
 from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
 from tests.time_limits import TIMEOUT_S
+
+CLOCK = SystemClock()
 
 START_USDT = Decimal(1_000)
 TRANSFER_PATHS = {

@@ -20,6 +20,7 @@ from chimera_s1.adapters.binance.streams import market_socket
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
@@ -28,7 +29,7 @@ from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.venue_hold import HoldScope, VenueHold
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost
-from tests.contract.feed_harness import CLOCK, FeedHarness, feed_harness, simulator_endpoints
+from tests.contract.feed_harness import FeedHarness, feed_harness, simulator_endpoints
 from tests.contract.raw_exchange import (
     CLOSE,
     RawExchange,
@@ -38,6 +39,8 @@ from tests.contract.raw_exchange import (
 )
 from tests.fakes.manual_clock import ManualClock
 from tests.time_limits import TIMEOUT_S
+
+CLOCK = SystemClock()
 
 POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=10, jitter_ms=0), 3, scan_ms=60)
 DATA = server_frame(book_ticker_message(1))

@@ -14,14 +14,17 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import Listing
 from chimera_s1.domain.market.quote import book_defect
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation, TopOfBook
-from tests.contract.feed_harness import CLOCK, simulator_endpoints
+from tests.contract.feed_harness import simulator_endpoints
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.time_limits import TIMEOUT_S
+
+CLOCK = SystemClock()
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BOTH_VENUES = [InstrumentId(venue, Symbol(name)) for venue in Venue for name in SYMBOLS]

@@ -15,7 +15,6 @@ from chimera_s1.adapters.binance.mark_prices import BinanceMarkPrices
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.funding.latest_estimates import LatestEstimates
 from chimera_s1.domain.funding.estimate import FundingEstimate
 from chimera_s1.domain.funding.estimates import Settled
@@ -30,6 +29,7 @@ from chimera_s1.domain.ports.market_feed import (
 )
 from tests.contract.feed_harness import CLOCK, MANY_DIALS, QUICK_RECONNECT
 from tests.contract.raw_exchange import TEXT, raw_exchange, server_frame
+from tests.steady_time import SteadyClock
 from tests.time_limits import TIMEOUT_S
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -41,7 +41,7 @@ def message(event_time: int) -> bytes:
     return server_frame(b'{"stream":"!markPrice@arr@1s","data":[%b]}' % (ROW % event_time))
 
 
-class QuickTimers(SystemClock):
+class QuickTimers(SteadyClock):
     """Waits a tenth of the time."""
 
     async def sleep_ms(self, duration_ms: float) -> None:
@@ -49,7 +49,7 @@ class QuickTimers(SystemClock):
 
 
 class Receiver:
-    def __init__(self, ws_url: str, clock: SystemClock, silent_checks_max: int) -> None:
+    def __init__(self, ws_url: str, clock: SteadyClock, silent_checks_max: int) -> None:
         self._sender, self.estimates = anyio.create_memory_object_stream[FundingEstimate](1_000)
         self._event_sender, self._events = anyio.create_memory_object_stream[FeedEvent](1_000)
         self.prices = BinanceMarkPrices(
@@ -84,7 +84,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(
-    ws_url: str, clock: SystemClock = CLOCK, silent_checks_max: int = 10
+    ws_url: str, clock: SteadyClock = CLOCK, silent_checks_max: int = 10
 ) -> AsyncIterator[Receiver]:
     receiver = Receiver(ws_url, clock, silent_checks_max)
     with anyio.fail_after(TIMEOUT_S):

@@ -15,12 +15,15 @@ from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.limits.rules import Bucket
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ExchangeUnavailableError, RequestNotAdmittedError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.request_bucket import LimitSource, Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
-from tests.contract.feed_harness import CLOCK, simulator_endpoints
+from tests.contract.feed_harness import simulator_endpoints
 from tests.time_limits import TIMEOUT_S
+
+CLOCK = SystemClock()
 
 LIMIT = 120
 READ = RequestCall("flood", Priority.MONEY, futures_weight(1), patience_ms=0)

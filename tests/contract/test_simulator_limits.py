@@ -10,8 +10,10 @@ from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from tests.contract.feed_harness import CLOCK
+from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.simulator_client import SimulatorClient, simulator_client
+
+CLOCK = SystemClock()
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 TIME, FUNDING = "/fapi/v1/time", "/fapi/v1/fundingInfo"

@@ -20,8 +20,8 @@ from chimera_s1.domain.ports.treasury_gateway import (
 from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow, MovementStatus
-from tests.contract.feed_harness import CLOCK
 from tests.contract.gateway_harness import (
+    CLOCK,
     GatewayHarness,
     binance_gateway_harness,
     memory_gateway_harness,
