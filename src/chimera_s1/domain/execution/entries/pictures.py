@@ -50,17 +50,18 @@ def is_alarmed(entry: Entry, since_ms: int) -> bool:
     return bool(entry.alarmed_ms) and entry.alarmed_ms >= since_ms
 
 
-def record_alarm(entry: Entry, qty: Decimal, since_ms: int, cause: str, plan: Plan) -> None:
-    """Add the alarm for *qty* without protection since *since_ms* when it is due; once."""
-    if is_alarmed(entry, since_ms) or not plan.is_due(since_ms + ALARM_MS, "protection"):
+def record_alarm(
+    entry: Entry, qty: Decimal, since_ms: int, cause: str, plan: Plan, *, at_once: bool = False
+) -> None:
+    """Add the alarm for *qty* unprotected since *since_ms*: once, after 10 s or *at_once*."""
+    if is_alarmed(entry, since_ms):
         return
-    plan.add(
-        Record(
-            event=EntryAlarmed(
-                entry_id=entry.entry_id, at_ms=plan.now_ms, qty=qty, since_ms=since_ms, cause=cause
-            )
-        )
+    if not at_once and not plan.is_due(since_ms + ALARM_MS, "protection"):
+        return
+    alarmed = EntryAlarmed(
+        entry_id=entry.entry_id, at_ms=plan.now_ms, qty=qty, since_ms=since_ms, cause=cause
     )
+    plan.add(Record(event=alarmed))
 
 
 def _picture_of(changed: EntryChanged) -> Picture:
