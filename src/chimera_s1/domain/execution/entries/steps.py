@@ -74,6 +74,7 @@ class Situation(Struct, frozen=True, kw_only=True):
         held_until_ms: Of the newest rate limit hold: no order is sent before; 0 without one.
         free_quote: Spot: quote asset that can be spent, for a BUY exit; None where not known.
         prices: Of this process's feed or a read, never older than the limit for decisions.
+        blind_since_ms: Without *prices*: since when, or since when they are wanted; 0 if not known.
     """
 
     entry: Entry
@@ -88,3 +89,4 @@ class Situation(Struct, frozen=True, kw_only=True):
     held_until_ms: int = 0
     free_quote: Decimal | None = None
     prices: CurrentPrices | None = None
+    blind_since_ms: int = 0
