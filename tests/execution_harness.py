@@ -199,7 +199,7 @@ class ExecutionInstance:
             draw=lambda: 0.5,
             venues=venues,
         )
-        self.placing = self._placing(gateway)
+        self.placing = self._placing(gateway, venues)
         self.cancelling = CancelOrders(
             self.ledger,
             gateway,
@@ -232,7 +232,7 @@ class ExecutionInstance:
             self.streams[venues[-1]], self.following, self.queries, clock
         )
 
-    def _placing(self, gateway: OrderGateway) -> PlaceOrders:
+    def _placing(self, gateway: OrderGateway, venues: tuple[Venue, ...]) -> PlaceOrders:
         world = self.world
         return PlaceOrders(
             self.ledger,
@@ -250,6 +250,7 @@ class ExecutionInstance:
             on_clock_suspect=self.clock_suspected.append,
             in_flight=self.in_flight,
             recorder=self.recorder,
+            venues=venues,
         )
 
     async def place(self, request: OrderRequest, purpose: Purpose = Purpose.ENTRY) -> Placement:

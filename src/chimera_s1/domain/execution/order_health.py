@@ -82,13 +82,14 @@ class OrdersReport(Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         if self.ledger_damage:
             return (
-                f"the execution ledger is damaged: {self.ledger_damage}; no order can be placed: "
-                "manage positions at the exchange, and see the runbook"
+                f"the execution ledger is damaged: {self.ledger_damage}; no order can be placed, "
+                "cancels are sent: manage positions at the exchange, and see the runbook"
             )
         if self.store_error:
             return (
                 f"the execution ledger's store cannot be used: {self.store_error}; no order can "
-                "be placed: check what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names"
+                "be placed, cancels are sent: check what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH "
+                "names"
             )
         return self.account_problem or "; ".join(self._parts())
 

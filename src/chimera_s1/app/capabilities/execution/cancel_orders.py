@@ -4,6 +4,7 @@ No reply ends an order: accepted means that the exchange will cancel what is lef
 mean that the order is filled.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -13,9 +14,15 @@ from msgspec import Struct
 
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.execution.record_replies import LEDGER_ERRORS, RecordReplies
-from chimera_s1.app.capabilities.execution.request_age import age_of
+from chimera_s1.app.capabilities.execution.request_age import RequestAge, age_of
 from chimera_s1.app.capabilities.execution.resolve_unknown import EXCHANGE_ERRORS
-from chimera_s1.domain.errors import ClockUncertainError, OrderNotPlannedError
+from chimera_s1.domain.errors import (
+    ClockUncertainError,
+    LedgerDamagedError,
+    LedgerTooNewError,
+    OrderNotPlannedError,
+    StoreUnavailableError,
+)
 from chimera_s1.domain.execution.events import CancelCause, CancelRefused, CancelRequested
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS, SETTLING_MS
 from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
@@ -38,8 +45,12 @@ from chimera_s1.domain.ports.order_gateway import (
 RESOLVE_WAIT_MS = 10_000.0
 """For the outcome of placing the order, which takes 7 s at most while the exchange answers."""
 
+STORE_LIMIT_S = 0.5
+"""For the append of the intent; then the cancel is sent without."""
+
 READ_BACKOFF = Backoff(base_ms=100, max_wait_ms=1_500, jitter_ms=0)
 _UNRESOLVED: Final = frozenset({OrderPhase.PLANNED, OrderPhase.UNKNOWN})
+_log = logging.getLogger(__name__)
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
@@ -53,7 +64,8 @@ class Cancellation(Struct, frozen=True, kw_only=True):
 
 
 class CancelOrders:
-    """No mode, switch or limit blocks a cancel: this class does not know them.
+    """No mode, switch or limit blocks a cancel: this class does not know them. Nor does the store
+    of the ledger: a cancel opens nothing, and twice it does no harm, so it needs no stored intent.
 
     Args:
         exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
@@ -61,7 +73,8 @@ class CancelOrders:
         on_clock_suspect: Called when the exchange rejects our timestamp.
 
     Attributes:
-        replies: Of requests that were stored, by the name of their class.
+        replies: Of requests, by the name of their class.
+        unstored: Requests that were sent although the store did not take their intent.
     """
 
     def __init__(
@@ -83,18 +96,23 @@ class CancelOrders:
         self._on_clock_suspect = on_clock_suspect
         self._recorder = recorder
         self.replies: Counter[str] = Counter()
+        self.unstored = 0
 
     async def cancel(self, client_id: str, cause: CancelCause, actor: str) -> Cancellation:
         """Cancel an order of ours, of a list all legs, and read it until it is closed: for
         the receive window and the query lag, some 7 s. Call again if it is open then.
 
-        An order whose placement is not resolved is resolved first, for `RESOLVE_WAIT_MS`.
+        An order whose placement is not resolved is resolved first, for `RESOLVE_WAIT_MS`. One that
+        was not found may yet appear: it is cancelled by its client id.
+
+        While the store takes nothing, the request is sent and its reply returned; the order is as
+        known before, and what becomes of it is recorded when the store answers.
 
         Raises:
             OrderNotPlannedError: The ledger does not have the order.
             ExchangeUnavailableError, ExchangeRefusedError: The request cannot be signed.
-            StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: The intent cannot be
-                stored.
+            StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: The order has left memory,
+                and cannot be read.
 
         Nothing was sent where it raises.
         """
@@ -102,13 +120,19 @@ class CancelOrders:
         if order is None:
             raise OrderNotPlannedError(f"order {client_id} is not in the execution ledger")
         order = await self._resolved(order)
-        if not order.is_open:
+        if not order.is_open and order.phase is not OrderPhase.ABSENT:
             return Cancellation(order=order, reply=None)
         # What a triggered algo order became is what can still be cancelled.
         ref = order.lookup_refs()[-1]
         signed = await self._gateway.sign_cancel(ref)
+        age = age_of(signed, self._clock, lambda: self._exchange_ms(order.venue))
         with anyio.CancelScope(shield=True):
-            reply = await self._send(order, signed, cause, actor)
+            is_stored = await self._store_intent(order, signed, cause, actor)
+            reply = await self._send(order.venue, signed, age)
+            if is_stored:
+                await self._record_reply(order, reply, actor)
+        if not is_stored:
+            return Cancellation(order=self._current(order), reply=reply)
         return Cancellation(order=await self._settle(order, signed, reply, actor), reply=reply)
 
     async def _resolved(self, order: TrackedOrder) -> TrackedOrder:
@@ -125,19 +149,36 @@ class CancelOrders:
             order = changed or order
         return order
 
-    async def _send(
+    async def _store_intent(
         self, order: TrackedOrder, signed: SignedRequest, cause: CancelCause, actor: str
-    ) -> CancelReply:
-        venue = order.venue
-        age = age_of(signed, self._clock, lambda: self._exchange_ms(venue))
+    ) -> bool:
         requested = CancelRequested(
             client_id=order.client_id, signed_at_ms=signed.signed_at_ms, cause=cause
         )
-        await self._ledger.conclude(requested, actor)
+        problem = f"no answer within {STORE_LIMIT_S:g} s"
+        with anyio.move_on_after(STORE_LIMIT_S):
+            try:
+                await self._ledger.conclude(requested, actor)
+            except (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError) as error:
+                problem = str(error)
+            else:
+                return True
+        self.unstored += 1
+        _log.error(
+            "order %s: the cancel is sent, although the ledger's store does not take it: %s",
+            order.client_id,
+            problem,
+        )
+        return False
+
+    async def _send(self, venue: Venue, signed: SignedRequest, age: RequestAge) -> CancelReply:
         reply = await self._gateway.send_cancel(signed, age.obstacle)
         self.replies[type(reply).__name__] += 1
         if isinstance(reply, RequestTurnedAway) and reply.clock_suspect:
             self._on_clock_suspect(venue)
+        return reply
+
+    async def _record_reply(self, order: TrackedOrder, reply: CancelReply, actor: str) -> None:
         if isinstance(reply, RequestAccepted):
             reports = reply.reports
 
@@ -145,7 +186,6 @@ class CancelOrders:
                 await self._ledger.record(actor, *reports)
 
             await self._recorder.persist(order.client_id, reply, write)
-        return reply
 
     async def _settle(
         self, order: TrackedOrder, signed: SignedRequest, reply: CancelReply, actor: str

@@ -28,6 +28,7 @@ def orders_source(
     return lambda: [
         *_open_orders(ledger),
         *_replies(placing.replies, cancelling.replies, recorder.given_up),
+        *_unstored(cancelling.unstored),
         *_lookups(resolver),
     ]
 
@@ -77,6 +78,11 @@ def _replies(placed: Counter[str], cancelled: Counter[str], given_up: int) -> It
             yield counter("s1_order_replies_total", about, number, request=request, reply=reply)
     about = "Replies that were not recorded; their orders are looked up."
     yield counter("s1_order_replies_unrecorded_total", about, given_up)
+
+
+def _unstored(number: int) -> Iterator[Sample]:
+    about = "Cancels that were sent although the ledger's store did not take them."
+    yield counter("s1_order_cancels_unstored_total", about, number)
 
 
 def _lookups(resolver: ResolveUnknown) -> Iterator[Sample]:

@@ -167,6 +167,7 @@ def _place(  # noqa: PLR0917 (parts by position)
         on_clock_suspect=exchange.on_clock_suspect,
         in_flight=in_flight,
         recorder=recorder,
+        venues=exchange.streams,
     )
 
 

@@ -4,7 +4,7 @@ No order is signed or sent twice. What the reply leaves open is looked up by `Re
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Protocol, assert_never
 
 import anyio
@@ -15,7 +15,12 @@ from chimera_s1.app.capabilities.execution.orders_in_flight import OrdersInFligh
 from chimera_s1.app.capabilities.execution.record_replies import RecordReplies
 from chimera_s1.app.capabilities.execution.request_age import RequestAge, age_of
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
-from chimera_s1.domain.errors import ChimeraError, ServiceStoppingError, StoreUnavailableError
+from chimera_s1.domain.errors import (
+    AppendUncertainError,
+    ChimeraError,
+    ServiceStoppingError,
+    StoreUnavailableError,
+)
 from chimera_s1.domain.execution.events import (
     OrderConclusion,
     OrderNotSent,
@@ -62,6 +67,12 @@ class AccountNotClaimedError(ChimeraError):
     code = "execution.account_claim"
 
 
+class VenueNotServedError(ChimeraError):
+    """An order of a venue that this instance neither follows nor measures the clock of."""
+
+    code = "execution.venue_not_served"
+
+
 class RulesCheck(Protocol):
     def __call__(self, request: OrderRequest, *, opens: bool) -> None:
         """Raise the rule that *request* breaks. Where it opens no position, only rules that need no
@@ -74,6 +85,7 @@ class PlaceOrders:
     """Args:
     hold: Of the exchange account.
     check_rules: What it does not know, it must let through.
+    venues: Those that are served.
     exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
     is_stopping: SIGTERM was received.
     on_clock_suspect: Called when the exchange rejects our timestamp.
@@ -96,6 +108,7 @@ class PlaceOrders:
         on_clock_suspect: Callable[[Venue], None],
         in_flight: OrdersInFlight,
         recorder: RecordReplies,
+        venues: Container[Venue],
     ) -> None:
         self._ledger = ledger
         self._gateway = gateway
@@ -108,6 +121,7 @@ class PlaceOrders:
         self._on_clock_suspect = on_clock_suspect
         self._in_flight = in_flight
         self._recorder = recorder
+        self._venues = venues
         self.replies: Counter[str] = Counter()
 
     async def place(
@@ -124,6 +138,7 @@ class PlaceOrders:
         *opening* is stored with the intent, if it is the order of a new entry.
 
         Raises:
+            VenueNotServedError: This instance does not serve its venue.
             InvalidValueError: The request breaks a rule; other errors of `check_rules` likewise.
             KillSwitchOnError, ModeHaltedError, ModeManageOnlyError, ModeUnknownError,
                 ServiceStoppingError, AccountNotClaimedError: It would open a position, and nothing
@@ -136,12 +151,17 @@ class PlaceOrders:
 
         Nothing was sent where it raises.
         """
+        venue = family_of(request).venue
+        if venue not in self._venues:
+            raise VenueNotServedError(
+                f"order {request.client_id}: this instance does not serve {venue.value}, so it "
+                "could not follow the order; call one that does, or add it to S1_VENUES"
+            )
         opens = opens_position(request, purpose)
         self._check_rules(request, opens=opens)
         if opens and (closed := self._closed()):
             raise closed
         signed = await self._gateway.sign_order(request)
-        venue = family_of(request).venue
         age = age_of(signed, self._clock, lambda: self._exchange_ms(venue))
         with self._in_flight.sending(request.client_id), anyio.CancelScope(shield=True):
             planned = await self._plan(request, entry_id, signed, actor, opening)
@@ -183,11 +203,15 @@ class PlaceOrders:
             request_hash=signed.request_hash,
         )
         with anyio.move_on_after(PLAN_LIMIT_S):
-            return await self._ledger.plan(event, actor, opening)
-        raise StoreUnavailableError(
-            f"order {request.client_id}: the intent was not stored within {PLAN_LIMIT_S:g} s; "
-            "nothing was sent: use another client id"
-        )
+            try:
+                return await self._ledger.plan(event, actor, opening)
+            except AppendUncertainError as error:
+                text = _not_stored(request, str(error))
+                raise AppendUncertainError(text, error.commit_id) from error
+            except StoreUnavailableError as error:
+                raise StoreUnavailableError(_not_stored(request, str(error))) from error
+        cause = f"no answer within {PLAN_LIMIT_S:g} s"
+        raise StoreUnavailableError(_not_stored(request, cause))
 
     async def _record(self, order: TrackedOrder, reply: OrderReply, actor: str) -> TrackedOrder:
         client_id = order.client_id
@@ -208,6 +232,15 @@ class PlaceOrders:
             if order is None or order.phase is not OrderPhase.PLANNED:
                 return
         await self._ledger.conclude(conclusion_of(client_id, reply), actor)
+
+
+def _not_stored(request: OrderRequest, cause: str) -> str:
+    return (
+        f"order {request.client_id}: nothing was sent, because the ledger's store does not take "
+        f"the intent ({cause}): check what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names, and use "
+        "another client id; until then protect positions at the exchange. Cancels are sent all "
+        "the same"
+    )
 
 
 def conclusion_of(client_id: str, reply: OrderReply) -> OrderConclusion:

@@ -6,7 +6,6 @@ import pytest
 from chimera_s1.domain.errors import (
     ExchangeUnavailableError,
     OrderNotPlannedError,
-    StoreUnavailableError,
 )
 from chimera_s1.domain.execution.events import CancelCause, OrderEnding
 from chimera_s1.domain.execution.order_request import OrderFamily
@@ -25,6 +24,7 @@ from tests.execution_harness import (
     STOP,
     ExecutionHarness,
     ExecutionInstance,
+    SlowStore,
     entry,
     running,
     stop,
@@ -165,14 +165,30 @@ async def test_an_order_in_flight_is_cancelled_after_its_reply() -> None:
 
 
 @on_virtual_time
-async def test_an_absent_order_needs_no_cancel() -> None:
+async def test_an_absent_order_is_cancelled_by_its_client_id() -> None:
+    """It may yet appear. -2011 says that it has not: then it stays absent."""
     world = ExecutionHarness()
     world.exchange.handling.append(Handling(executes=False, reply=LOST))
     async with running(ExecutionInstance(world)) as one:
         await one.place(entry())
         cancelled = await one.cancel()
     assert cancelled.order.phase is OrderPhase.ABSENT
-    assert not world.exchange.cancelled
+    assert cancelled.reply == UNKNOWN_ORDER
+    [sent] = world.exchange.cancelled
+    assert (sent.client_id, sent.exchange_id) == (ENTRY, "")
+
+
+@on_virtual_time
+async def test_an_absent_order_that_has_appeared_is_cancelled() -> None:
+    world = ExecutionHarness()
+    world.exchange.handling.append(Handling(after_ms=15_000, reply=LOST))
+    async with running(ExecutionInstance(world)) as one:
+        await one.place(entry())
+        await world.clock.sleep_ms(15_100)
+        assert one.order().phase is OrderPhase.ABSENT
+        cancelled = await one.cancel()
+    assert cancelled.order.ending is OrderEnding.CANCELED
+    assert world.exchange.order(ENTRY).status == "CANCELED"
 
 
 @on_virtual_time
@@ -233,12 +249,56 @@ async def test_only_orders_of_ours_are_cancelled() -> None:
 @on_virtual_time
 async def test_a_cancel_is_stored_before_it_is_sent() -> None:
     world = ExecutionHarness()
+    store = SlowStore(world.store, world.clock)
+    one = ExecutionInstance(world, store=store)
+    await one.place(entry())
+    store.append_ms = 100
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.cancel)
+        await world.clock.sleep_ms(99)
+        assert not world.exchange.cancelled
+    assert one.order().cancel_requested_ms
+    assert one.cancelling.unstored == 0
+
+
+@on_virtual_time
+async def test_a_store_that_is_unavailable_does_not_block_a_cancel() -> None:
+    """What became of the order is recorded when the store answers again."""
+    world = ExecutionHarness()
     one = ExecutionInstance(world)
     await one.place(entry())
     world.store.unavailable = True
-    with pytest.raises(StoreUnavailableError):
-        await one.cancel()
-    assert not world.exchange.cancelled
+    cancelled = await one.cancel()
+    assert isinstance(cancelled.reply, RequestAccepted)
+    assert cancelled.order.phase is OrderPhase.ACKNOWLEDGED
+    assert world.exchange.order(ENTRY).status == "CANCELED"
+    assert one.cancelling.unstored == 1
+
+    world.store.unavailable = False
+    again = await one.cancel()
+    assert again.order.ending is OrderEnding.CANCELED
+
+
+@on_virtual_time
+async def test_a_store_that_hangs_does_not_make_a_cancel_too_late() -> None:
+    world = ExecutionHarness()
+    store = SlowStore(world.store, world.clock)
+    one = ExecutionInstance(world, store=store)
+    await one.place(entry())
+    store.append_ms = 60_000
+    cancelled = await one.cancel()
+    assert isinstance(cancelled.reply, RequestAccepted)
+    assert world.exchange.order(ENTRY).status == "CANCELED"
+
+
+@on_virtual_time
+async def test_a_damaged_ledger_does_not_block_a_cancel() -> None:
+    world = ExecutionHarness()
+    one = ExecutionInstance(world)
+    await one.place(entry())
+    one.ledger.engine.mark_damaged("commit 2 was changed")
+    await one.cancel()
+    assert world.exchange.order(ENTRY).status == "CANCELED"
 
 
 @on_virtual_time

@@ -4,7 +4,10 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.app.capabilities.execution.place_orders import AccountNotClaimedError
+from chimera_s1.app.capabilities.execution.place_orders import (
+    AccountNotClaimedError,
+    VenueNotServedError,
+)
 from chimera_s1.domain.errors import (
     ClientIdUsedError,
     ExchangeUnavailableError,
@@ -335,3 +338,14 @@ async def test_an_entry_is_not_sent_when_the_claim_is_lost_while_it_connects() -
     assert one.order().phase is OrderPhase.NOT_SENT
     assert CLAIMED in one.order().message
     assert not world.exchange.sent
+
+
+@on_virtual_time
+async def test_an_order_of_a_venue_that_is_not_served_is_refused() -> None:
+    """Nothing here would follow it, or look it up."""
+    world = ExecutionHarness()
+    one = ExecutionInstance(world, venues=(Venue.SPOT,))
+    for order in (entry(), stop()):
+        with pytest.raises(VenueNotServedError, match="add it to S1_VENUES"):
+            await one.place(order)
+    assert not await world.event_types()

@@ -2,7 +2,10 @@
 
 from http import HTTPStatus
 
-from chimera_s1.app.capabilities.execution.place_orders import AccountNotClaimedError
+from chimera_s1.app.capabilities.execution.place_orders import (
+    AccountNotClaimedError,
+    VenueNotServedError,
+)
 from chimera_s1.app.capabilities.execution.read_account import (
     AccountUnreadError,
     ExecutionDisabledError,
@@ -32,10 +35,16 @@ ACCOUNT_NOT_CLAIMED = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "This installation may open nothing on the account",
 )
+VENUE_NOT_SERVED = ProblemKind(
+    VenueNotServedError.code,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "This instance does not serve the venue",
+)
 KIND_BY_ERROR: KindByError = {
     ExecutionDisabledError: EXECUTION_DISABLED,
     AccountUnreadError: ACCOUNT_UNREAD,
     ReconciliationPendingError: RECONCILIATION_PENDING,
     OtherAccountError: OTHER_ACCOUNT,
     AccountNotClaimedError: ACCOUNT_NOT_CLAIMED,
+    VenueNotServedError: VENUE_NOT_SERVED,
 }
