@@ -111,6 +111,16 @@ async def next_condition(quotes: QuoteReader, state: str, name: str = NAMES[0]) 
     return found
 
 
+async def all_silent(quotes: QuoteReader) -> None:
+    """Wait until the stream of each of NAMES was read."""
+    unread = set(NAMES)
+    while unread:
+        update = await next_of(quotes, lambda each: isinstance(each, ConditionChanged))
+        assert isinstance(update, ConditionChanged)
+        if update.condition.state == "SILENT":
+            unread.discard(str(update.instrument))
+
+
 def number(each: Quote) -> int:
     return int(each.entry_id.partition("-")[0]) - TS
 
@@ -118,7 +128,7 @@ def number(each: Quote) -> int:
 async def test_quotes_of_several_nodes_arrive_once_and_in_order(redis: Redis) -> None:
     assert len({key_slot(stream(name)) * 3 // 16384 for name in NAMES}) == 3
     async with read_quotes(redis.access, NAMES, OPTIONS) as quotes:
-        await next_condition(quotes, "SILENT")
+        await all_silent(quotes)
         for each in range(1, 8):
             for name in NAMES:
                 await redis.write(name, each)

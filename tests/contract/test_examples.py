@@ -152,7 +152,8 @@ async def test_a_consumer_group_over_several_symbols(
 
 async def test_quotes_through_the_client(redis: Redis, tmp_path: Path) -> None:
     command = (sys.executable, str(EXAMPLES / "read_quotes.py"), "spot/BTCUSDT")
-    await redis.client.xadd("metrics:events:s1.ws_rtt", {"venue": "spot"})
+    # Of the future, so that it is new whenever the example starts to read.
+    await redis.client.xadd("metrics:events:s1.ws_rtt", {"venue": "spot"}, id="9999999999999-0")
     await redis.write(NAMES[0], 1)
     for number in (1, 2):
         async with example(command, tmp_path, S1_REDIS_ADDRESSES=redis.addresses) as running:
