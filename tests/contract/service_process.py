@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,12 @@ class Service:
         message: str = (await self.logged("serving on "))["message"]
         return message.removeprefix("serving on ")
 
-    async def readiness(self, expected: int) -> dict[str, Any]:
-        """Ask `/ready`, at each line of the log and now and then, until it answers *expected*.
-        `/health` must answer 200 each time.
+    async def readiness(
+        self, expected: int, named: Callable[[AbstractSet[str]], bool] = lambda _: True
+    ) -> dict[str, Any]:
+        """Ask `/ready`, at each line of the log and now and then, until it answers *expected* and
+        the names of the components in its body are as *named* wants them: on a busy machine others
+        may be red for a moment, too. `/health` must answer 200 each time.
         """
         body: dict[str, Any] = {}
         async with httpx2.AsyncClient(base_url=await self.url(), timeout=TIMEOUT_S) as http:
@@ -84,7 +88,8 @@ class Service:
                     assert (await http.get("/health")).status_code == 200
                     answer = await http.get("/ready")
                     body = answer.json()
-                    if answer.status_code == expected:
+                    names = {component["name"] for component in body["components"]}
+                    if answer.status_code == expected and named(names):
                         return body
                     with anyio.move_on_after(_LOOK_AGAIN_S):
                         await self._news.wait()
@@ -197,7 +202,13 @@ class StreamReader:
 async def redis_at(port: int, password: str | None = None) -> AsyncIterator["Redis"]:
     """A client of one node."""
     client = Redis(
-        host="127.0.0.1", port=port, password=password, decode_responses=True, protocol=2
+        host="127.0.0.1",
+        port=port,
+        password=password,
+        decode_responses=True,
+        protocol=2,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
     )
     try:
         yield client

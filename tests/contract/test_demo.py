@@ -141,12 +141,14 @@ def test_the_demos_s10_is_followed(demo: ChimeraProcess) -> None:
 
 async def test_quotes_arrive_on_their_streams(demo: ChimeraProcess) -> None:
     host, port = demo.ready["redis_addresses"][0].split(":")
-    client = Redis(host=host, port=int(port), decode_responses=True, protocol=2)
+    client = Redis(
+        host=host, port=int(port), decode_responses=True, protocol=2, socket_timeout=None
+    )
     try:
         for venue in ("spot", "perp"):
             stream = f"mkt:events:{venue}:BTCUSDT"
             with anyio.fail_after(TIMEOUT_S):
-                reply: Any = await client.xread({stream: "0"}, count=1, block=TIMEOUT_S * 1000)
+                reply: Any = await client.xread({stream: "0"}, count=1, block=0)
             fields = reply[0][1][0][1]
             assert list(fields) == FIELDS
             assert fields["symbol"] == "BTCUSDT"

@@ -14,6 +14,7 @@ from anyio.abc import Listener, SocketAttribute, SocketStream
 
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
+from chimera_s1.domain.market.entry_id import EntryId
 from tests.contract.service_process import (
     StreamReader,
     redis_at,
@@ -97,6 +98,21 @@ async def first_connection(listener: Listener[SocketStream]) -> SocketStream:
     return first[0]
 
 
+async def more_frames(simulator: ChimeraProcess) -> None:
+    """Wait until the simulator has sent some more of each stream."""
+    async with httpx2.AsyncClient(
+        base_url=simulator.ready["control_url"], timeout=TIMEOUT_S
+    ) as control:
+
+        async def sent() -> int:
+            venues = (await control.get("/sim/status")).raise_for_status().json()["venues"]
+            return sum(venue["frames_sent"] for venue in venues.values())
+
+        before = await sent()
+        while await sent() < before + 20:
+            pass
+
+
 def only_sentence(stderr: str) -> str:
     """What was written, which has to be one line."""
     [line] = stderr.strip().splitlines()
@@ -133,7 +149,8 @@ async def test_signal_stops_the_service_in_order(
         await anext(lines)
         # Just after a window's end, so that what comes next is in nobody's hands but the last
         # flush's.
-        await StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$").next()
+        window, _ = await StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$").next()
+        await more_frames(simulator)
         service.process.send_signal(number)
         # The reader's stream ends as a complete response.
         with anyio.fail_after(TIMEOUT_S):
@@ -143,12 +160,13 @@ async def test_signal_stops_the_service_in_order(
         assert await service.ended() == 0
         newest: Any = await redis.xrevrange("mkt:events:spot:BTCUSDT", count=1)
 
-    [(_, last)] = newest
+    [(last, _)] = newest
     signalled = await service.logged("stopping")
     assert number.name in signalled["message"]
-    assert int(last["ts"]) >= signalled["ts"] // 1000 * 1000
+    assert EntryId.parse(last) > EntryId.parse(window)
     assert service.lines[-1]["message"] == "stopped"
-    assert not [line for line in service.lines if line.get("level") in {"ERROR", "CRITICAL"}]
+    stopping = service.lines[service.lines.index(signalled) :]
+    assert not [line for line in stopping if line.get("level") in {"ERROR", "CRITICAL"}]
     assert not (state / "service.env").exists()
 
 
