@@ -104,7 +104,7 @@ async def test_quotes_on_the_stream_are_what_the_exchange_sent(
         assert list(fields) == FIELDS
         assert sent
         moments.append(int(fields["ts"]))
-        assert min(abs(moments[-1] - frame["sent_ms"]) for frame in sent) < AHEAD_MS / 10
+        assert min(abs(moments[-1] - frame["sent_ms"]) for frame in sent) < AHEAD_MS / 2
         if venue == "perp":
             assert {frame["data"]["E"] - frame["sent_ms"] > AHEAD_MS / 2 for frame in sent} == {
                 True
@@ -128,23 +128,25 @@ async def test_start_events_are_published(redis: Redis) -> None:
 
 
 async def test_http_and_stream_show_the_same_quotes(service: Service, redis: Redis) -> None:
-    """The event stream and Redis carry the same quotes."""
-    seen: dict[int, float] = {}
+    """The event stream and Redis carry the same quotes; a reader that is slow gets only some."""
     reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")
     async with (
         httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http,
         http.stream("GET", "/xchg/quotes/stream?venue=spot&symbol=BTCUSDT") as events,
     ):
-        lines = aiter(events.aiter_lines())
         _, fields = await reader.next()
         with anyio.fail_after(TIMEOUT_S):
-            while int(fields["ts"]) not in seen:
-                line = await anext(lines)
-                if line.startswith("data: ") and '"mid"' in line:  # not an event named status
-                    quote = httpx2.Response(200, text=line.removeprefix("data: ")).json()
-                    seen[quote["ts"]] = quote["mid"]
+            async for line in events.aiter_lines():
+                if not line.startswith("data: ") or '"mid"' not in line:  # an event named status
+                    continue
+                quote = httpx2.Response(200, text=line.removeprefix("data: ")).json()
+                while int(fields["ts"]) < quote["ts"]:
+                    _, fields = await reader.next()
+                if int(fields["ts"]) == quote["ts"]:
+                    break
 
-    assert decimal(seen[int(fields["ts"])]) == fields["mid"]
+    assert int(fields["ts"]) == quote["ts"]
+    assert decimal(quote["mid"]) == fields["mid"]
 
 
 async def test_http_and_stream_show_the_same_states(service: Service, redis: Redis) -> None:
@@ -178,10 +180,21 @@ async def test_window_zero_publishes_every_update(
         async with redis_at(await service.redis_port()) as redis:
             for venue in ("spot", "perp"):
                 reader = StreamReader(redis, f"mkt:events:{venue}:BTCUSDT")
-                rows = [row((await reader.next())[1]) for _ in range(15)]
-                sent = [row_of(frame, venue) for frame in await frames_sent(simulator, venue)]
-                first = next(at for at in range(len(sent)) if sent[at : at + 15] == rows)
-                while len(rows) < len(sent) - first:
-                    rows.append(row((await reader.next())[1]))
+                published = [await next_update(reader) for _ in range(15)]
+                frames = await frames_sent(simulator, venue)
+                sent = [(frame["data"]["u"], row_of(frame, venue)) for frame in frames]
+                while published[-1][0] < sent[-1][0]:
+                    published.append(await next_update(reader))
 
-                assert rows == sent[first : first + len(rows)]
+                first = max(published[0][0], sent[0][0])
+                expected = [update for update in sent if update[0] >= first]
+                assert len(expected) >= 15
+                assert [
+                    update for update in published if first <= update[0] <= sent[-1][0]
+                ] == expected
+
+
+async def next_update(reader: StreamReader) -> tuple[int, Row]:
+    """The update id of the next entry, which is in its own id, and its row."""
+    entry_id, fields = await reader.next()
+    return int(entry_id.partition("-")[2]), row(fields)
