@@ -15,7 +15,13 @@ from chimera_s1.domain.ledger.commit import (
     head_of,
     seal,
 )
-from chimera_s1.domain.ports.event_store import READ_LIMIT_MAX, Appended, EventStore, SeqTaken
+from chimera_s1.domain.ports.event_store import (
+    READ_LIMIT_MAX,
+    Appended,
+    EventStore,
+    NotLinked,
+    SeqTaken,
+)
 from tests.contract.ledger_commits import LEDGER, append_commits, make_draft, verify_links
 from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
 from tests.time_limits import TIMEOUT_S
@@ -79,6 +85,42 @@ async def test_a_seq_is_taken_once(ledger_stores: StoreSet) -> None:
     assert await ledger_stores.events.read_stream("cap/day") == ()
 
 
+async def test_a_commit_is_not_appended_after_another_one_than_it_names(
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
+) -> None:
+    """Its sequence number is free, and nothing is written: the commit before it is another one, or
+    is missing.
+    """
+    commits = await append_commits(ledger_stores.events, 3)
+    stores = await ledger_harness.open()
+
+    for head in (LedgerHead(3, "0" * 64), LedgerHead(4, commits[-1].hash)):
+        unlinked = seal(make_draft("transfer/b"), LEDGER, head, {})
+        assert await stores.events.append(unlinked) == NotLinked()
+
+    assert await stores.events.head() == head_of(commits[-1])
+    assert await stores.events.read_stream("transfer/b") == ()
+
+
+async def test_a_ledger_that_was_cut_is_not_continued(
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
+) -> None:
+    commits = await append_commits(ledger_stores.events, 3)
+    await ledger_harness.cut_tail(2, 3)
+
+    unlinked = seal(make_draft("transfer/b"), LEDGER, head_of(commits[-1]), {})
+
+    assert await ledger_stores.events.append(unlinked) == NotLinked()
+    assert await ledger_stores.events.read(2, 10) == ()
+
+
+async def test_a_first_commit_follows_nothing(ledger_stores: StoreSet) -> None:
+    unlinked = seal(make_draft("transfer/b"), LEDGER, LedgerHead(0, "1" * 64), {})
+
+    assert await ledger_stores.events.append(unlinked) == NotLinked()
+    assert await ledger_stores.events.head() == LedgerHead()
+
+
 async def test_a_commit_id_is_written_once(ledger_stores: StoreSet) -> None:
     """The same id sealed for another seq, free or taken, gives the stored commit."""
     draft = make_draft("transfer/b")
@@ -106,6 +148,7 @@ async def append_as_writer(
             head = await events.head()
             versions = {f"writer/{writer}": version, "shared": head.seq}
             result = await events.append(seal(draft, LEDGER, head, versions))
+            assert not isinstance(result, NotLinked)
             assert isinstance(result, Appended) or result.existing.seq == head.seq + 1
         assert harness.loses_replies or not result.already_written
         written.append(result.commit)

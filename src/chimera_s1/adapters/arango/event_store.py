@@ -22,6 +22,7 @@ from chimera_s1.adapters.arango.errors import (
 from chimera_s1.adapters.arango.layout import COMMITS
 from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 from chimera_s1.domain.ledger.commit import (
+    GENESIS_HASH,
     Commit,
     Document,
     LedgerEntry,
@@ -37,6 +38,7 @@ from chimera_s1.domain.ports.event_store import (
     READ_LIMIT_MAX,
     Appended,
     AppendResult,
+    NotLinked,
     SeqTaken,
 )
 
@@ -53,6 +55,7 @@ class ArangoEventStore:
         self._database = database
         self._ledger = ledger
         self._highest_seq_seen = 0
+        self._head_read: LedgerHead | None = None
 
     @property
     def ledger(self) -> str:
@@ -60,8 +63,13 @@ class ArangoEventStore:
 
     async def append(self, commit: Commit) -> AppendResult:
         assert commit.ledger == self._ledger, "the commit belongs to another ledger"
-        result = await self._database.run_command(partial(self._append, commit))
-        self._record_seen(commit.seq)
+        before, self._head_read = self._head_read, None
+        # A head that was just read is not read again.
+        check_link = before != LedgerHead(commit.seq - 1, commit.prev_hash)
+        work = partial(self._append, commit, check_link=check_link)
+        result = await self._database.run_command(work)
+        if not isinstance(result, NotLinked):
+            self._record_seen(commit.seq)
         return result
 
     async def head(self) -> LedgerHead:
@@ -69,6 +77,7 @@ class ArangoEventStore:
         # May be lower than before, if commits were removed: two coordinators agree on it, and
         # requiring a removed commit would block every later read.
         self._highest_seq_seen = head.seq
+        self._head_read = head
         return head
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
@@ -84,7 +93,11 @@ class ArangoEventStore:
         """
         return await self._database.run_command(partial(self._read_stream, stream))
 
-    def _append(self, commit: Commit, requests: RetryingRequests) -> AppendResult:
+    def _append(
+        self, commit: Commit, requests: RetryingRequests, *, check_link: bool
+    ) -> AppendResult:
+        if check_link and not self._is_linked(commit, requests):
+            return NotLinked()
         document = {**document_of(commit), "_key": self._key(commit.seq)}
         insert = Request("post", f"/_api/document/{COMMITS}", _INSERT, document)
         while True:
@@ -118,6 +131,13 @@ class ArangoEventStore:
         if earlier is not None:
             return Appended(earlier, already_written=True)
         return None if existing is None else SeqTaken(existing)
+
+    def _is_linked(self, commit: Commit, requests: RetryingRequests) -> bool:
+        """False where a stale coordinator was asked, too: the caller reads the head."""
+        if commit.seq == 1:
+            return commit.prev_hash == GENESIS_HASH
+        (before,) = requests.find_documents(COMMITS, [self._key(commit.seq - 1)])
+        return before is not None and _entry(before).commit.hash == commit.prev_hash
 
     def _find_commit(self, seq: int, requests: RetryingRequests) -> Commit | None:
         document = requests.find_document(COMMITS, self._key(seq), Document)

@@ -4,6 +4,7 @@ from anyio.lowlevel import checkpoint
 from msgspec import Struct, field
 
 from chimera_s1.domain.ledger.commit import (
+    GENESIS_HASH,
     Commit,
     LedgerEntry,
     LedgerHead,
@@ -17,6 +18,7 @@ from chimera_s1.domain.ports.event_store import (
     READ_LIMIT_MAX,
     Appended,
     AppendResult,
+    NotLinked,
     SeqTaken,
 )
 
@@ -62,6 +64,8 @@ class MemoryEventStore:
 
     def _insert(self, commit: Commit) -> AppendResult:
         contents = self.contents
+        if not self._is_linked(commit):
+            return NotLinked()
         written_seq = contents.seqs_by_commit_id.get(commit.commit_id)
         if written_seq is not None:
             return Appended(self._entry(written_seq).commit, already_written=True)
@@ -72,6 +76,13 @@ class MemoryEventStore:
         for stream in commit.streams:
             contents.seqs_by_stream.setdefault(stream, []).append(commit.seq)
         return Appended(commit)
+
+    def _is_linked(self, commit: Commit) -> bool:
+        if commit.seq == 1:
+            return commit.prev_hash == GENESIS_HASH
+        if commit.seq - 1 not in self.contents.documents_by_seq:
+            return False
+        return self._entry(commit.seq - 1).commit.hash == commit.prev_hash
 
     def _entry(self, seq: int) -> LedgerEntry:
         document = self.contents.documents_by_seq.get(seq, b"")

@@ -5,6 +5,7 @@ from functools import partial
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.domain.ledger.commit import (
+    GENESIS_HASH,
     Commit,
     LedgerEntry,
     LedgerHead,
@@ -18,6 +19,7 @@ from chimera_s1.domain.ports.event_store import (
     READ_LIMIT_MAX,
     Appended,
     AppendResult,
+    NotLinked,
     SeqTaken,
 )
 
@@ -91,6 +93,8 @@ class SqliteEventStore:
 
 def _append(commit: Commit, connection: sqlite3.Connection) -> AppendResult:
     key = (commit.ledger, commit.seq)
+    if not _is_linked(commit, connection):
+        return NotLinked()
     row = (*key, commit.commit_id, encode_commit(commit).decode())
     if connection.execute(_INSERT, row).rowcount:
         for stream in commit.streams:
@@ -103,6 +107,13 @@ def _append(commit: Commit, connection: sqlite3.Connection) -> AppendResult:
         return Appended(_entry(commit.ledger, *by_commit_id).commit, already_written=True)
     by_seq = connection.execute(_FIND_BY_SEQ, key).fetchone()
     return SeqTaken(_entry(commit.ledger, *by_seq).commit)
+
+
+def _is_linked(commit: Commit, connection: sqlite3.Connection) -> bool:
+    if commit.seq == 1:
+        return commit.prev_hash == GENESIS_HASH
+    before = connection.execute(_FIND_BY_SEQ, (commit.ledger, commit.seq - 1)).fetchone()
+    return before is not None and _entry(commit.ledger, *before).commit.hash == commit.prev_hash
 
 
 def _entry(ledger: str, seq: int, document: bytes) -> LedgerEntry:

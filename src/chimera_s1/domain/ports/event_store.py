@@ -23,7 +23,11 @@ class SeqTaken(Struct, frozen=True):
     existing: Commit
 
 
-AppendResult: TypeAlias = Appended | SeqTaken
+class NotLinked(Struct, frozen=True):
+    """The commit before it is missing or has another hash: nothing was written. Read the head."""
+
+
+AppendResult: TypeAlias = Appended | SeqTaken | NotLinked
 
 
 class EventStore(Protocol):
@@ -35,7 +39,10 @@ class EventStore(Protocol):
     def ledger(self) -> str: ...
 
     async def append(self, commit: Commit) -> AppendResult:
-        """Insert *commit* if its sequence number is free; durable before this returns.
+        """Insert *commit* if its sequence number is free and the commit before it is the one that
+        it names; durable before this returns.
+
+        So whoever made *commit* from all commits up to the one before it missed none.
 
         After `StoreUnavailableError` the outcome is unknown, and the commit may still appear at its
         sequence number. Appending the same commit again is safe and determines the outcome.

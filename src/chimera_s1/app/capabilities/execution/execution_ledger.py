@@ -205,7 +205,9 @@ class ExecutionLedger:
             if not has_our_prefix(check_client_id(client_id)):
                 raise InvalidValueError(f"{client_id!r} does not begin with {PREFIX}")
         try:
-            return await self.engine.execute(partial(self._decide_plan, event, opening), actor)
+            return await self.engine.execute(
+                partial(self._decide_plan, event, opening), actor, read_first=False
+            )
         except AppendUncertainError as error:
             self._remember_uncertain(event.client_id, error.commit_id)
             raise

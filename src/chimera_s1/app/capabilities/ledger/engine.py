@@ -3,6 +3,9 @@
 A decision is made from all commits up to the head and appended right after it. When another
 instance has taken that sequence number, the decision is made again from the new head. So every
 decision takes all earlier commits into account, without a lock between instances.
+
+That also holds for a decision that is made without catching up first: the append is refused unless
+the last known commit is still the newest.
 """
 
 import logging
@@ -16,6 +19,7 @@ from chimera_s1.app.capabilities.ledger.guarded_store import GuardedStore
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import (
     AppendUncertainError,
+    ChimeraError,
     LedgerDamagedError,
     StoreUnavailableError,
 )
@@ -30,7 +34,7 @@ from chimera_s1.domain.ledger.commit import (
     seal,
 )
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.event_store import Appended, EventStore, SeqTaken
+from chimera_s1.domain.ports.event_store import Appended, EventStore, NotLinked, SeqTaken
 
 READ_BATCH_SIZE = 256
 CONFLICT_RETRIES_MAX = 50
@@ -91,7 +95,7 @@ class LedgerEngine:
         self._new_id = new_id
         self._draw = draw
         self._read_relayed_seq = read_relayed_seq
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._stale_since_ms: float | None = None
         self.changes = ChangeSignal()
         """Notified after commits were folded."""
@@ -113,9 +117,16 @@ class LedgerEngine:
             await self._catch_up()
 
     async def execute(
-        self, decide: Callable[[], Awaitable[Decision[_Result]]], actor: str
+        self,
+        decide: Callable[[], Awaitable[Decision[_Result]]],
+        actor: str,
+        *,
+        read_first: bool = True,
     ) -> _Result:
         """Append the events that *decide* returns; it is called again after each lost conflict.
+
+        Without *read_first* it is called at first with what is known here, and again after a read
+        unless its events were appended. It must have no effects of its own.
 
         Raises:
             AppendUncertainError: The commit may be written; ask `contains_commit`.
@@ -123,6 +134,10 @@ class LedgerEngine:
             LedgerDamagedError: The ledger is damaged; nothing was written.
         """
         async with self._lock:
+            if not read_first:
+                decision = await self._append_unread(decide, actor)
+                if decision is not None:
+                    return decision.result
             for _ in range(CONFLICT_RETRIES_MAX):
                 await self._catch_up()
                 decision = await decide()
@@ -163,6 +178,22 @@ class LedgerEngine:
                 "ledger %s is damaged: %s; writes are stopped", self.store.ledger, problem
             )
             self.damage = problem
+
+    async def _append_unread(
+        self, decide: Callable[[], Awaitable[Decision[_Result]]], actor: str
+    ) -> Decision[_Result] | None:
+        """The decision if it was appended. A refusal may come from an old state, so it is none."""
+        if not self.head.seq or self.damage:
+            return None
+        try:
+            decision = await decide()
+        except StoreUnavailableError:
+            raise
+        except ChimeraError:
+            return None
+        if decision.events and await self._append(decision, actor):
+            return decision
+        return None
 
     async def _catch_up(self) -> None:
         if self.damage:
@@ -222,7 +253,7 @@ class LedgerEngine:
         raise LedgerDamagedError(problem)
 
     async def _append(self, decision: Decision[_Result], actor: str) -> bool:
-        """False where another instance's commit has the sequence number."""
+        """False where another instance's commit has the sequence number, or the one before."""
         draft = CommitDraft(
             commit_id=self._new_id(),
             at=self._clock.now_ms(),
@@ -241,7 +272,7 @@ class LedgerEngine:
                 self._fold_commit(commit)
                 self.changes.notify()
                 return True
-            case SeqTaken():
+            case SeqTaken() | NotLinked():
                 return False
 
     async def _stream_versions(self, decision: Decision[_Result]) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """An event store that reports the damage it meets, whichever reader meets it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, LedgerHead
 from chimera_s1.domain.ports.event_store import AppendResult, EventStore
+
+_Result = TypeVar("_Result")
 
 
 class GuardedStore:
@@ -24,25 +26,21 @@ class GuardedStore:
         return self._store.ledger
 
     async def append(self, commit: Commit) -> AppendResult:
-        with self._reporting():
-            return await self._store.append(commit)
+        return await self._report(self._store.append(commit))
 
     async def head(self) -> LedgerHead:
-        with self._reporting():
-            return await self._store.head()
+        return await self._report(self._store.head())
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
-        with self._reporting():
-            return await self._store.read(after, limit)
+        return await self._report(self._store.read(after, limit))
 
     async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
-        with self._reporting():
-            return await self._store.read_stream(stream)
+        return await self._report(self._store.read_stream(stream))
 
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
+    async def _report(self, call: Awaitable[_Result]) -> _Result:
+        """What *call* returns; damage that it raises is reported first."""
         try:
-            yield
+            return await call
         except LedgerDamagedError as error:
             self._on_damage(str(error))
             raise

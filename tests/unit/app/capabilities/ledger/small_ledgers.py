@@ -6,7 +6,7 @@ from functools import partial
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.app.capabilities.ledger.engine import Decision, LedgerEngine
-from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
+from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, LedgerHead, NewEvent
 from chimera_s1.domain.ports.event_store import AppendResult, EventStore, SeqTaken
 from tests.fakes.ledger_stores import FaultyEventStore
@@ -24,6 +24,7 @@ class FaultyStore(FaultyEventStore):
         appends_to_lose: Appends that fail before they are written.
         compete: Called before each append; may write to the same ledger.
         conflicts: Appends that found their sequence number taken.
+        heads_read: Calls of `head`.
     """
 
     def __init__(self, ledger: str, contents: LedgerContents | None = None) -> None:
@@ -32,8 +33,10 @@ class FaultyStore(FaultyEventStore):
         self.appends_to_lose = 0
         self.compete: Callable[[], None] = lambda: None
         self.conflicts = 0
+        self.heads_read = 0
 
     async def head(self) -> LedgerHead:
+        self.heads_read += 1
         return LedgerHead() if self.lags else await super().head()
 
     async def append(self, commit: Commit) -> AppendResult:
@@ -60,9 +63,21 @@ class Counter:
                 raise LedgerDamagedError(f"commit {commit.seq} adds {amount!r}")
             self.total += amount
 
-    async def add(self, by: int, stream: str = "counter/main") -> bool:
+    async def add(self, by: int, stream: str = "counter/main", *, read_first: bool = True) -> bool:
         """Add *by* unless that exceeds the limit."""
-        return await self.engine.execute(partial(self._decide, by, stream), ACTOR)
+        decide = partial(self._decide, by, stream)
+        return await self.engine.execute(decide, ACTOR, read_first=read_first)
+
+    async def require(self, by: int) -> None:
+        """Add *by*, unread; raise if that exceeds the limit."""
+
+        async def decide() -> Decision[bool]:
+            decision = await self._decide(by, "counter/main")
+            if not decision.result:
+                raise InvalidValueError(f"{self.total} and {by} exceed {LIMIT}")
+            return decision
+
+        await self.engine.execute(decide, ACTOR, read_first=False)
 
     async def _decide(self, by: int, stream: str) -> Decision[bool]:
         if self.total + by > LIMIT:

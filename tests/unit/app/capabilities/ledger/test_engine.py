@@ -10,6 +10,7 @@ from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.app.capabilities.ledger.engine import CONFLICT_RETRIES_MAX, STALE_READ_MAX_MS
 from chimera_s1.domain.errors import (
     AppendUncertainError,
+    InvalidValueError,
     LedgerDamagedError,
     StoreUnavailableError,
 )
@@ -100,6 +101,76 @@ def insert(contents: LedgerContents, by: int) -> None:
 
 def by_of(commit: Commit) -> object:
     return commit.events[0].data["by"]
+
+
+UNREAD = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(-60, 60), st.booleans()), min_size=4, max_size=16
+)
+"""Instance, amount, read first."""
+
+
+@given(adds=UNREAD)
+def test_decision_without_a_read_is_never_made_from_an_old_state(
+    adds: list[tuple[int, int, bool]],
+) -> None:
+    """Nothing but its own calls brings an instance up to date; each result is that of one that
+    knows all commits.
+    """
+    run_on_virtual_time(lambda: add_in_turn(adds))
+
+
+async def add_in_turn(adds: list[tuple[int, int, bool]]) -> None:
+    contents = LedgerContents()
+    instances = [Counter(FaultyEventStore("counter", contents)) for _ in range(3)]
+    total = 0
+    for number, by, read_first in adds:
+        accepted = await instances[number].add(by, read_first=read_first)
+        assert accepted is (total + by <= LIMIT)
+        total += by if accepted else 0
+        assert instances[number].total == total
+
+
+@on_virtual_time
+async def test_append_without_a_read_calls_the_store_once() -> None:
+    store = FaultyStore("counter")
+    counter = Counter(store)
+    assert await counter.add(1, read_first=False)
+    read_at_first = store.heads_read
+
+    assert await counter.add(1, read_first=False)
+
+    assert (read_at_first, store.heads_read) == (1, 1)
+    assert counter.total == 2
+
+
+@on_virtual_time
+async def test_error_of_a_decision_without_a_read_is_raised_only_if_it_still_holds() -> None:
+    contents = LedgerContents()
+    counter, other = (Counter(FaultyEventStore("counter", contents)) for _ in range(2))
+    assert await counter.add(90)
+    assert await other.add(-80)
+
+    await counter.require(60)
+
+    assert counter.total == 70
+    with pytest.raises(InvalidValueError, match="70 and 60 exceed"):
+        await counter.require(60)
+
+
+@on_virtual_time
+async def test_ledger_that_was_cut_is_not_appended_to_without_a_read() -> None:
+    """The sequence number is free, but commits before it are missing."""
+    store = FaultyEventStore("counter")
+    counter = Counter(store)
+    for _ in range(3):
+        assert await counter.add(1)
+    del store.contents.documents_by_seq[3]
+    store.contents.seqs_by_stream["counter/main"].remove(3)
+
+    with pytest.raises(StoreUnavailableError, match="stale read"):
+        await counter.add(1, read_first=False)
+
+    assert await store.head() == head_of((await read_all(store))[1].commit)
 
 
 @on_virtual_time
