@@ -6,13 +6,13 @@ not arrive twice goes through `send_once`, which returns what is known about it.
 proxies of the environment and leave as the venue's `Egress` says.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from math import ceil, isfinite
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar, assert_never
 
 import anyio
-import h11
 import httpx2
 import msgspec
 from msgspec import Struct
@@ -33,7 +33,8 @@ from chimera_s1.adapters.binance.http.reply_classification import (
     is_client_error,
     sanitize,
 )
-from chimera_s1.adapters.binance.http.signed_request import BinanceSignedRequest, Method
+from chimera_s1.adapters.binance.http.request_bytes import request_bytes
+from chimera_s1.adapters.binance.http.signed_request import BinanceSignedRequest
 from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
 from chimera_s1.adapters.binance.http.single_use_connection import (
     HttpReply,
@@ -241,21 +242,23 @@ class HttpClient:
             ticket = await budget.admit(target.call)
         except RequestNotAdmittedError as error:
             return NotAdmitted(str(error), error.wait_ms)
-        buffer = ReplyBuffer(ONCE_BYTES_MAX)
+        buffer, endpoints = ReplyBuffer(ONCE_BYTES_MAX), self._endpoints[venue]
+        ends_at = asyncio.get_running_loop().time() + timeouts.total_s
         try:
-            with anyio.move_on_after(timeouts.total_s) as deadline:
-                connection = await self._connect(venue, timeouts)
-                if isinstance(connection, NotSent):
+            connection = await self._connect(venue, timeouts)
+            if isinstance(connection, NotSent):
+                budget.give_back(ticket)
+                return connection
+            try:
+                if cause := _obstacle_to(connection, obstacle, budget):
                     budget.give_back(ticket)
-                    return connection
-                try:
-                    if cause := _obstacle_to(connection, obstacle, budget):
-                        budget.give_back(ticket)
-                        return NotSent(cause)
-                    connection.send(*self._once_request(venue, request, text))
-                    cause = await _receive(connection, buffer, self._endpoints[venue].egress)
-                finally:
-                    connection.close()
+                    return NotSent(cause)
+                connection.send(target.method, request_bytes(endpoints.rest_url, request, text))
+                # Not before: to enter a scope takes longer than to write the request.
+                with anyio.CancelScope(deadline=ends_at) as deadline:
+                    cause = await _receive(connection, buffer, endpoints.egress)
+            finally:
+                connection.close()
             if deadline.cancelled_caught:
                 cause = f"no complete reply within {timeouts.total_s:g} s"
         finally:
@@ -275,9 +278,12 @@ class HttpClient:
         return self._single_use[venue]
 
     async def _connect(self, venue: Venue, timeouts: HttpTimeouts) -> SingleUseConnection | NotSent:
+        connections = self._single_use[venue]
+        if (ready := connections.take_ready()) is not None:
+            return ready
         try:
             with anyio.fail_after(timeouts.connect_s):
-                return await self._single_use[venue].take()
+                return await connections.dial()
         except TimeoutError:
             egress = self._endpoints[venue].egress
             text = f"no connection within {timeouts.connect_s:g} s"
@@ -286,20 +292,6 @@ class HttpClient:
             return NotSent(str(error))
         except Exception as error:  # noqa: BLE001 (of any library: nothing has been sent)
             return NotSent(error_text(error, self._endpoints[venue].egress))
-
-    def _once_request(
-        self, venue: Venue, request: BinanceSignedRequest, text: bytes
-    ) -> tuple[h11.Request, bytes]:
-        url = httpx2.URL(self._endpoints[venue].rest_url + request.target.path)
-        target, body = url.raw_path, text
-        headers = [("Host", url.netloc.decode()), *request.signer.headers().items()]
-        if request.target.method is Method.DELETE:
-            target, body = target + b"?" + text, b""
-        else:
-            headers.append(("Content-Type", "application/x-www-form-urlencoded"))
-            headers.append(("Content-Length", str(len(body))))
-        headers += [("Accept-Encoding", "identity"), ("Connection", "close")]
-        return h11.Request(method=request.target.method, target=target, headers=headers), body
 
     async def _admit_read(self, venue: Venue, path: str, call: RequestCall) -> Ticket:
         url = self._endpoints[venue].rest_url + path

@@ -7,9 +7,10 @@ what is signed before it is encoded is refused with -1022 (spot and `/sapi`, sin
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -21,6 +22,9 @@ MASK = "***"
 READ_RECV_WINDOW_MS = 5_000
 
 Parameters: TypeAlias = Iterable[tuple[str, str]]
+
+_is_plain = re.compile("[A-Za-z0-9_.~-]*").fullmatch
+"""Of letters that percent-encoding leaves as they are."""
 
 ExchangeClock: TypeAlias = Callable[[], float]
 """The exchange's clock now, epoch ms; raises ClockUncertainError while it is not known."""
@@ -72,6 +76,9 @@ class Signer:
     def __init__(self, credentials: Credentials, exchange_ms: ExchangeClock) -> None:
         self._credentials = credentials
         self._exchange_ms = exchange_ms
+        # To take in the key is half of the work.
+        secret = credentials.secret.reveal().encode()
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
 
     def headers(self) -> dict[str, str]:
         """They show the key: make them only for a request that is about to be sent."""
@@ -118,10 +125,16 @@ class Signer:
         return round(self._exchange_ms())
 
     def _hmac(self, payload: bytes) -> str:
-        secret = self._credentials.secret.reveal().encode()
-        return hmac.new(secret, payload, hashlib.sha256).hexdigest()
+        mac = self._keyed.copy()
+        mac.update(payload)
+        return mac.hexdigest()
 
 
 def encode_parameters(parameters: Parameters) -> str:
     """*parameters* as they are signed and sent, in their order."""
-    return urlencode(list(parameters), quote_via=quote, safe="")
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters)
+
+
+def _quoted(text: str) -> str:
+    # Most texts are plain, and `quote` is slow.
+    return text if _is_plain(text) else quote(text, safe="")

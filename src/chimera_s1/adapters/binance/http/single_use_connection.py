@@ -10,7 +10,6 @@ import ssl
 from typing import cast
 from urllib.parse import urlsplit
 
-import anyio
 import h11
 import httpx2
 from msgspec import Struct
@@ -19,6 +18,8 @@ from python_socks.async_.asyncio import Proxy
 from chimera_s1.adapters.binance.egress import Egress
 
 _PORTS = {"http": 80, "https": 443}
+_NO_HEADERS = httpx2.Headers()
+_REQUEST_HEADERS = [("Host", "any"), ("Connection", "close")]
 
 
 class HttpReply(Struct, frozen=True):
@@ -32,7 +33,7 @@ class ReplyBuffer:
 
     def __init__(self, bytes_max: int) -> None:
         self.status = 0
-        self.headers = httpx2.Headers()
+        self.headers = _NO_HEADERS
         self.body = bytearray()
         self.complete = False
         self._bytes_max = bytes_max
@@ -67,9 +68,11 @@ class SingleUseConnection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.opened_at = asyncio.get_running_loop().time()
-        self.changed = anyio.Event()
+        self.changed = asyncio.Event()
         self._http = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport | None = None
+        self._arrived = asyncio.Event()
+        self._method = ""
         self._idle = True
         self._lost: Exception | None = None
 
@@ -101,24 +104,23 @@ class SingleUseConnection(asyncio.Protocol):
         self._idle = False
         self._tell()
 
-    def send(self, request: h11.Request, body: bytes) -> None:
-        """In one write; the connection must be usable."""
+    def send(self, method: str, request: bytes) -> None:
+        """*request* as it is, in one write; the connection must be usable."""
         assert self._transport is not None
         self._idle = False
-        parts = [self._http.send(request)]
-        if body:
-            parts.append(self._http.send(h11.Data(data=body)))
-        parts.append(self._http.send(h11.EndOfMessage()))
-        self._transport.write(b"".join(filter(None, parts)))
+        self._method = method
+        self._transport.write(request)
 
     async def receive(self, buffer: ReplyBuffer) -> None:
-        """Fill *buffer* with the reply.
+        """Fill *buffer* with the reply to what was sent.
 
         Raises:
             OSError: The connection broke.
             h11.RemoteProtocolError: It ended early, or what came is no HTTP.
             httpx2.DecodingError: The body is too long.
         """
+        await self._arrived.wait()
+        self._expect_reply()
         while not buffer.complete:
             changed = self.changed
             match self._http.next_event():
@@ -143,9 +145,15 @@ class SingleUseConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _expect_reply(self) -> None:
+        """Tell h11 of the request as far as the form of its reply depends on it."""
+        self._http.send(h11.Request(method=self._method, target="/", headers=_REQUEST_HEADERS))
+        self._http.send(h11.EndOfMessage())
+
     def _tell(self) -> None:
+        self._arrived.set()
         self.changed.set()
-        self.changed = anyio.Event()
+        self.changed = asyncio.Event()
 
 
 async def dial(url: str, egress: Egress, context: ssl.SSLContext) -> SingleUseConnection:

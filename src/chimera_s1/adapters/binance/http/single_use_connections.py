@@ -51,19 +51,15 @@ class SingleUseConnections:
         self._hold_ms = hold_ms
         self._ready: deque[SingleUseConnection] = deque()
         self._taken_before = 0
-        self.changed = anyio.Event()
+        self.changed = asyncio.Event()
 
     @property
     def ready(self) -> int:
         """So many connections could be used now."""
         return sum(map(self._is_fit, self._ready))
 
-    async def take(self) -> SingleUseConnection:
-        """A connection on which nothing was sent; the caller closes it.
-
-        Raises:
-            Exception: Of any kind: none can be made, and nothing was sent.
-        """
+    def take_ready(self) -> SingleUseConnection | None:
+        """An open connection on which nothing was sent; the caller closes it."""
         while self._ready:
             connection = self._ready.popleft()
             self._tell()
@@ -71,6 +67,14 @@ class SingleUseConnections:
                 self.taken_ready += 1
                 return connection
             connection.close()
+        return None
+
+    async def dial(self) -> SingleUseConnection:
+        """A connection for a request that has found none ready; the caller closes it.
+
+        Raises:
+            Exception: Of any kind: none can be made, and nothing was sent.
+        """
         self.dialed += 1
         return await self._dial()
 
@@ -126,14 +130,14 @@ class SingleUseConnections:
 
     def _tell(self) -> None:
         self.changed.set()
-        self.changed = anyio.Event()
+        self.changed = asyncio.Event()
 
     async def _wait_for_change(self, longest_s: float) -> None:
         """Until a connection is taken or ends, or for *longest_s*."""
         with anyio.move_on_after(longest_s):
             async with anyio.create_task_group() as tasks:
 
-                async def wait(event: anyio.Event) -> None:
+                async def wait(event: asyncio.Event) -> None:
                     await event.wait()
                     tasks.cancel_scope.cancel()
 

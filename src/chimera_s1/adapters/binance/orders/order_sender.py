@@ -42,6 +42,11 @@ from chimera_s1.domain.ports.order_gateway import (
 RECV_WINDOW_MS: Final = 2_000
 """A request that is later than this dies at the exchange."""
 
+_PLACE_TARGETS = {
+    family: RequestTarget(Method.POST, place_path(family), call)
+    for family, call in request_calls.PLACE.items()
+}
+
 
 class SignedOrderRequest(Struct, frozen=True, kw_only=True, eq=False):
     """Implements `domain.ports.order_gateway.SignedRequest`."""
@@ -72,8 +77,8 @@ class OrderSender:
     def sign_order(self, order: OrderRequest, signer: Signer, now_ms: int) -> SignedPlacement:
         """*now_ms* is the exchange's time."""
         ref = ref_of(order)
-        target = RequestTarget(Method.POST, place_path(ref.family), request_calls.PLACE[ref.family])
-        request = BinanceSignedRequest(target, _timed(place_parameters(order), now_ms), signer)
+        parameters = _timed(place_parameters(order), now_ms)
+        request = BinanceSignedRequest(_PLACE_TARGETS[ref.family], parameters, signer)
         return SignedPlacement(ref=ref, request=request, signed_at_ms=now_ms)
 
     def sign_cancel(self, ref: OrderRef, signer: Signer, now_ms: int) -> SignedCancel:
