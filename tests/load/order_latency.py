@@ -70,13 +70,12 @@ Place = Callable[[str, Decimal], Awaitable[object]]
 
 class TimedStore(EventStore):
     """Attributes:
-    append_ms, head_ms: Of each call.
+    append_ms: Of each call.
     """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.append_ms: list[float] = []
-        self.head_ms: list[float] = []
 
     @property
     def ledger(self) -> str:
@@ -89,10 +88,7 @@ class TimedStore(EventStore):
         return result
 
     async def head(self) -> LedgerHead:
-        began_s = time.perf_counter()
-        head = await self._store.head()
-        self.head_ms.append((time.perf_counter() - began_s) * 1000)
-        return head
+        return await self._store.head()
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
         return await self._store.read(after, limit)
@@ -107,13 +103,11 @@ class Times(Struct):
     Attributes:
         wire: By client: from the request to its first byte at the relay.
         append: The durable append of the intent, which is part of `wire`.
-        head: The read of the ledger's head before it.
         recorded: From the end of an order at the relay to its record in the ledger.
     """
 
     wire: dict[str, list[float]] = field(default_factory=lambda: {OURS: [], CCXT: [], SDK: []})
     append: list[float] = field(default_factory=list)
-    head: list[float] = field(default_factory=list)
     recorded: list[float] = field(default_factory=list)
 
     @property
@@ -121,10 +115,6 @@ class Times(Struct):
         return [
             all_ms - kept_ms for all_ms, kept_ms in zip(self.wire[OURS], self.append, strict=True)
         ]
-
-    @property
-    def without_store(self) -> list[float]:
-        return [rest_ms - read_ms for rest_ms, read_ms in zip(self.rest, self.head, strict=True)]
 
 
 class Bench:
@@ -144,27 +134,32 @@ class Bench:
         self._number = 0
         self.times = {venue: Times() for venue in Venue}
 
-    async def round(self) -> None:
-        """One order of each client on each venue; each is cancelled at once."""
+    async def round(self, number: int) -> None:
+        """One order of each client on each venue; each is cancelled at once.
+
+        The clients take turns in being first: after a pause the caches of the processor are cold.
+        """
         for venue in Venue:
             price = await self._price(venue)
-            await self._place_ours(venue, price)
-            for name, place in self._peers[venue].items():
-                await self._place_theirs(venue, name, place, price)
+            clients = [OURS, *self._peers[venue]]
+            first = number % len(clients)
+            for name in clients[first:] + clients[:first]:
+                if name == OURS:
+                    await self._place_ours(venue, price)
+                else:
+                    await self._place_theirs(venue, name, self._peers[venue][name], price)
 
     async def _place_ours(self, venue: Venue, price: Decimal) -> None:
         self._number += 1
         client_id = f"s1-bench-{self._number}"
         request = _limit(venue, client_id, price)
         self._store.append_ms.clear()
-        self._store.head_ms.clear()
         began_s = time.perf_counter()
         placed = await self._instance.place(request)
         if not placed.exchange_id:
             raise NothingMeasuredError(f"{client_id} was not accepted: {placed.message}")
         times = self.times[venue]
         times.append.append(self._store.append_ms[0])
-        times.head.append(self._store.head_ms[0])
         times.wire[OURS].append((await self._passage("order", client_id) - began_s) * 1000)
         await self._cancel(venue, client_id)
         await self._instance.known(client_id, lambda order: not order.is_open)
@@ -311,7 +306,7 @@ async def _measure(
             for number in range(WARM_UP_ROUNDS + rounds):
                 if number == WARM_UP_ROUNDS:
                     bench.times = {venue: Times() for venue in Venue}
-                await bench.round()
+                await bench.round(number)
                 await anyio.sleep(PAUSE_S)
     return bench.times
 
@@ -325,9 +320,7 @@ def _print(times: Mapping[Venue, Times], rounds: int) -> None:
             lines.append((name, *_cells(wire), _ratio(rest, wire)))
         lines += [
             ("of ours: the durable append", *_cells(measured.append), ""),
-            ("of ours: the read of the ledger's head", *_cells(measured.head), ""),
             ("of ours: without the append", *_cells(rest), ""),
-            ("of ours: without SQLite", *_cells(measured.without_store), ""),
         ]
         report.grid(
             f"A {venue.value} LIMIT order, from the request to its first byte on the wire", lines

@@ -76,6 +76,8 @@ def order_keys(order: TrackedOrder) -> Iterator[OrderKey]:
     symbol = order.request.symbol
     if order.exchange_id:
         yield order.family, symbol, order.exchange_id
+    if not (order.legs or order.children or order.child_id):
+        return
     legs = (leg.exchange_id for leg in order.legs)
     for child_id in sorted({*order.children, order.child_id, *legs} - {""}):
         yield child_family(order.venue), symbol, child_id

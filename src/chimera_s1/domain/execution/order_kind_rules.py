@@ -59,12 +59,12 @@ def check_ids(request: OrderRequest) -> Iterator[RuleViolation]:
         ids["stop.client_id"] = request.stop.client_id
     used: set[str] = set()
     for field, client_id in ids.items():
-        right = re.sub("[^A-Za-z0-9_-]", "-", client_id)[:_ID_LENGTH_MAX]
-        rule = ""
+        rule = right = ""
         if _CLIENT_ID.fullmatch(client_id) is None:
             rule = "must have 1 to 36 letters, digits, - or _"
+            right = re.sub("[^A-Za-z0-9_-]", "-", client_id)[:_ID_LENGTH_MAX]
         elif client_id in used:
-            rule, right = "must differ from the other ids of its list", ""
+            rule = "must differ from the other ids of its list"
         used.add(client_id)
         if rule:
             yield RuleViolation(

@@ -42,7 +42,7 @@ from chimera_s1.domain.execution.order_violations import (
 )
 from chimera_s1.domain.execution.price_bands import price_band
 from chimera_s1.domain.instruments.instrument import InstrumentSpec
-from chimera_s1.domain.instruments.order_grid import EXACT_PRECISION, Grid, Rounding
+from chimera_s1.domain.instruments.order_grid import EXACT, Grid, Rounding
 from chimera_s1.domain.instruments.order_rules import ExecutionRules, OrderRules, order_rules
 from chimera_s1.domain.money import exact_text
 
@@ -168,21 +168,19 @@ class _Checks:
         band = price_band(self._spec, self._side, reference)
         rules, grid = list(self._tick_rules()), self._rules.prices
         if (low := band.low) is not None:
-            text = f"must be at least {exact_text(low)} at the current price"
             rules.append(
                 NumberRule(
                     RuleCode.PRICE_BAND,
-                    text,
+                    lambda: f"must be at least {exact_text(low)} at the current price",
                     lambda price: price >= low,
                     lambda _: grid.snap(low, Rounding.UP),
                 )
             )
         if (high := band.high) is not None:
-            text = f"must be at most {exact_text(high)} at the current price"
             rules.append(
                 NumberRule(
                     RuleCode.PRICE_BAND,
-                    text,
+                    lambda: f"must be at most {exact_text(high)} at the current price",
                     lambda price: price <= high,
                     lambda _: grid.snap(high, Rounding.DOWN),
                 )
@@ -199,7 +197,7 @@ class _Checks:
             return (
                 NumberRule(
                     RuleCode.PRICE_SIDE,
-                    f"must be above the current price {exact_text(bid)}",
+                    lambda: f"must be above the current price {exact_text(bid)}",
                     lambda price: price > bid,
                     lambda _: _next(grid, ask, Rounding.UP),
                 ),
@@ -207,7 +205,7 @@ class _Checks:
         return (
             NumberRule(
                 RuleCode.PRICE_SIDE,
-                f"must be below the current price {exact_text(ask)}",
+                lambda: f"must be below the current price {exact_text(ask)}",
                 lambda price: price < ask,
                 lambda _: _next(grid, bid, Rounding.DOWN),
             ),
@@ -239,19 +237,21 @@ class _Checks:
         self._judge("qty", qty, tuple(rules))
 
     def _notional_rules(self, kind: ExecutionRules, price: Decimal) -> Iterator[NumberRule]:
-        at = f"at {exact_text(price)}"
+        def text(word: str, limit: Decimal) -> str:
+            return f"at {exact_text(price)} must be worth at {word} {exact_text(limit)}"
+
         least, most, grid = kind.min_notional, kind.max_notional, kind.quantities
         if least is not None and not _only_reduces(self._request):
             yield NumberRule(
                 RuleCode.NOTIONAL_MIN,
-                f"{at} must be worth at least {exact_text(least)}",
+                lambda: text("least", least),
                 lambda qty: _product(qty, price) >= least,
                 lambda _: grid.snap(_quotient(least, price, ROUND_CEILING), Rounding.UP),
             )
         if most is not None:
             yield NumberRule(
                 RuleCode.NOTIONAL_MAX,
-                f"{at} must be worth at most {exact_text(most)}",
+                lambda: text("most", most),
                 lambda qty: _product(qty, price) <= most,
                 lambda _: grid.snap(_quotient(most, price, ROUND_FLOOR), Rounding.DOWN),
             )
@@ -287,8 +287,7 @@ def _next(grid: Grid, value: Decimal, direction: Rounding) -> Decimal:
 
 
 def _product(qty: Decimal, price: Decimal) -> Decimal:
-    with localcontext(prec=EXACT_PRECISION):
-        return qty * price
+    return EXACT.multiply(qty, price)
 
 
 def _quotient(notional: Decimal, price: Decimal, rounding: str) -> Decimal:

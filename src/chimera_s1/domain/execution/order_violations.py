@@ -62,12 +62,13 @@ class OrderRulesError(InvalidValueError):
 
 class NumberRule(Struct, frozen=True):
     """Attributes:
+    text: Made only where the rule is broken.
     holds: Of an exact number.
     mend: The number next to one that breaks the rule and does not break it; another rule may.
     """
 
     code: RuleCode
-    text: str
+    text: Callable[[], str]
     holds: Callable[[Decimal], bool]
     mend: Callable[[Decimal], Decimal]
 
@@ -92,7 +93,7 @@ def judge(
     right = "" if mended is None else exact_text(mended)
     violations = [
         RuleViolation(
-            code=rule.code, field=field, rule=rule.text, value=exact_text(value), right=right
+            code=rule.code, field=field, rule=rule.text(), value=exact_text(value), right=right
         )
         for rule in broken
     ]
@@ -116,26 +117,29 @@ def grid_rules(
     grid: Grid, rounding: Rounding, step: RuleCode, minimum: RuleCode, maximum: RuleCode
 ) -> Iterable[NumberRule]:
     """The step first: what is mended for a bound is on the grid."""
+    if (width := grid.step) is not None:
 
-    def on_grid(value: Decimal) -> bool:
-        return grid.snap(value, Rounding.DOWN) == value
+        def step_text() -> str:
+            start = f" from {exact_text(grid.origin)}" if grid.origin else ""
+            return f"must be a multiple of {exact_text(width)}{start}"
 
-    if grid.step is not None:
-        start = f" from {exact_text(grid.origin)}" if grid.origin else ""
-        text = f"must be a multiple of {exact_text(grid.step)}{start}"
-        yield NumberRule(step, text, on_grid, lambda value: grid.snap(value, rounding))
+        yield NumberRule(step, step_text, grid.contains, lambda value: grid.snap(value, rounding))
     least = grid.minimum or grid.step
     if least is None:
-        yield NumberRule(minimum, "must be above 0", lambda value: value > 0, lambda value: value)
+        yield NumberRule(
+            minimum, lambda: "must be above 0", lambda value: value > 0, lambda value: value
+        )
     else:
-        low = grid.snap(least, Rounding.UP)
         yield NumberRule(
             minimum,
-            f"must be at least {exact_text(least)}",
+            lambda: f"must be at least {exact_text(least)}",
             lambda value: value >= least,
-            lambda _: low,
+            lambda _: grid.snap(least, Rounding.UP),
         )
     if (most := grid.maximum) is not None:
-        high = grid.snap(most, Rounding.DOWN)
-        text = f"must be at most {exact_text(most)}"
-        yield NumberRule(maximum, text, lambda value: value <= most, lambda _: high)
+        yield NumberRule(
+            maximum,
+            lambda: f"must be at most {exact_text(most)}",
+            lambda value: value <= most,
+            lambda _: grid.snap(most, Rounding.DOWN),
+        )

@@ -1,6 +1,6 @@
 """Legal values of a price or a quantity: evenly spaced, within bounds. Decimal throughout."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_DOWN, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_DOWN, Context, Decimal, localcontext
 from enum import StrEnum
 from typing import assert_never
 
@@ -11,6 +11,8 @@ from chimera_s1.domain.money import exact_text
 
 EXACT_PRECISION = 100
 """Enough digits that no sum, product or quotient of checked numbers is rounded."""
+
+EXACT = Context(prec=EXACT_PRECISION)
 
 _DIGITS_MAX = 40
 _EXPONENT_MAX = 30
@@ -48,7 +50,7 @@ class Grid(Struct, frozen=True, kw_only=True):
             return f"{text} below the minimum {exact_text(self.minimum)}"
         if self.maximum is not None and value > self.maximum:
             return f"{text} above the maximum {exact_text(self.maximum)}"
-        if self.step is not None and self.snap(value, Rounding.DOWN) != value:
+        if self.step is not None and not self.contains(value):
             start = f" from {exact_text(self.origin)}" if self.origin else ""
             return f"{text} not a multiple of {exact_text(self.step)}{start}"
         return ""
@@ -67,6 +69,12 @@ class Grid(Struct, frozen=True, kw_only=True):
                 else defect
             )
         return snapped
+
+    def contains(self, value: Decimal) -> bool:
+        """Whether *value*, an exact number, is on the grid, within the bounds or not."""
+        if self.step is None:
+            return True
+        return not EXACT.remainder(EXACT.subtract(value, self.origin), self.step)
 
     def snap(self, value: Decimal, rounding: Rounding) -> Decimal:
         """The value on the grid next to *value*, within the bounds or not."""

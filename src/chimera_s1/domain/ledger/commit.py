@@ -148,10 +148,11 @@ def seal(
     )
     _reject_inexact(unsealed)
     try:
-        commit = msgspec.structs.replace(unsealed, hash=content_hash(document_of(unsealed)))
+        content = _without_hash(encode_commit(unsealed), "")
     except UnicodeEncodeError as error:
         raise InvalidValueError(f"a commit must be valid UTF-8: {error}") from error
-    if len(encode_commit(commit)) > COMMIT_BYTES_MAX:
+    commit = msgspec.structs.replace(unsealed, hash=sha256(content).hexdigest())
+    if len(content) + len(_hash_member(commit.hash)) > COMMIT_BYTES_MAX:
         raise InvalidValueError(f"a commit has at most {COMMIT_BYTES_MAX} bytes")
     return commit
 
@@ -199,14 +200,26 @@ def _decode_canonical(stored: bytes) -> LedgerEntry | None:
     """Fast path (3x): hash the stored bytes as they are. None: the full decoding must decide."""
     try:
         commit = _decode(stored)
-        member = f',"hash":"{commit.hash}"'.encode()
+        content = sha256(_without_hash(stored, commit.hash)).hexdigest()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    # JSON strings contain no bare quotes, so *member* is a real member. If the text without it has
-    # this hash, that text was sealed without a `hash` member, so this one is the commit's own.
-    before, _, after = stored.rpartition(member)
-    content = sha256(before + after).hexdigest()
+    # If the text without the member has this hash, that text was sealed without a `hash` member, so
+    # this one is the commit's own.
     return LedgerEntry(commit, content) if content == commit.hash else None
+
+
+def _without_hash(encoded: bytes, commit_hash: str) -> bytes:
+    """Canonical JSON of a commit without its `hash`.
+
+    JSON strings contain no bare quotes, so what is removed is a real member. It is the last one of
+    that name: events come before it, and no member after it has members of its own.
+    """
+    before, _, after = encoded.rpartition(_hash_member(commit_hash))
+    return before + after
+
+
+def _hash_member(commit_hash: str) -> bytes:
+    return f',"hash":"{commit_hash}"'.encode()
 
 
 def entry_from_document(document: Mapping[str, object], where: str) -> LedgerEntry:

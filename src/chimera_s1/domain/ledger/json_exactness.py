@@ -8,9 +8,9 @@ INTEGER_MAX = (1 << 63) - 1
 
 def inexact_value_error(value: object) -> str:
     """Why a store may return *value* changed; empty if none does."""
+    if value is None or isinstance(value, str | bool):
+        return ""  # most are; each case before a match costs
     match value:
-        case None | bool() | str():
-            return ""
         case int():
             fits = INTEGER_MIN <= value <= INTEGER_MAX
             return "" if fits else f"{value} does not fit into 64 bits; write decimal text"
@@ -26,4 +26,7 @@ def inexact_value_error(value: object) -> str:
 
 
 def _first_error(values: Iterable[object]) -> str:
-    return next(filter(None, map(inexact_value_error, values)), "")
+    for value in values:
+        if problem := inexact_value_error(value):
+            return problem
+    return ""

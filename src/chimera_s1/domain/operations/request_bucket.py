@@ -49,7 +49,8 @@ class Priority(IntEnum):
         return _SHARES[self]
 
 
-_SHARES = {Priority.MONEY: 1.0, Priority.PROBE: 0.9, Priority.BACKFILL: 0.7}
+_SHARES = (1.0, 0.9, 0.7)
+"""By priority."""
 
 
 class LimitSource(StrEnum):
@@ -225,6 +226,8 @@ class RequestBucket:
         return self._view
 
     def _lost(self, now_ms: float) -> int:
+        if not self._unreported:
+            return 0
         while self._unreported and self._unreported[0][0] <= now_ms:
             self._unreported.popleft()
         return sum(weight for _, weight in self._unreported)

@@ -191,14 +191,19 @@ class RequestBudget:
         )
 
     def _shortage(self, call: RequestCall, now_ms: float) -> Shortage | None:
-        shortages = (
-            self._bucket(charge.bucket).shortage(charge.weight, call.priority, now_ms)
-            for charge in call.charges
-        )
-        return max(filter(None, shortages), key=lambda short: short.wait_ms, default=None)
+        """The one that lasts longest."""
+        longest: Shortage | None = None
+        for charge in call.charges:
+            bucket = self._bucket(charge.bucket)
+            short = bucket.shortage(charge.weight, call.priority, now_ms)
+            if short and (longest is None or short.wait_ms > longest.wait_ms):
+                longest = short
+        return longest
 
     def _first_in(self, call: RequestCall, place: Place | None) -> Place | None:
         """One that waits for the same bucket and goes before *call*."""
+        if not self._queue:
+            return None
         own = place or Place(call, self._joined + 1)
         buckets = {charge.bucket for charge in call.charges}
         return next(

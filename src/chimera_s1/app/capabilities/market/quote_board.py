@@ -181,6 +181,8 @@ class QuoteBoard:
     def newest(self, instrument: InstrumentId) -> Quote | None:
         """The newest quote of *instrument* over all sources, by `ts`."""
         quotes = [self._posted[key].quote for key in self._keys_of(instrument)]
+        if len(quotes) == 1:
+            return quotes[0]
         return max(quotes, key=lambda quote: quote.ts, default=None)
 
     def _keys_of(self, instrument: InstrumentId) -> Sequence[_Key]:
