@@ -86,7 +86,8 @@ class Opening(Struct, frozen=True):
     """An entry that is stored in one commit with the intent of its order.
 
     Attributes:
-        require: Called with every commit so far in the state; raises what stands in the way.
+        require: Raises what stands in the way by the state as it is. Without effects of its own:
+            it is called again if the state was old.
     """
 
     accepted: EntryAccepted
