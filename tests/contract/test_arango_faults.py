@@ -174,13 +174,13 @@ async def test_row_41_writes_go_to_the_coordinator_that_is_up(
     store_harness: ArangoStoreHarness,
 ) -> None:
     """The other goes down during a write and stays down."""
-    fault = store_harness.double.faults.arm("down", method="POST", path=COMMITS_PATH, coordinator=0)
+    fault = store_harness.double.faults.arm("down", method="POST", path=COMMITS_PATH, coordinator=1)
 
     commits = await append_commits(store_harness.events, 4)
 
-    assert (fault.fired, store_harness.double.downs(0)) == (1, 1)
+    assert (fault.fired, store_harness.double.downs(1)) == (1, 1)
     assert await verify_links(store_harness.events) == (head_of(commits[-1]), "")
-    assert store_harness.post_count(coordinator=1) == 4
+    assert store_harness.post_count(coordinator=0) == 4
 
 
 async def test_row_41_a_query_restarts_when_its_coordinator_fails(

@@ -22,7 +22,6 @@ from chimera_s1.adapters.arango.errors import (
 from chimera_s1.adapters.arango.layout import COMMITS
 from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 from chimera_s1.domain.ledger.commit import (
-    GENESIS_HASH,
     Commit,
     Document,
     LedgerEntry,
@@ -63,10 +62,9 @@ class ArangoEventStore:
 
     async def append(self, commit: Commit) -> AppendResult:
         assert commit.ledger == self._ledger, "the commit belongs to another ledger"
-        before, self._head_read = self._head_read, None
         # A head that was just read is not read again.
-        check_link = before != LedgerHead(commit.seq - 1, commit.prev_hash)
-        work = partial(self._append, commit, check_link=check_link)
+        head, self._head_read = self._head_read, None
+        work = partial(self._append_linked, commit, head)
         result = await self._database.run_command(work)
         if not isinstance(result, NotLinked):
             self._record_seen(commit.seq)
@@ -93,11 +91,26 @@ class ArangoEventStore:
         """
         return await self._database.run_command(partial(self._read_stream, stream))
 
-    def _append(
-        self, commit: Commit, requests: RetryingRequests, *, check_link: bool
+    def _append_linked(
+        self, commit: Commit, head: LedgerHead | None, requests: RetryingRequests
     ) -> AppendResult:
-        if check_link and not self._is_linked(commit, requests):
+        before = LedgerHead(commit.seq - 1, commit.prev_hash)
+        if head != before and not self._may_follow(before, requests):
             return NotLinked()
+        return self._append(commit, requests)
+
+    def _may_follow(self, before: LedgerHead, requests: RetryingRequests) -> bool:
+        """Whether *before* is in the ledger; also True where its successor is: an insert shows it"""
+        if not before.seq:
+            return before == LedgerHead()
+        (found,) = requests.find_documents(COMMITS, [self._key(before.seq)])
+        if found is not None:
+            return head_of(_entry(found).commit) == before
+        # It is missing, or the coordinator is stale; of the head two are asked.
+        head = self._head(requests)
+        return head == before or head.seq > before.seq
+
+    def _append(self, commit: Commit, requests: RetryingRequests) -> AppendResult:
         document = {**document_of(commit), "_key": self._key(commit.seq)}
         insert = Request("post", f"/_api/document/{COMMITS}", _INSERT, document)
         while True:
@@ -131,13 +144,6 @@ class ArangoEventStore:
         if earlier is not None:
             return Appended(earlier, already_written=True)
         return None if existing is None else SeqTaken(existing)
-
-    def _is_linked(self, commit: Commit, requests: RetryingRequests) -> bool:
-        """False where a stale coordinator was asked, too: the caller reads the head."""
-        if commit.seq == 1:
-            return commit.prev_hash == GENESIS_HASH
-        (before,) = requests.find_documents(COMMITS, [self._key(commit.seq - 1)])
-        return before is not None and _entry(before).commit.hash == commit.prev_hash
 
     def _find_commit(self, seq: int, requests: RetryingRequests) -> Commit | None:
         document = requests.find_document(COMMITS, self._key(seq), Document)
