@@ -100,7 +100,7 @@ class ArangoEventStore:
         return self._append(commit, requests)
 
     def _may_follow(self, before: LedgerHead, requests: RetryingRequests) -> bool:
-        """Whether *before* is in the ledger; also True where its successor is: an insert shows it"""
+        """Whether *before* is stored; also True where its successor is: the insert shows that."""
         if not before.seq:
             return before == LedgerHead()
         (found,) = requests.find_documents(COMMITS, [self._key(before.seq)])
