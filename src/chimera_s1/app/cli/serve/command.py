@@ -5,8 +5,6 @@ import os
 import anyio
 import typer
 
-from chimera_s1.app.service_settings import load_settings
-
 
 def serve() -> None:
     """Run the service until SIGTERM or Ctrl-C.
@@ -14,6 +12,7 @@ def serve() -> None:
     It takes no options but the settings: `chimera-s1 config` lists them.
     """
     from chimera_s1.app import runtime  # noqa: PLC0415 (loading it takes a second)
+    from chimera_s1.app.service_settings import load_settings  # noqa: PLC0415 (half a second)
 
     settings = load_settings(os.environ)
     code = anyio.run(runtime.run, settings, backend_options={"use_uvloop": True})

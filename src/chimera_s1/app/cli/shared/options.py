@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chimera_s1.app.service_settings import Settings, load_settings
-from chimera_s1.app.settings.types import parse_nodes
+if TYPE_CHECKING:
+    from chimera_s1.app.service_settings import Settings
 
 EMBEDDED_REDIS = dict.fromkeys(
     (
@@ -39,7 +39,7 @@ JsonArrayOption = Annotated[
 ]
 
 
-def settings_with(state_dir: Path | None = None, **variables: str | None) -> Settings:
+def settings_with(state_dir: Path | None = None, **variables: str | None) -> "Settings":
     """The settings of the environment; *state_dir* and `S1_*` *variables* override it.
 
     They are judged afterwards: a rule holds for what the command uses. None overrides nothing, an
@@ -50,10 +50,10 @@ def settings_with(state_dir: Path | None = None, **variables: str | None) -> Set
     """
     given = {"S1_STATE_DIR": None if state_dir is None else str(state_dir), **variables}
     overrides = {name: text for name, text in given.items() if text is not None}
-    return load_settings({**os.environ, **overrides})
+    return _load({**os.environ, **overrides})
 
 
-def settings_with_redis(state_dir: Path | None, named: str | None) -> Settings:
+def settings_with_redis(state_dir: Path | None, named: str | None) -> "Settings":
     """`settings_with` the nodes of an option; None for an embedded Redis, which needs no setting.
 
     Raises:
@@ -62,6 +62,8 @@ def settings_with_redis(state_dir: Path | None, named: str | None) -> Settings:
     """
     if named is None:
         return settings_with(state_dir, **EMBEDDED_REDIS)
+    from chimera_s1.app.settings.types import parse_nodes  # noqa: PLC0415 (help is quick)
+
     parse_nodes(named)  # its error is about the option, not about S1_REDIS_ADDRESSES
     return settings_with(state_dir, S1_REDIS_ADDRESSES=named)
 
@@ -69,4 +71,10 @@ def settings_with_redis(state_dir: Path | None, named: str | None) -> Settings:
 def state_directory(state_dir: Path | None, environ: Mapping[str, str]) -> Path:
     """*state_dir*, else that of *environ*: where to look for a demo before settings are judged."""
     given = {"S1_STATE_DIR": str(state_dir) if state_dir else environ.get("S1_STATE_DIR", "")}
-    return load_settings(given).state_dir
+    return _load(given).state_dir
+
+
+def _load(environ: Mapping[str, str]) -> "Settings":
+    from chimera_s1.app.service_settings import load_settings  # noqa: PLC0415 (help is quick)
+
+    return load_settings(environ)
