@@ -213,6 +213,8 @@ async def test_killed_redis_is_reported_and_gets_missed_events(
         httpx2.AsyncClient(base_url=exchange.ready["control_url"], timeout=TIMEOUT_S) as control,
     ):
         await service.readiness(200)
+        async with redis_at(node.address.port) as redis:
+            await kinds_until(StreamReader(redis, "ops:events"), "ws.opened", ["spot-0"])
         await node.kill()
         await service.readiness(503, only("redis"))
 
