@@ -436,7 +436,7 @@ def test_api_conforms_to_its_description(schema: Any, path: str, mode: Generatio
     """
     answered: list[int] = []
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(case=schema[path]["GET"].as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case[Any]) -> None:
         # What a symbol may be (any printable letter, few marks) is no JSON Schema, and in a query
