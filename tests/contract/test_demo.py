@@ -43,9 +43,11 @@ def child(demo: ChimeraProcess, command: str) -> int:
     return pid
 
 
-def start(directory: Path, *options: str) -> AbstractAsyncContextManager[ChimeraProcess]:
+def start(directory: Path) -> AbstractAsyncContextManager[ChimeraProcess]:
+    """A demo of few quotes, for little CPU."""
+    few = ("--symbols", "BTCUSDT,ETHUSDT", "--rate", "20")
     return chimera_process(
-        "demo", "--json", "--http-port", "0", "--state-dir", str(directory), *options
+        "demo", "--json", "--http-port", "0", "--state-dir", str(directory), *few
     )
 
 
@@ -59,7 +61,7 @@ def demo(directory: Path) -> Iterator[ChimeraProcess]:
     """One demo for all tests that only read; it outlives the event loop of one test."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(start(directory, "--symbols", "BTCUSDT,ETHUSDT")) as one,
+        portal.wrap_async_context_manager(start(directory)) as one,
     ):
         yield one
 
