@@ -9,8 +9,6 @@ The process has ended when the block ends.
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import IO, Any, Self
@@ -18,13 +16,14 @@ from typing import IO, Any, Self
 import anyio
 import msgspec
 import psutil
-from anyio.abc import Process
+from anyio.abc import ByteReceiveStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from chimera_s1.adapters.ending_with_parent import ending_with_parent
+from tests.forked_process import fork_python
 from tests.time_limits import TIMEOUT_S
 
 _LINE_BYTES_MAX = 65_536
+_STDERR = 2
 
 
 class ChimeraProcess:
@@ -73,11 +72,10 @@ async def chimera_process(
         TimeoutError: It was not ready within TIMEOUT_S.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
-    process = await anyio.open_process(
-        ending_with_parent([sys.executable, "-m", "chimera_s1", *arguments]),
-        stdin=subprocess.DEVNULL,
-        stderr=stderr,
-        env={**kept, **(environment or {})},
+    process = await fork_python(
+        ["-m", "chimera_s1", *arguments],
+        {**kept, **(environment or {})},
+        stderr=stderr.fileno() if stderr else _STDERR,
     )
     assert process.stdout is not None
     running = ChimeraProcess(process, BufferedByteReceiveStream(process.stdout))
@@ -105,12 +103,18 @@ async def finished(
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
     with anyio.fail_after(TIMEOUT_S):
-        done = await anyio.run_process(
-            ending_with_parent([sys.executable, "-m", "chimera_s1", *arguments]),
-            check=False,
-            env={**kept, **(environment or {})},
-        )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+        command = ["-m", "chimera_s1", *arguments]
+        async with await fork_python(command, {**kept, **(environment or {})}) as process:
+            async with anyio.create_task_group() as tasks:
+                out = tasks.create_task(_text(process.stdout))
+                err = tasks.create_task(_text(process.stderr))
+            return await process.wait(), out.return_value, err.return_value
+
+
+async def _text(pipe: ByteReceiveStream | None) -> str:
+    """What is written to it until its end."""
+    assert pipe is not None
+    return b"".join([part async for part in pipe]).decode()
 
 
 async def _end(running: ChimeraProcess) -> None:

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import anyio
@@ -18,7 +17,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from redis.asyncio import Redis
 
-from chimera_s1.adapters.ending_with_parent import ending_with_parent
+from tests.forked_process import fork_python
 from tests.time_limits import TIMEOUT_S
 
 MODULE = ("-m", "chimera_s1")
@@ -148,12 +147,8 @@ async def service_process(
         "S1_CLOCK_PATROL_MS": "500",
         "S1_HEALTH_GRACE_MAX_MS": "0",
     }
-    process = await anyio.open_process(
-        ending_with_parent([sys.executable, *interpreter, "serve"]),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**_own_environ(), **quick, **environ},
+    process = await fork_python(
+        [*interpreter, "serve"], {**_own_environ(), **quick, **environ}, stdout=DEVNULL
     )
     service = Service(process, state_dir)
     async with AsyncExitStack() as stack:
