@@ -62,6 +62,18 @@ async def test_a_delayed_request_is_answered(sim: SimulatorClient) -> None:
     assert await sim.fired() == [1]
 
 
+@pytest.mark.parametrize("do", ["delay:600000", "execute-then-delay:600000"])
+async def test_the_delay_of_a_request_is_exchange_time(sim: SimulatorClient, do: str) -> None:
+    await sim.control("POST", "/sim/clock", {"rate": 100_000})
+    await sim.arm(f"GET {TIME}", do)
+
+    status, _, _ = await sim.rest("perp", TIME)
+
+    await sim.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
+    assert status == 200
+    assert await sim.fired() == [1]
+
+
 @pytest.mark.parametrize(("do", "expected"), [("status:503", 503), ("status:404", 404)])
 async def test_a_status_fault_answers_with_that_status(
     sim: SimulatorClient, do: str, expected: int

@@ -66,6 +66,10 @@ class ScaledClock:
         self._changed.set()
         self._changed = anyio.Event()
 
+    async def sleep_ms(self, duration_ms: float) -> None:
+        """Wait for *duration_ms* of exchange time at the present rate; `wake` does not end it."""
+        await anyio.sleep(duration_ms / self._rate / 1000)
+
     async def sleep_until(self, moment_ms: int) -> None:
         """Wait for *moment_ms* of exchange time, or until `wake`."""
         remaining_ms = (moment_ms - self.now_ms()) / self._rate

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from http import HTTPStatus
 
-import anyio
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
@@ -73,7 +72,7 @@ def with_request_faults(faults: FaultRegistry, clock: ScaledClock) -> Middleware
         try:
             if action is None:
                 return await handler(request)
-            return await answer_with_fault(action, request, handler, clock.now_ms())
+            return await answer_with_fault(action, request, handler, clock)
         except ConnectionResetError:
             # The client has disconnected, perhaps killed: no response can reach it.
             return web.Response()
@@ -82,30 +81,30 @@ def with_request_faults(faults: FaultRegistry, clock: ScaledClock) -> Middleware
 
 
 async def answer_with_fault(
-    action: FaultAction, request: web.Request, handler: Handler, now_ms: int
+    action: FaultAction, request: web.Request, handler: Handler, clock: ScaledClock
 ) -> web.StreamResponse:
     """Answer *request* as *action* says; *handler* executes it, where the action allows it.
 
-    *now_ms* is exchange time.
+    Delays are of exchange time.
     """
     match action.kind:
         case FaultKind.DELAY:
-            await anyio.sleep(action.number / 1000)
+            await clock.sleep_ms(action.number)
             return await handler(request)
         case FaultKind.RATE_LIMIT | FaultKind.BAN:
-            return limit_response(limit_reply(action, now_ms))
+            return limit_response(limit_reply(action, clock.now_ms()))
         case FaultKind.STATUS | FaultKind.CODE | FaultKind.UNAVAILABLE:
             return _refuse(action, request)
         case FaultKind.DROP_BEFORE:
             return _drop(request, web.Response())
         case FaultKind.DROP_THEN_EXECUTE | FaultKind.UNAVAILABLE_THEN_EXECUTE:
-            return await _answer_then_execute(action, request, handler)
+            return await _answer_then_execute(action, request, handler, clock)
         case _:
-            return await _spoil_response(action, request, await handler(request))
+            return await _spoil_response(action, request, await handler(request), clock)
 
 
 async def _answer_then_execute(
-    action: FaultAction, request: web.Request, handler: Handler
+    action: FaultAction, request: web.Request, handler: Handler, clock: ScaledClock
 ) -> web.StreamResponse:
     await request.read()
     response: web.StreamResponse = _unavailable("unknown", request)
@@ -115,19 +114,19 @@ async def _answer_then_execute(
     else:
         await response.prepare(request)
         await response.write_eof()
-    await anyio.sleep(action.number / 1000)
+    await clock.sleep_ms(action.number)
     executes_late.set(True)
     await handler(request)
     return response
 
 
 async def _spoil_response(
-    action: FaultAction, request: web.Request, response: web.StreamResponse
+    action: FaultAction, request: web.Request, response: web.StreamResponse, clock: ScaledClock
 ) -> web.StreamResponse:
     """The request was executed: delay, replace or drop its *response*."""
     match action.kind:
         case FaultKind.EXECUTE_THEN_DELAY:
-            await anyio.sleep(action.number / 1000)
+            await clock.sleep_ms(action.number)
             return response
         case FaultKind.EXECUTE_THEN_STATUS:
             return _status(action.number)

@@ -88,7 +88,7 @@ def _fault_middleware(venue: Venue, faults: FaultRegistry, clock: ScaledClock) -
         try:
             if action is None:
                 return await handler(request)
-            return await answer_with_fault(action, request, handler, clock.now_ms())
+            return await answer_with_fault(action, request, handler, clock)
         except ConnectionResetError:
             # The client has disconnected, perhaps killed: no response can reach it.
             return web.Response()
