@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chimera_s1.domain.ports.clock import Clock
 from tests.contract.signed_client import Account
 from tests.simulator_client import SimulatorClient
 
@@ -13,16 +14,17 @@ _NAMES = {
     "stop_price": "stopPrice",
     "time_in_force": "timeInForce",
     "client_id": "newClientOrderId",
+    "position_side": "positionSide",
 }
 _LEG_NAMES = {"type": "Type", "price": "Price", "stop_price": "StopPrice"}
 
 
 class ForeignTrader:
-    """Takes the bodies of `POST /sim/orders`."""
+    """Takes the bodies of `POST /sim/orders`; *clock* is the exchange's."""
 
-    def __init__(self, sim: SimulatorClient) -> None:
+    def __init__(self, sim: SimulatorClient, clock: Clock) -> None:
         self._sim = sim
-        self._account = Account(sim)
+        self._account = Account(sim, clock=clock)
 
     async def place_by_web(self, body: Body) -> bool:
         status, _ = await self._sim.control("POST", "/sim/orders", body)

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from chimera_s1.domain.execution.order_request import (
+    Hedged,
+    HedgeSide,
     Limit,
     LimitMaker,
     Market,
@@ -19,6 +21,7 @@ from chimera_s1.domain.execution.order_request import (
     OrderRequest,
     PerpAlgoOrder,
     PerpOrder,
+    PositionScope,
     Side,
     SpotOco,
     SpotOrder,
@@ -80,10 +83,14 @@ async def read_quote(sim: SimulatorClient, instrument: Instrument) -> Quote:
 
 
 class OrderMaker:
-    """Makes orders around the current price; each kind in turn, so that none is left out."""
+    """Makes orders around the current price; each kind in turn, so that none is left out.
 
-    def __init__(self, chance: random.Random) -> None:
+    With *hedged*, futures orders are for the long or the short position of a symbol.
+    """
+
+    def __init__(self, chance: random.Random, *, hedged: bool = False) -> None:
         self._chance = chance
+        self._hedged = hedged
         self._numbers = count(1)
         self._ours = _cycle(
             [*[("spot", kind) for kind in SPOT_KINDS], *[("perp", kind) for kind in PERP_KINDS]]
@@ -102,14 +109,22 @@ class OrderMaker:
         client_id = f"s1-b{next(self._numbers)}"
         side = self._chance.choice(list(Side))
         make = {**SPOT_KINDS, **PERP_KINDS}[f"{kind}"]
-        return make(_Draft(client_id, instrument, side, quote, self._chance))
+        return make(self._draft(client_id, instrument, side, quote))
 
     def foreign(self, kind: str, instrument: Instrument, quote: Quote, client_id: str) -> Body:
         side = self._chance.choice(list(Side))
-        draft = _Draft(client_id, instrument, side, quote, self._chance)
+        draft = self._draft(client_id, instrument, side, quote)
         body = {**FOREIGN_SPOT, **FOREIGN_PERP}[kind](draft)
         head = {"venue": instrument.venue, "symbol": instrument.symbol, "side": side.value}
-        return {**head, **({"client_id": client_id} if client_id else {}), **body}
+        if client_id:
+            head["client_id"] = client_id
+        if draft.position_side is not None and instrument.venue == "perp":
+            head["position_side"] = draft.position_side.value
+        return {**head, **body}
+
+    def _draft(self, client_id: str, instrument: Instrument, side: Side, quote: Quote) -> "_Draft":
+        position_side = self._chance.choice(list(HedgeSide)) if self._hedged else None
+        return _Draft(client_id, instrument, side, quote, self._chance, position_side)
 
 
 class _Draft(Struct, frozen=True):
@@ -118,6 +133,13 @@ class _Draft(Struct, frozen=True):
     side: Side
     quote: Quote
     chance: random.Random
+    position_side: HedgeSide | None
+
+    @property
+    def scope(self) -> PositionScope:
+        if self.position_side is None:
+            return OneWay(reduce_only=False)
+        return Hedged(position_side=self.position_side)
 
     @property
     def symbol(self) -> Symbol:
@@ -151,7 +173,7 @@ def _perp(draft: _Draft, body: Any) -> PerpOrder:
         client_id=draft.client_id,
         symbol=draft.symbol,
         side=draft.side,
-        scope=OneWay(reduce_only=False),
+        scope=draft.scope,
         body=body,
     )
 
@@ -161,7 +183,7 @@ def _algo(draft: _Draft, body: Any) -> PerpAlgoOrder:
         client_id=draft.client_id,
         symbol=draft.symbol,
         side=draft.side,
-        scope=OneWay(reduce_only=False),
+        scope=draft.scope,
         working_type=WorkingType.CONTRACT_PRICE,
         body=body,
     )

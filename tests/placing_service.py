@@ -1,7 +1,9 @@
 """`chimera-s1 serve` with a door for orders, because no HTTP route places them yet:
 
     python -m tests.placing_service serve
+    python -m tests.placing_service '{"system_ms": .., "clock_ms": .., "rate": 6}' serve
 
+With a pace, its clock is an accelerated one, and the listen key is extended every 5 minutes of it.
 The door is a Unix socket in the state directory. It takes one JSON command per connection, gives it
 to the service's own `PlaceOrders` and `CancelOrders`, and answers with one JSON line. Nothing else
 of the service is changed.
@@ -10,6 +12,8 @@ of the service is changed.
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,9 +21,11 @@ import anyio
 import msgspec
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
+from dependency_injector import providers
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chimera_s1.adapters.binance.user_stream.perp_stream import PerpAccountStream
 from chimera_s1.app.capabilities.execution import wiring
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.execution.orders_wiring import (
@@ -30,6 +36,7 @@ from chimera_s1.app.capabilities.execution.orders_wiring import (
     build_orders,
 )
 from chimera_s1.app.cli.application import run_command
+from chimera_s1.app.container import Container
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.execution.events import CancelCause
@@ -37,10 +44,12 @@ from chimera_s1.domain.execution.order_request import OrderRequest
 from chimera_s1.domain.execution.position_effect import Purpose
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.order_gateway import CancelReply
+from tests.accelerated_clock import AcceleratedClock, Pace
 
 DOOR = "orders.sock"
 DOOR_OPEN = "the door for orders is open"
 ACTOR = "placing service"
+KEEP_ALIVE_MS = 5 * 60_000
 _COMMAND_BYTES_MAX = 65_536
 
 _log = logging.getLogger(__name__)
@@ -131,6 +140,16 @@ async def send(state_dir: Path, command: Command) -> CommandResult | None:
     return msgspec.json.decode(line, type=CommandResult)
 
 
-if __name__ == "__main__":
+def run(arguments: Sequence[str]) -> int:
+    *pace, command = arguments
     vars(wiring)["build_orders"] = _build_with_door
-    sys.exit(run_command(sys.argv[1:]))
+    if pace:
+        clock = AcceleratedClock(msgspec.json.decode(pace[0], type=Pace))
+        Container.clock.override(providers.Object(clock))
+        often = partial(PerpAccountStream, keep_alive_ms=KEEP_ALIVE_MS)
+        vars(wiring)["PerpAccountStream"] = often
+    return run_command([command])
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

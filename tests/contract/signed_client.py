@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.domain.ports.clock import Clock
 from tests.simulator_client import (
     SimulatorClient,
     simulator_client,
@@ -40,17 +41,22 @@ class Account:
     """
 
     def __init__(
-        self, sim: SimulatorClient, key: str = DEMO_KEY.key, secret: str = DEMO_KEY.secret
+        self,
+        sim: SimulatorClient,
+        key: str = DEMO_KEY.key,
+        secret: str = DEMO_KEY.secret,
+        clock: Clock = _CLOCK,
     ) -> None:
         self.sim = sim
         self.key = key
         self.secret = secret
         self.offset_ms = 0
+        self._clock = clock
         self.headers: Mapping[str, str] = {}
 
     @property
     def now_ms(self) -> int:
-        return _CLOCK.now_ms() + self.offset_ms
+        return self._clock.now_ms() + self.offset_ms
 
     def signed(self, **parameters: Any) -> str:
         """The parameters, then the time, then the signature."""

@@ -1,4 +1,4 @@
-"""The contract of `Clock`: the system clock and the manual one."""
+"""The contract of `Clock`: the system clock, and those of the tests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,11 +8,17 @@ import pytest
 
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.ports.clock import Clock
+from tests.accelerated_clock import AcceleratedClock, Pace
 from tests.fakes.manual_clock import ManualClock
 from tests.time_limits import TIMEOUT_S
 
 
-@pytest.fixture(params=[ManualClock, SystemClock])
+def accelerated() -> AcceleratedClock:
+    now_ms = SystemClock().now_ms()
+    return AcceleratedClock(Pace(system_ms=now_ms, clock_ms=now_ms, rate=50))
+
+
+@pytest.fixture(params=[ManualClock, SystemClock, accelerated])
 def clock(request: pytest.FixtureRequest) -> Clock:
     made: Clock = request.param()
     return made

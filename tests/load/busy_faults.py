@@ -1,16 +1,18 @@
 """The faults of the busy hour: what is armed at the simulator, and how often it fired."""
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import anyio
 from msgspec import Struct
+from msgspec.structs import replace
 
+from chimera_s1.domain.ports.clock import Clock
 from tests.simulator_client import SimulatorClient
 
 EACH_TIMES = 3
-FIRE_WITHIN_S = 90.0
-_LOOK_AGAIN_S = 0.2
+_LOOK_AGAIN_MS = 1_000
 
 ORDERS = (
     "POST /api/v3/order",
@@ -29,6 +31,7 @@ READS = (
     "GET /fapi/v1/userTrades",
 )
 USERS = ("user:spot", "user:perp")
+KEEP_ALIVE = ("PUT /fapi/v1/listenKey",)
 
 
 class Fault(Struct, frozen=True):
@@ -38,7 +41,6 @@ class Fault(Struct, frozen=True):
     on: str
     do: str
     times: int = EACH_TIMES
-    for_ms: int = 0
 
 
 def _of(name: str, targets: tuple[str, ...], *actions: str, times: int = EACH_TIMES) -> list[Fault]:
@@ -48,13 +50,17 @@ def _of(name: str, targets: tuple[str, ...], *actions: str, times: int = EACH_TI
 FAULTS: tuple[Fault, ...] = (
     *_of("reply lost, executed", ORDERS, "execute-then-drop"),
     *_of("reply lost, not executed", ORDERS, "drop-before"),
-    *_of("reply lost, executed late", ORDERS, "drop-then-execute:1200"),
-    *_of("503, executed late", ORDERS, "unavailable-then-execute:1500"),
+    *_of("reply lost, executed a second later", ORDERS, "drop-then-execute:1200", times=1),
+    *_of("reply lost, executed a minute later", ORDERS, "drop-then-execute:60000", times=2),
+    *_of("503, executed a second later", ORDERS, "unavailable-then-execute:1500", times=1),
+    *_of("503, executed a minute later", ORDERS, "unavailable-then-execute:60000", times=2),
     *_of("503, executed", ORDERS, "execute-then-unavailable"),
-    *_of("503, not executed", ORDERS, "unavailable", "unavailable:internal"),
-    *_of("503, throttled", ORDERS, "unavailable:throttled"),
-    *_of("broken reply, executed", ORDERS, "body:html", "body:truncated"),
-    *_of("wrong code, executed", ORDERS, "execute-then-code:-1007"),
+    *_of("503, not executed", ORDERS, "unavailable", "unavailable:internal", times=2),
+    *_of("503, throttled", ORDERS, "unavailable:throttled", times=2),
+    *_of("broken reply, executed", ORDERS, "body:html", "body:truncated", times=2),
+    *_of("-1006 or -1007, executed", ORDERS, "execute-then-code:-1006", "execute-then-code:-1007"),
+    *_of("-1006 or -1007, not executed", ORDERS, "code:-1006", "code:-1007", times=2),
+    *_of("429, with a hold of 5 s", ORDERS, "rate-limit:5", times=1),
     *_of("reply late, executed", ORDERS, "execute-then-delay:2500"),
     *_of("cancel lost, executed", CANCELS, "execute-then-drop", "execute-then-unavailable"),
     *_of("cancel lost, not executed", CANCELS, "drop-before", "unavailable"),
@@ -69,41 +75,50 @@ FAULTS: tuple[Fault, ...] = (
     *_of("stream deaf", ("user:spot",), "end-subscription", times=1),
     *_of("socket closed", USERS, "disconnect", times=1),
     *_of("socket half-open", USERS, "half-open", times=1),
+    *_of("keep-alive failed", KEEP_ALIVE, "status:500", times=2),
+    *_of("keep-alive answered -1125", KEEP_ALIVE, "code:-1125", times=1),
 )
 
 
 class FaultRunner:
     """Arms one fault after the other in a random order, until all have fired."""
 
-    def __init__(self, sim: SimulatorClient, chance: random.Random) -> None:
+    def __init__(
+        self, sim: SimulatorClient, clock: Clock, chance: random.Random, faults: Iterable[Fault]
+    ) -> None:
         self._sim = sim
-        self._pending = list(FAULTS)
+        self._clock = clock
+        self._pending = list(faults)
         chance.shuffle(self._pending)
         self.done = anyio.Event()
 
-    async def run(self, gap_s: float) -> None:
+    async def run(self, duration_ms: float, patience_ms: float) -> None:
+        """Arm them over *duration_ms*, and then wait for *patience_ms* at most."""
+        gap_ms = duration_ms / len(self._pending)
         for fault in self._pending:
-            limits = {"for_ms": fault.for_ms} if fault.for_ms else {}
-            await self._sim.arm(fault.on, fault.do, times=fault.times, **limits)
-            await anyio.sleep(gap_s)
-        with anyio.move_on_after(FIRE_WITHIN_S):
-            await self.all_fired()
+            await self._sim.arm(fault.on, fault.do, times=fault.times)
+            await self._clock.sleep_ms(gap_ms)
+        give_up_ms = self._clock.monotonic_ms() + patience_ms
+        while await self.unfired() and self._clock.monotonic_ms() < give_up_ms:
+            await self._clock.sleep_ms(_LOOK_AGAIN_MS)
         self.done.set()
-
-    async def all_fired(self) -> None:
-        while not all(await self._sim.fired()):  # noqa: ASYNC110 (another process counts)
-            await anyio.sleep(_LOOK_AGAIN_S)
 
     async def counts(self) -> dict[str, int]:
         """Fired events by name of the fault."""
-        _, answer = await self._sim.control("GET", "/sim/faults")
-        fired: dict[str, int] = dict.fromkeys((fault.name for fault in FAULTS), 0)
-        names = {(fault.on, fault.do): fault.name for fault in FAULTS}
-        for row in answer["faults"]:
+        fired: dict[str, int] = dict.fromkeys((fault.name for fault in self._pending), 0)
+        names = {(fault.on, fault.do): fault.name for fault in self._pending}
+        for row in await self._rows():
             fired[names[row["on"], row["do"]]] += row["fired"]
-        return fired
+        return dict(sorted(fired.items()))
 
     async def unfired(self) -> list[str]:
+        return [f"{row['on']} {row['do']}" for row in await self._rows() if not row["fired"]]
+
+    async def _rows(self) -> list[dict[str, Any]]:
+        """Without those of the clock."""
         _, answer = await self._sim.control("GET", "/sim/faults")
-        rows: list[dict[str, Any]] = answer["faults"]
-        return [f"{row['on']} {row['do']}" for row in rows if not row["fired"]]
+        return [row for row in answer["faults"] if row["on"] != "clock"]
+
+
+def once_each(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    return tuple(replace(fault, times=1) for fault in faults)
