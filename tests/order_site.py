@@ -110,7 +110,10 @@ class OrderSite:
             "S1_API_TOKENS_FILE": str(self._tokens),
             "S1_RATE_LIMIT_PER_S": "10000",
             "S1_OPS_MAXLEN": "10000000",
-            "S1_CLOCK_PATROL_MS": "5000",
+            # As rarely as may be: each is more often by the rate of the clock.
+            "S1_CLOCK_PATROL_MS": "30000",
+            "S1_READ_INTERVAL_MS": "100",
+            "S1_FUNDING_DAYS": "1",
         }
 
     @asynccontextmanager
