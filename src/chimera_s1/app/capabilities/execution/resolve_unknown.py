@@ -33,11 +33,14 @@ PLANNED_GRACE_MS = 3_000
 """A planned order that this instance does not send may be in flight at another one for so long."""
 
 LATE_WATCH_MS = 300_000
-"""An absent order is still looked up for so long after it was signed: an overloaded exchange has
-executed orders a minute after its 503.
+"""An absent order is looked up until a lookup begins so long after it was signed, also after a
+restart: an overloaded exchange has executed orders a minute after its 503.
 """
 
 LATE_INTERVAL_MS = 30_000.0
+LATE_KEPT_MS = 86_400_000
+"""After a longer outage an absent order is not looked up any more."""
+
 EXCHANGE_ERRORS = (ExchangeUnavailableError, ExchangeRefusedError)
 _UNKNOWN: Final = frozenset({OrderPhase.PLANNED, OrderPhase.UNKNOWN})
 
@@ -86,7 +89,9 @@ class ResolveUnknown:
         self._venues = venues
         self._tasks: dict[str, _Task] = {}
         self._looking: set[str] = set()
+        self._late: set[str] = set()
         self._late_due_ms = 0.0
+        self._watched_to_end: set[str] = set()
         self._wake = ChangeSignal()
         self.lookups: Counter[str] = Counter()
         self.last_error = ""
@@ -121,6 +126,7 @@ class ResolveUnknown:
         for order in (*due, *self._absent_but_watched(now_ms)):
             if len(self._looking) < LOOKUPS_AT_ONCE and self._can_be_looked_up(order):
                 self._looking.add(order.client_id)
+                self._late.discard(order.client_id)
                 tasks.start_soon(self._look_up, order)
 
     def _can_be_looked_up(self, order: TrackedOrder) -> bool:
@@ -144,19 +150,21 @@ class ResolveUnknown:
             return PLANNED_GRACE_MS
         return max(0.0, order.signed_at_ms + PLANNED_GRACE_MS - exchange_ms)
 
-    def _absent_but_watched(self, now_ms: float) -> tuple[TrackedOrder, ...]:
-        if now_ms < self._late_due_ms:
-            return ()
-        self._late_due_ms = now_ms + LATE_INTERVAL_MS
-        return tuple(
-            order
-            for order in self._ledger.state.orders.values()
-            if order.phase is OrderPhase.ABSENT and self._is_watched(order)
-        )
+    def _absent_but_watched(self, now_ms: float) -> list[TrackedOrder]:
+        """Those that are due and wait for their lookup."""
+        orders = self._ledger.state.orders
+        if now_ms >= self._late_due_ms:
+            self._late_due_ms = now_ms + LATE_INTERVAL_MS
+            absent = {name for name, each in orders.items() if each.phase is OrderPhase.ABSENT}
+            self._watched_to_end &= absent
+            waiting = absent - self._watched_to_end
+            self._late = {name for name in waiting if self._is_watched(orders[name])}
+        found = [orders[name] for name in self._late if name in orders]
+        return [order for order in found if order.phase is OrderPhase.ABSENT]
 
     def _is_watched(self, order: TrackedOrder) -> bool:
         exchange_ms = self._exchange_ms_of(order.venue)
-        return exchange_ms is not None and exchange_ms <= order.signed_at_ms + LATE_WATCH_MS
+        return exchange_ms is not None and exchange_ms <= order.signed_at_ms + LATE_KEPT_MS
 
     async def _look_up(self, order: TrackedOrder) -> None:
         try:
@@ -190,8 +198,10 @@ class ResolveUnknown:
 
     async def _conclude_absence(self, order: TrackedOrder, begun_ms: float | None) -> None:
         task = self._tasks.get(order.client_id)
-        if task is None:
-            return  # resolved meanwhile, or absent already
+        if task is None:  # resolved meanwhile, or absent already
+            if begun_ms is not None and begun_ms > order.signed_at_ms + LATE_WATCH_MS:
+                self._watched_to_end.add(order.client_id)
+            return
         lookup = task.lookup.after_not_found()
         if lookup.proves_absence(begun_ms):
             assert begun_ms is not None

@@ -95,6 +95,41 @@ async def test_503_then_filled_a_minute_later(*, heard: bool) -> None:
 
 
 @on_virtual_time
+async def test_503_then_filled_while_no_service_ran() -> None:
+    """It starts again when nothing is looked up any more, but the last lookup was too early."""
+    world = ExecutionHarness()
+    world.exchange.handling.append(Handling(after_ms=MINUTE_MS, reply=UNAVAILABLE))
+    async with running(ExecutionInstance(world)) as one:
+        await one.place(entry())
+        await world.clock.sleep_ms(MINUTE_MS / 2)
+        assert one.order().phase is OrderPhase.ABSENT
+    await world.clock.sleep_ms(10 * MINUTE_MS)
+    world.exchange.fill(ENTRY, "2", "t1")
+    async with running(ExecutionInstance(world)) as two:
+        await world.clock.sleep_ms(MINUTE_MS)
+        assert two.order().phase is OrderPhase.CLOSED
+        assert two.order().filled_qty == 2
+    assert len(world.exchange.sent) == 1
+
+
+@on_virtual_time
+async def test_every_absent_order_is_watched_although_many_are() -> None:
+    world = ExecutionHarness()
+    lost = [f"s1-lost-{number}" for number in range(20)]
+    world.exchange.handling += [Handling(executes=False, reply=UNAVAILABLE) for _ in lost]
+    world.exchange.handling.append(Handling(after_ms=MINUTE_MS, reply=UNAVAILABLE))
+    async with running(ExecutionInstance(world)) as one:
+        for name in (*lost, ENTRY):
+            await one.place(entry(name))
+        await world.clock.sleep_ms(2 * MINUTE_MS)
+        assert one.order().phase is OrderPhase.ACKNOWLEDGED
+        await world.clock.sleep_ms(10 * MINUTE_MS)
+        lookups = one.resolver.lookups.total()
+        await world.clock.sleep_ms(10 * MINUTE_MS)
+        assert one.resolver.lookups.total() == lookups, "the absent ones are left at last"
+
+
+@on_virtual_time
 async def test_an_algo_id_asked_among_normal_orders_is_not_a_rejection() -> None:
     """The order is asked for where it can be known, and -2013 never ends an order."""
     world = ExecutionHarness()
