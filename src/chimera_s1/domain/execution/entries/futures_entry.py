@@ -24,6 +24,7 @@ from chimera_s1.domain.execution.entries.futures_holding import (
     ended_unfilled,
     has_fired,
     holding_of,
+    is_leaving,
     open_qty,
     reduced_by_others,
 )
@@ -51,6 +52,9 @@ from chimera_s1.domain.instruments.order_rules import order_rules
 
 GATHER_MS: Final = 250
 """Later fills are gathered so long for one stop; the first fill is protected at once."""
+
+SHRINK_RETRY_MS: Final = 60_000
+"""A smaller stop in place of one that is too large is not urgent: both can only reduce."""
 
 POSITION_SETTLED_MS: Final = 5_000
 """A trade of the entry's own stop may be reported so long before it is known whose trade it is."""
@@ -211,7 +215,7 @@ class _Decision:
         client_id = next_order_id(self._entry.entry_id, OrderRole.STOP, self._stops)
         if not self._may_place(client_id, self._stops, "the next attempt to place a stop"):
             return
-        if not self._plan.is_due(self._gathered_ms(), "more fills for one stop"):
+        if not self._plan.is_due(self._wanted_ms(), "more fills for one stop"):
             return
         request = PerpAlgoOrder(
             client_id=client_id,
@@ -223,9 +227,13 @@ class _Decision:
         )
         self._plan.add(Place(request=request))
 
-    def _gathered_ms(self) -> int:
+    def _wanted_ms(self) -> int:
+        """When the stop is placed, if nothing is in its way."""
         holding = self._holding
-        if not holding.exposed or not holding.armed or not self._entry_order.is_open:
+        if not holding.exposed:
+            newest = self._stops[-1]
+            return newest.signed_at_ms + SHRINK_RETRY_MS if has_failed(newest) else 0
+        if not holding.armed or not self._entry_order.is_open:
             return 0
         return holding.since_ms + GATHER_MS
 
@@ -265,12 +273,11 @@ class _Decision:
         return surplus
 
     def _cancel_surplus_stops(self) -> None:
-        leaving = [
-            stop
-            for stop in self._stops
-            if is_live(stop) and stop.cancel_requested_ms and not has_fired(stop)
-        ]
-        for stop in (*leaving, *self._surplus_stops()):
+        surplus = self._surplus_stops()
+        if not self._holding.exposed:
+            # A cancel without effect is repeated, unless the stop is needed again meanwhile.
+            surplus += [stop for stop in self._stops if is_leaving(stop)]
+        for stop in surplus:
             cancel(stop, CancelCause.REQUESTED, self._situation, self._plan)
 
     def _close(self) -> None:

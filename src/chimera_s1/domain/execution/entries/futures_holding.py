@@ -116,6 +116,11 @@ def ended_unfilled(stop: TrackedOrder) -> bool:
     return stop.phase is OrderPhase.CLOSED and has_fired(stop) and open_qty(stop) > 0
 
 
+def is_leaving(stop: TrackedOrder) -> bool:
+    """Its cancel has been requested, and its end has not been seen."""
+    return is_live(stop) and not has_fired(stop) and bool(stop.cancel_requested_ms)
+
+
 def _is_armed(stop: TrackedOrder) -> bool:
     """One that is being cancelled protects no more: its end may be on its way."""
     return is_live(stop) and not has_fired(stop) and not stop.cancel_requested_ms

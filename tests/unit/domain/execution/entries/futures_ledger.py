@@ -11,7 +11,7 @@ from chimera_s1.domain.execution.entries.events import (
 )
 from chimera_s1.domain.execution.entries.futures_entry import decide_futures
 from chimera_s1.domain.execution.entries.order_ids import OrderRole, order_id
-from chimera_s1.domain.execution.entries.specs import FuturesEntrySpec
+from chimera_s1.domain.execution.entries.specs import FuturesEntrySpec, exit_side
 from chimera_s1.domain.execution.entries.steps import (
     Cancel,
     LookUp,
@@ -85,6 +85,76 @@ def close_id(number: int) -> str:
 
 def child_of(client_id: str) -> str:
     return f"child of {client_id}"
+
+
+def order_report(
+    request: OrderRequest,
+    status: str,
+    filled: Decimal,
+    at_ms: int,
+    *,
+    child: str = "",
+    source: ReportSource = ReportSource.STREAM,
+) -> OrderReport:
+    return OrderReport(
+        family=family_of(request),
+        symbol=request.symbol,
+        client_id=request.client_id,
+        exchange_id=f"id of {request.client_id}",
+        side=request.side.value,
+        type="LIMIT",
+        status=status,
+        qty=Decimal(0),
+        filled_qty=filled,
+        avg_price=Decimal(100) if filled else None,
+        at_ms=at_ms,
+        source=source,
+        child_id=child,
+    )
+
+
+def child_report(request: OrderRequest, status: str, filled: Decimal, at_ms: int) -> OrderReport:
+    client_id = request.client_id
+    return OrderReport(
+        family=OrderFamily.PERP_ORDER,
+        symbol=request.symbol,
+        client_id=client_id,
+        exchange_id=child_of(client_id),
+        side=request.side.value,
+        type="MARKET",
+        status=status,
+        qty=Decimal(0),
+        filled_qty=filled,
+        avg_price=Decimal(90) if filled else None,
+        at_ms=at_ms,
+        source=ReportSource.STREAM,
+        parent_id=f"id of {client_id}",
+    )
+
+
+def trade_report(
+    spec: FuturesEntrySpec,
+    client_id: str,
+    qty: Decimal,
+    at_ms: int,
+    *,
+    trade_id: int,
+    order_id: str = "",
+) -> FillReport:
+    side = spec.side if client_id == ENTRY_ORDER else exit_side(spec.side)
+    return FillReport(
+        venue=Venue.PERP,
+        symbol=spec.symbol,
+        trade_id=str(trade_id),
+        order_id=order_id or f"id of {client_id}",
+        client_id=client_id,
+        side=side.value,
+        qty=qty,
+        price=Decimal(100),
+        at_ms=at_ms,
+        source=ReportSource.STREAM,
+        position_side="BOTH",
+    )
 
 
 class FuturesLedger:
@@ -171,71 +241,35 @@ class FuturesLedger:
         )
 
     def observe(self, report: Tracked) -> None:
+        before = self.position_qty()
         for event in observe(self.state, report, {}):
             self.state.apply(event)
+        if self.position_qty() != before:
+            self.position_since_ms = self.now_ms
 
     def report(
         self, client_id: str, status: str = "NEW", filled: Decimal | int = 0, child: str = ""
     ) -> None:
         """The order says on the stream what its status is, and how much is filled."""
         request = self.order(client_id).request
-        self.observe(
-            OrderReport(
-                family=family_of(request),
-                symbol=request.symbol,
-                client_id=client_id,
-                exchange_id=f"id of {client_id}",
-                side=request.side.value,
-                type="LIMIT",
-                status=status,
-                qty=Decimal(0),
-                filled_qty=Decimal(filled),
-                avg_price=Decimal(100) if filled else None,
-                at_ms=self.now_ms,
-                source=ReportSource.STREAM,
-                child_id=child,
-            )
-        )
+        self.observe(order_report(request, status, Decimal(filled), self.now_ms, child=child))
 
     def report_child(self, client_id: str, status: str, filled: Decimal | int = 0) -> None:
         """The order that the stop *client_id* became when it was triggered."""
-        self.observe(
-            OrderReport(
-                family=OrderFamily.PERP_ORDER,
-                symbol=self.spec.symbol,
-                client_id=client_id,
-                exchange_id=child_of(client_id),
-                side="SELL",
-                type="MARKET",
-                status=status,
-                qty=Decimal(0),
-                filled_qty=Decimal(filled),
-                avg_price=Decimal(90) if filled else None,
-                at_ms=self.now_ms,
-                source=ReportSource.STREAM,
-                parent_id=f"id of {client_id}",
-            )
-        )
+        request = self.order(client_id).request
+        self.observe(child_report(request, status, Decimal(filled), self.now_ms))
 
     def trade(self, client_id: str, qty: Decimal | int, order_id: str = "") -> None:
         """A trade of the order; *order_id* names its child or a foreign order."""
-        is_entry = client_id == ENTRY_ORDER
-        opening = self.spec.side
-        side = opening if is_entry else (Side.SELL if opening is Side.BUY else Side.BUY)
         self._trades += 1
         self.observe(
-            FillReport(
-                venue=Venue.PERP,
-                symbol=self.spec.symbol,
-                trade_id=str(self._trades),
-                order_id=order_id or f"id of {client_id}",
-                client_id=client_id,
-                side=side.value,
-                qty=Decimal(qty),
-                price=Decimal(100),
-                at_ms=self.now_ms,
-                source=ReportSource.STREAM,
-                position_side="BOTH",
+            trade_report(
+                self.spec,
+                client_id,
+                Decimal(qty),
+                self.now_ms,
+                order_id=order_id,
+                trade_id=self._trades,
             )
         )
 
@@ -249,7 +283,6 @@ class FuturesLedger:
     def trade_elsewhere(self, qty: Decimal | int) -> None:
         """Somebody else closes *qty* of the position."""
         self.trade("foreign", qty, f"foreign {self._trades}")
-        self.position_since_ms = self.now_ms
 
     def order(self, client_id: str) -> TrackedOrder:
         return self.state.orders[client_id]
@@ -265,7 +298,7 @@ class FuturesLedger:
             instrument=self.instrument,
             busy=frozenset(self.busy),
             not_found=frozenset(self.not_found),
-            position_qty=self._position_qty() if self.position_is_known else None,
+            position_qty=self.position_qty() if self.position_is_known else None,
             position_since_ms=self.position_since_ms,
             held_until_ms=self.held_until_ms,
             prices=self.prices,
@@ -300,7 +333,7 @@ class FuturesLedger:
         assert picture is not None
         return picture.status, picture.message
 
-    def _position_qty(self) -> Decimal:
+    def position_qty(self) -> Decimal:
         known = self.state.positions.positions.get(PositionKey(self.spec.symbol, "BOTH"))
         if known is None:
             return Decimal(0)

@@ -361,6 +361,34 @@ def test_stops_shrink_to_what_others_have_left() -> None:
     assert ledger.cancels() == [stop_id(1)]
 
 
+def test_a_smaller_stop_that_is_refused_is_tried_again_a_minute_later() -> None:
+    ledger = protected(10)
+    ledger.now_ms += 60_000
+    ledger.trade_elsewhere(4)
+    ledger.now_ms += 5_000
+    ledger.records()
+    ledger.placed()
+    ledger.refuse(stop_id(2), RefusalReason.ORDERS_MAX)
+    assert ledger.placed() == []
+    assert ledger.cancels() == []
+
+    ledger.now_ms += 60_000
+    assert quantities(ledger.placed()) == [("stop", 6)]
+
+
+def test_the_cancel_of_a_stop_is_not_repeated_when_the_newer_one_is_lost() -> None:
+    ledger = protected(3)
+    ledger.fill_entry(7)
+    ledger.placed()
+    ledger.report(stop_id(2))
+    ledger.cancel_requested(Cancel(client_id=stop_id(1)))
+    ledger.report(stop_id(2), "EXPIRED")
+    ledger.now_ms += 2_000
+
+    assert ledger.cancels() == []
+    assert quantities(ledger.placed()) == [("stop", 10)]
+
+
 def test_an_entry_that_others_have_closed_only_cancels_its_stops() -> None:
     ledger = protected(10)
     ledger.now_ms += 60_000
@@ -378,7 +406,6 @@ def test_a_trade_of_a_triggered_stop_is_not_taken_for_one_of_others() -> None:
     ledger = protected(10)
     ledger.now_ms += 60_000
     ledger.trade(stop_id(1), 10, child_of(stop_id(1)))
-    ledger.position_since_ms = ledger.now_ms
     ledger.now_ms += 100
     ledger.report(stop_id(1), "TRIGGERED", child=child_of(stop_id(1)))
     ledger.now_ms += 60_000
