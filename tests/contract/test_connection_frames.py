@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES
@@ -29,6 +28,7 @@ from tests.contract.raw_exchange import (
     server_frame,
 )
 from tests.contract.socket_line import Line
+from tests.fakes.manual_clock import settle
 from tests.time_limits import TIMEOUT_S
 
 READ_INTERVAL_MS = 10

@@ -24,6 +24,7 @@ from chimera_s1.domain.ports.event_store import (
 )
 from tests.contract.ledger_commits import LEDGER, append_commits, make_draft, verify_links
 from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
+from tests.fakes.manual_clock import settle
 from tests.time_limits import TIMEOUT_S
 
 WRITERS = 20
@@ -177,7 +178,7 @@ async def test_concurrent_writers_make_one_dense_chain(
             group.start_soon(tail)
             for writer in range(WRITERS):
                 group.start_soon(write, writer)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             start.set()
 
     head = LedgerHead()

@@ -4,7 +4,6 @@ and drift.
 
 from collections.abc import Sequence
 
-import anyio
 import httpx2
 import pytest
 from anyio.abc import TaskGroup
@@ -26,7 +25,7 @@ from chimera_s1.domain.ports.quote_publisher import PublishReport
 from tests.contract.feed_harness import CLOCK, SYMBOLS, simulator_endpoints
 from tests.contract.quote_invariants import check_alone
 from tests.fakes.exchange_information import MemoryExchangeInformation
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
@@ -211,7 +210,7 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_tim
     await patrol.measure()
     tasks.start_soon(patrol.run)
     tasks.start_soon(publishing.run)
-    await anyio.wait_all_tasks_blocked()
+    await settle()
 
     ticks, stepped_at = 80, 35
     for number in range(1, ticks + 1):

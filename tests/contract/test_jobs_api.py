@@ -15,6 +15,7 @@ from chimera_s1.app.service_settings import load_settings
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
+from tests.fakes.manual_clock import settle
 from tests.fakes.token_store import MemoryTokenStore
 
 OPERATOR_TOKEN, OPERATOR = make_token(
@@ -30,7 +31,7 @@ async def jobs_running() -> AsyncIterator[tuple[WebParts, httpx2.AsyncClient]]:
     with anyio.fail_after(SAFETY_S):
         async with anyio.create_task_group() as tasks, parts.client() as client:
             tasks.start_soon(parts.jobs.run)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             client.headers["Authorization"] = f"Bearer {OPERATOR_TOKEN}"
             yield parts, client
             tasks.cancel_scope.cancel()
@@ -64,7 +65,7 @@ async def test_a_job_runs_on_request() -> None:
     async with jobs_running() as (parts, client):
         await parts.clock.advance(1_000)
         reply = await client.post("/xchg/jobs/clock.spot/run")
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         [job] = (await client.get("/xchg/jobs")).json()["jobs"]
 
     assert reply.status_code == 202

@@ -31,6 +31,7 @@ from tests.contract.quote_stores import (
 from tests.contract.redis_cluster import PARTIAL_COVERAGE, hand_over, move_keys
 from tests.contract.tcp_proxy import TcpProxy, redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import served_by, slot_of
+from tests.fakes.manual_clock import settle
 from tests.time_limits import TIMEOUT_S
 
 
@@ -115,7 +116,7 @@ async def test_a_late_redirect_does_not_affect_the_quotes_of_the_current_call(
         newer = [make_quote(other), make_quote(one)]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(publish_until_acknowledged, store.publisher, newer)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             redirect_next(proxy, f"ASK {slot_of(one)}", 2)
             proxy.release()
 

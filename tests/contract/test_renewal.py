@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 from msgspec import structs
 
@@ -35,7 +34,7 @@ from tests.contract.raw_exchange import (
     raw_exchange,
     server_frame,
 )
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.time_limits import TIMEOUT_S
 
 PAIR = ("BTCUSDT", "ETHUSDT")

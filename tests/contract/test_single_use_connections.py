@@ -28,7 +28,7 @@ from chimera_s1.domain.ports.treasury_gateway import no_obstacle
 from tests.contract.certificates import Authority
 from tests.contract.forward_proxy import tls_front
 from tests.contract.raw_http_server import HOST, ScriptedReply, http_reply, raw_http_server
-from tests.fakes.manual_clock import ManualClock
+from tests.fakes.manual_clock import ManualClock, settle
 from tests.time_limits import TIMEOUT_S
 
 GOODBYE = http_reply(408, b"", "Connection: close")
@@ -194,7 +194,7 @@ async def test_tls_connections_stay_ready_although_tickets_arrive(
     ):
         pool = client.single_use(Venue.SPOT)
         await until_ready(pool)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert pool.ready == 1
         assert isinstance(await send(client), HttpReply)
 
@@ -206,7 +206,7 @@ async def test_a_host_that_is_held_is_not_dialled() -> None:
     budgets = weight_budgets(ManualClock())
     budgets[Venue.SPOT].block(60_000, "a request was answered 418")
     async with raw_http_server(OK) as server, kept_ready(server.url, 1, budgets):
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert server.connections_accepted == 0
 
 

@@ -22,6 +22,7 @@ from tests.contract.treasury_api_client import (
     event_types,
     treasury_api_client,
 )
+from tests.fakes.manual_clock import settle
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.treasury_harness import LIMITS, TO_FUT, TO_SPOT, TreasuryHarness
 from tests.virtual_time import VirtualLoop
@@ -176,7 +177,7 @@ class TestIdempotent:
         ):
             for caller in (one, other) * 25:
                 tasks.start_soon(ask, caller)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             start.set()
 
         assert len(replies) == 50

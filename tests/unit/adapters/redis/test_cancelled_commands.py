@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from tests.fakes.manual_clock import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +55,7 @@ async def test_the_cancellation_of_a_scope_is_taken_by_it(
     call = client(method, lose_the_text, monkeypatch)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         tasks.cancel_scope.cancel()
 
     assert tasks.cancel_scope.cancelled_caught
@@ -73,7 +74,7 @@ async def test_a_task_that_is_cancelled_without_a_scope_ends(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = asyncio.ensure_future(client(method, lose_the_text, monkeypatch)())
-    await anyio.wait_all_tasks_blocked()
+    await settle()
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
