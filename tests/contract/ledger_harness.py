@@ -37,7 +37,7 @@ class LedgerHarness(ABC):
         loses_replies: Whether an append may find its own commit after an error.
     """
 
-    commits_per_writer = 20
+    commits_per_writer = 10
     loses_replies = False
 
     @abstractmethod

@@ -32,6 +32,7 @@ class Desk:
         self.parts = WebParts(
             account=self.account.read if enabled else ReadAccount(None),
             tokens=MemoryTokenStore([TRADER, READER]),
+            only={"account"},
         )
 
     async def call(

@@ -32,7 +32,7 @@ def letter_of(port: LetterPort, key: str) -> DeadLetter:
 @asynccontextmanager
 async def letters_kept() -> AsyncIterator[tuple[WebParts, httpx2.AsyncClient]]:
     """One letter in Redis, one in the store that cannot be replayed."""
-    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]), only={"dead letters"})
 
     async def deliver(payload: str) -> str:
         return f"written: {payload}"

@@ -62,7 +62,7 @@ async def keep(parts: WebParts, symbol: str, start: int = START - HOUR_MS) -> No
 @pytest.fixture
 async def parts() -> WebParts:
     """All of October of two contracts; a third has no funding."""
-    made = WebParts(tokens=MemoryTokenStore([READER]))
+    made = WebParts(tokens=MemoryTokenStore([READER]), only={"funding", "instruments"})
     made.catalog.put(Venue.PERP, [registry_row(f"perp/{name}") for name in NAMES])
     for symbol in NAMES[:2]:
         store(made, *(record(START + at * 8 * HOUR_MS, symbol) for at in range(SETTLEMENTS)))

@@ -40,7 +40,7 @@ Run = Callable[..., Awaitable[tuple[int, str, str]]]
 
 @pytest.fixture
 def parts() -> WebParts:
-    return WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+    return WebParts(tokens=MemoryTokenStore([READER, OPERATOR]), only={"funding"})
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_a_restart_of_the_service_is_waited_for(
             await parts.backfills.asked.wait()
         token, record = make_token("demo2", b"d" * 32, actor="demo", scopes=Scope, created_at=0)
         monkeypatch.setenv("S1_TOKEN", token)
-        again = WebParts(tokens=MemoryTokenStore([record]))
+        again = WebParts(tokens=MemoryTokenStore([record]), only={"funding"})
         again.backfills.progress = progress_of(30, 30)
         async with serving(again, port=int(server.url.rpartition(":")[2])):
             await ended.wait()

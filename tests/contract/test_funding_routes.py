@@ -79,7 +79,7 @@ def shown_dispute(hour: int) -> dict[str, object]:
 
 @pytest.fixture
 def parts() -> WebParts:
-    made = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+    made = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]), only={"funding"})
     made.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT"), registry_row("perp/币安人生USDT")])
     store(made, *(record(hour) for hour in (0, 8, 16)))
     return made

@@ -230,7 +230,7 @@ async def test_the_commands_work_beside_a_running_service(state_dir: Path) -> No
 async def test_sync_has_the_service_read_and_accepts_what_is_held(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]), only={"instruments"})
     monkeypatch.setenv("S1_TOKEN", OPERATOR_TOKEN)
     async with serving(parts) as server:
 

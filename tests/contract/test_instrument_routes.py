@@ -31,7 +31,7 @@ ROWS = (
 
 @pytest.fixture
 def parts() -> WebParts:
-    made = WebParts()
+    made = WebParts(only={"instruments"})
     fill(made, ROWS)
     return made
 
@@ -173,7 +173,8 @@ async def test_bad_parameters_are_named(
 
 async def test_accept_is_true_or_false() -> None:
     token, record = make_token("op01", b"o" * 32, actor="op", scopes=Scope, created_at=0)
-    async with WebParts(tokens=MemoryTokenStore([record])).client() as client:
+    parts = WebParts(tokens=MemoryTokenStore([record]), only={"instruments"})
+    async with parts.client() as client:
         client.headers["Authorization"] = f"Bearer {token}"
 
         reply = await client.post("/xchg/instruments/sync", params={"accept": "yes"})

@@ -27,7 +27,7 @@ SAFETY_S = 240
 @asynccontextmanager
 async def jobs_running() -> AsyncIterator[tuple[WebParts, httpx2.AsyncClient]]:
     """The one job has run at the start; its clock stands still."""
-    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]))
+    parts = WebParts(tokens=MemoryTokenStore([READER, OPERATOR]), only={"jobs", "health"})
     with anyio.fail_after(SAFETY_S):
         async with anyio.create_task_group() as tasks, parts.client() as client:
             tasks.start_soon(parts.jobs.run)

@@ -17,7 +17,7 @@ TRADER_TOKEN, TRADER = make_test_token("trader", Scope.ORDERS_TRADE)
 
 class Desk:
     def __init__(self) -> None:
-        self.parts = WebParts(tokens=MemoryTokenStore([HALTER, TRADER, READER]))
+        self.parts = WebParts(tokens=MemoryTokenStore([HALTER, TRADER, READER]), only={"mode"})
 
     async def post(self, body: Any, token: str = HALTER_TOKEN) -> httpx2.Response:
         async with self.parts.client() as client:

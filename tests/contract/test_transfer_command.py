@@ -116,7 +116,8 @@ class Setup:
 @pytest.fixture
 async def setup(tasks: TaskGroup, tmp_path: Path) -> AsyncIterator[Setup]:
     treasury = Treasury()
-    parts = WebParts(tokens=MemoryTokenStore([TRADER]), treasury=treasury, limit=UNLIMITED)
+    tokens = MemoryTokenStore([TRADER])
+    parts = WebParts(tokens=tokens, treasury=treasury, limit=UNLIMITED, only={"treasury"})
     treasury.start(tasks)
     async with serving(parts) as server, lossy_proxy(int(server.url.rpartition(":")[2])) as proxy:
         yield Setup(treasury, proxy, tmp_path)

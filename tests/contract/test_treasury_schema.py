@@ -37,7 +37,7 @@ NO_TOKEN, NO = make_token(
 MAY = {"Authorization": f"Bearer {ALL_TOKEN}"}
 MAY_NOT = {"Authorization": f"Bearer {NO_TOKEN}"}
 BODY = {"from": "SPOT", "to": "FUT", "amount_usdt": 10}
-EXAMPLES = 50
+EXAMPLES = 25
 
 
 class Service(Struct):

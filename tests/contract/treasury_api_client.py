@@ -92,7 +92,7 @@ async def treasury_api_client(
     """
     treasury = treasury or Treasury(world)
     tokens = MemoryTokenStore([TRADER, RESOLVER, READER])
-    parts = WebParts(treasury=treasury, tokens=tokens, limit=limit)
+    parts = WebParts(treasury=treasury, tokens=tokens, limit=limit, only={"treasury"})
     async with anyio.create_task_group() as tasks, parts.client() as client:
         if start_workers:
             treasury.start(tasks)

@@ -6,9 +6,9 @@ As a module it rewrites the committed description of the API:
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,12 @@ def _build_mode(store: EventStore, clock: Clock) -> tuple[HaltLedger, ReadMode]:
 
 
 class WebParts:
-    """The application, and the parts a test moves."""
+    """The application, and the parts a test moves.
+
+    Attributes:
+    only: Capabilities whose routes the application has; all if empty. Registering all costs more
+        than most tests.
+    """
 
     def __init__(
         self,
@@ -192,6 +197,7 @@ class WebParts:
         treasury: Treasury | None = None,
         account: ReadAccount | None = None,
         limit: RateLimit = RateLimit(per_s=20, burst=40),  # noqa: B008 (it is frozen)
+        only: Collection[str] = (),
     ) -> None:
         self.board = board or QuoteBoard()
         self.redis: HealthReport = REDIS_WELL
@@ -233,22 +239,21 @@ class WebParts:
         self.exchange_known = True
         self.halt_store = FaultyEventStore(HALT_LEDGER)
         self.halt, self.mode = _build_mode(self.halt_store, self.clock)
-        self.app: Litestar = undescribed_web_app(  # most tests read no description
-            [
-                instruments_part(ReadInstruments(self.catalog), self.syncs),
-                self._funding_part(),
-                market_part(self.board, self.status),
-                treasury_part(
-                    self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
-                ),
-                account_part(account or ReadAccount(None)),
-                mode_part(self.halt, self.mode),
-                health_part(self.health, render_metrics),
-                jobs_part(self.jobs),
-                dead_letters_part(self.letters),
-            ],
-            self.access,
-        )
+        parts = {
+            "instruments": instruments_part(ReadInstruments(self.catalog), self.syncs),
+            "funding": self._funding_part(),
+            "market": market_part(self.board, self.status),
+            "treasury": treasury_part(
+                self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
+            ),
+            "account": account_part(account or ReadAccount(None)),
+            "mode": mode_part(self.halt, self.mode),
+            "health": health_part(self.health, render_metrics),
+            "jobs": jobs_part(self.jobs),
+            "dead letters": dead_letters_part(self.letters),
+        }
+        served = [parts[name] for name in only or parts]
+        self.app: Litestar = undescribed_web_app(served, self.access)  # most tests read none
 
     def _syncs(self) -> RunSyncs:
         sync = SyncInstruments(
@@ -343,9 +348,14 @@ async def serving(
 
 def description() -> dict[str, Any]:
     """The document at `/schema/openapi.json`, without the version of the release."""
-    document: dict[str, Any] = json.loads(json.dumps(WebParts().app.openapi_schema.to_schema()))
+    document: dict[str, Any] = json.loads(_description_text())
     del document["info"]["version"]
     return document
+
+
+@cache
+def _description_text() -> str:
+    return json.dumps(WebParts().app.openapi_schema.to_schema())
 
 
 if __name__ == "__main__":

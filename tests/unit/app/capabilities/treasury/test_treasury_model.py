@@ -8,10 +8,10 @@ import pytest
 from tests.load.model_exchange import ModelFault
 from tests.load.treasury_model import Variant, violations
 
-SEEDS = 400
+SEEDS = 200
 """`make soak-model` runs many more."""
 
-SLICES = 10
+SLICES = 5
 MUTANT_SEEDS = 40
 
 
