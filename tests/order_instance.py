@@ -164,11 +164,11 @@ async def order_instance(
     """
     endpoints = _endpoints(urls)
     async with HttpClient(endpoints, weight_budgets(CLOCK)) as client:
-        gateway = BinanceOrderGateway(client, _key, CLOCK.now_ms)
+        gateway = BinanceOrderGateway(client, _key)
         streams = _streams(endpoints, client, _key)
         exchange = Exchange(
             gateway=gateway_of(gateway),
-            account=BinanceExchangeAccount(client, _key, CLOCK.now_ms),
+            account=BinanceExchangeAccount(client, _key, lambda _: CLOCK.now_ms()),
             streams={venue: streams[venue] for venue in venues},
             exchange_ms=lambda _: CLOCK.now_ms() + later_ms,
             on_clock_suspect=lambda _: None,

@@ -135,6 +135,6 @@ async def binance_orders(
     }
     async with HttpClient(endpoints, weight_budgets(CLOCK)) as client:
         yield (
-            BinanceOrderGateway(client, key, CLOCK.now_ms),
-            BinanceExchangeAccount(client, key, CLOCK.now_ms),
+            BinanceOrderGateway(client, key),
+            BinanceExchangeAccount(client, key, lambda _: CLOCK.now_ms()),
         )

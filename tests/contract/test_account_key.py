@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.account_key import ReadAccountKey
+from chimera_s1.adapters.binance.account_key import ReadAccountKey, naming_venue
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
@@ -19,7 +19,7 @@ from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
-from chimera_s1.domain.identifiers import Symbol
+from chimera_s1.domain.identifiers import Symbol, Venue
 from tests.contract.feed_harness import simulator_endpoints
 from tests.time_limits import TIMEOUT_S
 
@@ -48,7 +48,7 @@ class Exchange(Struct):
 
 
 @asynccontextmanager
-async def exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
+async def exchange(tasks: TaskGroup, named_by: Venue = Venue.SPOT) -> AsyncIterator[Exchange]:
     addresses = await tasks.start(Simulator(SimulatorConfig(symbols=2), CLOCK).run)
     endpoints, budgets, settings = simulator_endpoints(addresses), weight_budgets(CLOCK), [KEY]
     with anyio.fail_after(TIMEOUT_S):
@@ -56,7 +56,13 @@ async def exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
             httpx2.AsyncClient(base_url=addresses.control_url, timeout=TIMEOUT_S) as control,
             HttpClient(endpoints, budgets) as client,
         ):
-            key = ReadAccountKey(client, lambda: settings[-1], CLOCK.now_ms, "simulator")
+            key = ReadAccountKey(
+                client,
+                lambda: settings[-1],
+                lambda _: CLOCK.now_ms(),
+                "simulator",
+                lambda: named_by,
+            )
             async with BinanceInstrumentSource(
                 endpoints, budgets, key, RowReader(lambda _: None)
             ) as source:
@@ -117,3 +123,15 @@ async def test_a_key_without_the_right_to_futures_is_refused_by_futures(tasks: T
         assert (await at.key()).account == ACCOUNT
         with pytest.raises(ExchangeRefusedError, match="-2015"):
             await at.source.leverage_brackets()
+
+
+async def test_without_spot_futures_name_the_account(tasks: TaskGroup) -> None:
+    """The spot host may refuse the key, as that of a testnet does, or be out of reach."""
+    async with exchange(tasks, Venue.PERP) as at:
+        await at.fault("code:-2015", times=1)
+        account = (await at.key()).account
+
+        assert account == "simulator:futures-SgsR"
+        assert await at.fired() == 0
+    assert naming_venue(account) is Venue.PERP
+    assert naming_venue(ACCOUNT) is Venue.SPOT

@@ -102,7 +102,7 @@ async def rig(tasks: TaskGroup) -> AsyncIterator[Rig]:
         budgets, store = weight_budgets(CLOCK), FakeFundingStore()
         disputes: list[FundingDispute] = []
         async with HttpClient(endpoints, budgets) as client:
-            key = ReadAccountKey(client, lambda: KEY, CLOCK.now_ms, "simulator")
+            key = ReadAccountKey(client, lambda: KEY, lambda _: CLOCK.now_ms(), "simulator")
             async with BinanceFundingSource(
                 endpoints, budgets, key, RowReader(lambda _: None)
             ) as source:

@@ -122,8 +122,8 @@ async def connected(
     with anyio.fail_after(TIMEOUT_S):
         async with HttpClient(endpoints, budgets or weight_budgets(ManualClock())) as client:
             yield (
-                BinanceOrderGateway(client, account_key, lambda: SIGNED_AT + 0.4),
-                BinanceExchangeAccount(client, account_key, lambda: SIGNED_AT + 0.4),
+                BinanceOrderGateway(client, account_key),
+                BinanceExchangeAccount(client, account_key, lambda _: SIGNED_AT + 0.4),
             )
 
 

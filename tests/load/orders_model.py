@@ -113,8 +113,8 @@ class Replica:
             read_relayed_seq=partial(cursors.read, RELAY_CURSOR),
         )
         client = cast(HttpClient, DeskClient(exchange, process))
-        gateway = BinanceOrderGateway(client, world.key, exchange.clock.now_ms)
-        self.account = BinanceExchangeAccount(client, world.key, exchange.clock.now_ms)
+        gateway = BinanceOrderGateway(client, world.key)
+        self.account = BinanceExchangeAccount(client, world.key, lambda _: exchange.clock.now_ms())
         self.streams = {venue: ModelStream(venue, clock) for venue in Venue}
         self.wires = {venue: Wire(exchange, stream) for venue, stream in self.streams.items()}
         at_exchange = Exchange(

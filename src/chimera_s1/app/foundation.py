@@ -18,7 +18,7 @@ from chimera_s1.adapters.binance.endpoints import (
 )
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.request_limits import venue_of
-from chimera_s1.adapters.binance.http.signing import Credentials, ExchangeClock, Secret
+from chimera_s1.adapters.binance.http.signing import Credentials, Secret, VenueClock
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate, dial_gates
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
@@ -121,9 +121,14 @@ def _ws_api_url(settings: CoreSettings, hosts: Mapping[Venue, Endpoints]) -> str
 
 
 def exchange_key(
-    settings: CoreSettings, client: HttpClient, exchange_ms: ExchangeClock
+    settings: CoreSettings,
+    client: HttpClient,
+    exchange_ms: VenueClock,
+    named_by: Callable[[], Venue] = lambda: Venue.SPOT,
 ) -> KeySource:
-    """The key of the settings, which may change at run time; its account is read by *client*."""
+    """The key of the settings, which may change at run time; its account is read by *client*, of
+    the venue that *named_by* says.
+    """
     if not settings.moves_money:
         return no_key
     read_key, read_secret = settings.secret("binance_key"), settings.secret("binance_secret")
@@ -131,7 +136,7 @@ def exchange_key(
     def read() -> Credentials:
         return Credentials(Secret(read_key()), Secret(read_secret()))
 
-    return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value)
+    return ReadAccountKey(client, read, exchange_ms, settings.binance_env.value, named_by)
 
 
 def egress_for(settings: CoreSettings) -> Egress:

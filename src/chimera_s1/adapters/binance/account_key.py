@@ -1,17 +1,18 @@
 """The exchange key of the settings, and the account that it belongs to."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from math import inf
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.binance import spot_account
 from chimera_s1.adapters.binance.http.client import HttpClient
-from chimera_s1.adapters.binance.http.request_limits import spot_weight
-from chimera_s1.adapters.binance.http.signing import Credentials, ExchangeClock, Signer
+from chimera_s1.adapters.binance.http.request_limits import futures_weight, spot_weight
+from chimera_s1.adapters.binance.http.signing import Credentials, Signer, VenueClock
 from chimera_s1.domain.errors import (
     ChimeraError,
     ClockUncertainError,
@@ -27,15 +28,36 @@ from chimera_s1.domain.operations.request_budget import RequestCall
 KEY_RETRY_S = 5.0
 """To ask for the account costs 20 weight, and each query of an order would ask."""
 
-_CALL = RequestCall("account", Priority.PROBE, spot_weight(20))
+FUTURES_NAME = "futures-"
+"""Before the account's name where futures gave it: their API does not say the account's number."""
+
+_SPOT_CALL = RequestCall("account", Priority.PROBE, spot_weight(20))
+_PERP_CALL = RequestCall("account", Priority.PROBE, futures_weight(5))
+_BALANCE_PATH = "/fapi/v3/balance"
 _log = logging.getLogger(__name__)
 
 
+class _BalanceRow(Struct, frozen=True):
+    """Source: USD-M "Futures Account Balance V3": `accountAlias` is the unique account code."""
+
+    accountAlias: str = ""  # noqa: N815 (Binance's name)
+
+
 class AccountKey(Struct, frozen=True):
-    """A key, and the account that it belongs to, as in the treasury's account claim."""
+    """A key, and the account that it belongs to.
+
+    Attributes:
+        signer: With the clock of the spot host.
+        account: As in the treasury's account claim, or the name that futures give it.
+        signers: With the clocks of the hosts of other venues, where they are known.
+    """
 
     signer: Signer
     account: str
+    signers: Mapping[Venue, Signer] = {}
+
+    def signer_for(self, venue: Venue) -> Signer:
+        return self.signers.get(venue, self.signer)
 
 
 KeySource: TypeAlias = Callable[[], Awaitable[AccountKey | None]]
@@ -54,42 +76,71 @@ class ReadAccountKey:
     Args:
         read: The credentials now; they may change at run time.
         environment: Names the exchange in the account, as in the treasury's account claim.
+        named_by: The venue whose host is asked for the account: a service without spot may have a
+            key, or a network, that the spot host is not for.
     """
 
     def __init__(
         self,
         client: HttpClient,
         read: Callable[[], Credentials],
-        exchange_ms: ExchangeClock,
+        exchange_ms: VenueClock,
         environment: str,
+        named_by: Callable[[], Venue] = lambda: Venue.SPOT,
     ) -> None:
         self._client = client
         self._read = read
         self._exchange_ms = exchange_ms
         self._environment = environment
-        self._known: tuple[Credentials, AccountKey] | None = None
+        self._named_by = named_by
+        self._known: tuple[Credentials, Venue, AccountKey] | None = None
 
     async def __call__(self) -> AccountKey:
         """Raises:
         ExchangeUnavailableError: The account is not known yet.
         ExchangeRefusedError: The exchange refuses the key.
         """
-        credentials = self._read()
-        if self._known is None or self._known[0] != credentials:
-            self._known = credentials, await self._identify(credentials)
-        return self._known[1]
+        credentials, venue = self._read(), self._named_by()
+        if self._known is None or self._known[:2] != (credentials, venue):
+            self._known = credentials, venue, await self._identify(credentials, venue)
+        return self._known[2]
 
-    async def _identify(self, credentials: Credentials) -> AccountKey:
-        signer = Signer(credentials, self._exchange_ms)
+    async def _identify(self, credentials: Credentials, venue: Venue) -> AccountKey:
+        spot, perp = (Signer(credentials, partial(self._exchange_ms, each)) for each in Venue)
+        match venue:
+            case Venue.SPOT:
+                name = await self._read_uid(spot)
+            case Venue.PERP:
+                name = FUTURES_NAME + await self._read_alias(perp)
+            case _:
+                assert_never(venue)
+        return AccountKey(spot, f"{self._environment}:{name}", {Venue.PERP: perp})
+
+    async def _read_uid(self, signer: Signer) -> str:
         account = await self._client.get(
             Venue.SPOT,
             spot_account.PATH,
             spot_account.PARAMETERS,
             spot_account.SpotAccount,
-            call=_CALL,
+            call=_SPOT_CALL,
             signer=signer,
         )
-        return AccountKey(signer, f"{self._environment}:{account.uid}")
+        return str(account.uid)
+
+    async def _read_alias(self, signer: Signer) -> str:
+        rows = await self._client.get(
+            Venue.PERP, _BALANCE_PATH, (), list[_BalanceRow], call=_PERP_CALL, signer=signer
+        )
+        alias = next((row.accountAlias for row in rows), "")
+        if not alias:
+            raise ExchangeUnavailableError(f"GET {_BALANCE_PATH}: no row names the account")
+        return alias
+
+
+def naming_venue(account: str) -> Venue:
+    """The venue whose host gave *account* its name."""
+    _, _, name = account.partition(":")
+    return Venue.PERP if name.startswith(FUTURES_NAME) else Venue.SPOT
 
 
 class LastGoodKey:

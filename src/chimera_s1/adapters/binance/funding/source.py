@@ -84,8 +84,9 @@ class BinanceFundingSource(HttpAdapter):
         if key is None:
             raise ExchangeRefusedError(f"GET {income.PATH}: there is no exchange key to ask with")
         parameters = income.page_parameters(INCOME_TYPES.get(rate_type, rate_type), start, end)
+        signer = key.signer_for(Venue.PERP)
         rows = await self._client.get(
-            Venue.PERP, income.PATH, parameters, list[Raw], call=_INCOME, signer=key.signer
+            Venue.PERP, income.PATH, parameters, list[Raw], call=_INCOME, signer=signer
         )
         found = await self._decode(income.PATH, rows, decode_income)
         return IncomePage(

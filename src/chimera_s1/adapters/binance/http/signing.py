@@ -15,6 +15,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.identifiers import Venue
 
 API_KEY_HEADER = "X-MBX-APIKEY"
 MASK = "***"
@@ -28,6 +29,10 @@ _is_plain = re.compile("[A-Za-z0-9_.~-]*").fullmatch
 
 ExchangeClock: TypeAlias = Callable[[], float]
 """The exchange's clock now, epoch ms; raises ClockUncertainError while it is not known."""
+
+
+VenueClock: TypeAlias = Callable[[Venue], float]
+"""The same, of the host of a venue."""
 
 
 class Secret:

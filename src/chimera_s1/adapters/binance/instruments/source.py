@@ -134,5 +134,5 @@ class BinanceInstrumentSource(HttpAdapter):
         call: RequestCall,
         key: AccountKey | None = None,
     ) -> _T:
-        signer = None if key is None else key.signer
+        signer = None if key is None else key.signer_for(venue)
         return await self._client.get(venue, path, (), kind, call=call, signer=signer, strict=False)

@@ -1,6 +1,6 @@
 """Reads of the account at Binance: what is open, held and traded, and how it is set up."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -9,7 +9,7 @@ from msgspec import Raw
 from chimera_s1.adapters.binance.account_key import KeySource
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow
-from chimera_s1.adapters.binance.http.signing import ExchangeClock, Parameters
+from chimera_s1.adapters.binance.http.signing import Parameters, VenueClock
 from chimera_s1.adapters.binance.orders import (
     account_rows,
     perp_rows,
@@ -46,7 +46,8 @@ class BinanceExchangeAccount:
 
     Args:
         client: The caller closes it; shared with the order gateway of the same account.
-        exchange_ms: The time that requests are signed with.
+        exchange_ms: The time of a venue, for what reads say is now.
+        venues: Those that are served: of the others, the configuration is not read.
         rows: Reports rows that cannot be used.
     """
 
@@ -54,13 +55,15 @@ class BinanceExchangeAccount:
         self,
         client: HttpClient,
         key: KeySource,
-        exchange_ms: ExchangeClock,
+        exchange_ms: VenueClock,
         rows: RowReader | None = None,
+        venues: Container[Venue] = tuple(Venue),
     ) -> None:
         self._client = client
         self._key = key
         self._exchange_ms = exchange_ms
         self._rows = rows or RowReader()
+        self._venues = venues
         self._unreadable_rows = 0
 
     @property
@@ -69,7 +72,7 @@ class BinanceExchangeAccount:
 
     async def open_orders(self, venue: Venue) -> OpenOrders:
         """Weight 86 of 6,000 on spot, 80 of 2,400 on futures."""
-        from_ms = self._now_ms()
+        from_ms = self._now_ms(venue)
         if venue is Venue.SPOT:
             call = request_calls.SPOT_OPEN_ORDERS
             orders = await self._list(venue, "/api/v3/openOrders", spot_rows.read_order, call)
@@ -82,12 +85,12 @@ class BinanceExchangeAccount:
         return OpenOrders(orders=(*orders, *algos), lists=(), read_from_ms=from_ms)
 
     async def positions(self) -> tuple[PositionReport, ...]:
-        read = partial(perp_rows.read_position, at_ms=self._now_ms())
+        read = partial(perp_rows.read_position, at_ms=self._now_ms(Venue.PERP))
         path, call = "/fapi/v3/positionRisk", request_calls.PERP_ACCOUNT
         return tuple(await self._list(Venue.PERP, path, read, call))
 
     async def balances(self, venue: Venue) -> tuple[BalanceReport, ...]:
-        at_ms = self._now_ms()
+        at_ms = self._now_ms(venue)
         if venue is Venue.SPOT:
             account = await self._spot_account()
             read = partial(spot_rows.read_balance, at_ms=at_ms)
@@ -133,6 +136,8 @@ class BinanceExchangeAccount:
 
     async def _perp_config(self) -> account_rows.PerpConfig:
         path, kind = account_rows.PERP_CONFIG_PATH, account_rows.PerpConfig
+        if Venue.PERP not in self._venues:
+            return kind()
         try:
             return await self._get(Venue.PERP, path, (), kind, request_calls.PERP_ACCOUNT)
         except ExchangeRefusedError:
@@ -147,7 +152,7 @@ class BinanceExchangeAccount:
             return kind()
 
     async def _symbols(self, wanted: frozenset[Symbol]) -> tuple[SymbolConfiguration, ...]:
-        if not wanted:
+        if not wanted or Venue.PERP not in self._venues:
             return ()
         path, call = account_rows.SYMBOLS_PATH, request_calls.PERP_ACCOUNT
         try:
@@ -157,6 +162,8 @@ class BinanceExchangeAccount:
         return tuple(row for row in rows if row.symbol in wanted)
 
     async def _can_trade_spot(self) -> bool | None:
+        if Venue.SPOT not in self._venues:
+            return None
         try:
             return (await self._spot_account()).can_trade
         except ExchangeRefusedError:
@@ -190,9 +197,9 @@ class BinanceExchangeAccount:
     async def _get(
         self, venue: Venue, path: str, parameters: Parameters, kind: type[_T], call: RequestCall
     ) -> _T:
-        signer = await require_signer(self._key)
+        signer = await require_signer(self._key, venue)
         return await self._client.get(venue, path, parameters, kind, call=call, signer=signer)
 
-    def _now_ms(self) -> int:
+    def _now_ms(self, venue: Venue) -> int:
         """Exchange time. Raises ClockUncertainError while it is not known."""
-        return round(self._exchange_ms())
+        return round(self._exchange_ms(venue))

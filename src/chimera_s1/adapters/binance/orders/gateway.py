@@ -14,7 +14,7 @@ from chimera_s1.adapters.binance.http.client import (
     UnknownOrderError,
 )
 from chimera_s1.adapters.binance.http.reply_classification import sanitize
-from chimera_s1.adapters.binance.http.signing import ExchangeClock, Signer
+from chimera_s1.adapters.binance.http.signing import Signer
 from chimera_s1.adapters.binance.orders import perp_rows, request_calls, spot_rows
 from chimera_s1.adapters.binance.orders.order_parameters import PATHS, find_parameters
 from chimera_s1.adapters.binance.orders.order_sender import (
@@ -27,7 +27,12 @@ from chimera_s1.domain.errors import (
     ExchangeUnavailableError,
     InvalidValueError,
 )
-from chimera_s1.domain.execution.order_request import OrderFamily, OrderRef, OrderRequest
+from chimera_s1.domain.execution.order_request import (
+    OrderFamily,
+    OrderRef,
+    OrderRequest,
+    family_of,
+)
 from chimera_s1.domain.execution.reports import OrderListReport, OrderReport
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.order_gateway import (
@@ -46,15 +51,17 @@ _READERS: dict[OrderFamily, Callable[[Raw], OrderReport | OrderListReport]] = {
 }
 
 
-async def require_signer(key: KeySource) -> Signer:
-    """Raises:
+async def require_signer(key: KeySource, venue: Venue) -> Signer:
+    """For requests to *venue*.
+
+    Raises:
     ExchangeUnavailableError: The key's account is not known yet.
     ExchangeRefusedError: There is no key, or the exchange refuses it.
     """
     account_key = await key()
     if account_key is None:
         raise ExchangeRefusedError("no exchange key; set S1_BINANCE_KEY and S1_BINANCE_SECRET")
-    return account_key.signer
+    return account_key.signer_for(venue)
 
 
 class BinanceOrderGateway:
@@ -62,7 +69,6 @@ class BinanceOrderGateway:
 
     Args:
         client: The caller closes it; shared with other readers of the same account.
-        exchange_ms: The time that requests are signed with.
         timeouts: Of a request that is sent once.
     """
 
@@ -70,12 +76,10 @@ class BinanceOrderGateway:
         self,
         client: HttpClient,
         key: KeySource,
-        exchange_ms: ExchangeClock,
         timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008 (frozen)
     ) -> None:
         self._client = client
         self._key = key
-        self._exchange_ms = exchange_ms
         self._sender = OrderSender(client, timeouts)
 
     async def keep_ready(self, venues: Iterable[Venue], count: int) -> NoReturn:
@@ -86,12 +90,12 @@ class BinanceOrderGateway:
         raise AssertionError("connections are kept ready until this is cancelled")
 
     async def sign_order(self, request: OrderRequest) -> SignedPlacement:
-        signer = await require_signer(self._key)
-        return self._sender.sign_order(request, signer, round(self._exchange_ms()))
+        signer = await require_signer(self._key, family_of(request).venue)
+        return self._sender.sign_order(request, signer, signer.timestamp_ms())
 
     async def sign_cancel(self, ref: OrderRef) -> SignedCancel:
-        signer = await require_signer(self._key)
-        return self._sender.sign_cancel(ref, signer, round(self._exchange_ms()))
+        signer = await require_signer(self._key, ref.family.venue)
+        return self._sender.sign_cancel(ref, signer, signer.timestamp_ms())
 
     async def send_order(self, signed: SignedRequest, obstacle: Callable[[], str]) -> OrderReply:
         return await self._sender.send_order(signed, obstacle)
@@ -100,7 +104,7 @@ class BinanceOrderGateway:
         return await self._sender.send_cancel(signed, obstacle)
 
     async def find(self, ref: OrderRef) -> OrderFound | OrderNotFound:
-        signer = await require_signer(self._key)
+        signer = await require_signer(self._key, ref.family.venue)
         try:
             report = await self._read(ref, signer)
         except UnknownOrderError as error:

@@ -23,6 +23,7 @@ from chimera_s1.domain.errors import (
     ExchangeRefusedError,
     ExchangeUnavailableError,
 )
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.request_bucket import Priority
 from chimera_s1.domain.operations.request_budget import RequestCall
@@ -68,7 +69,8 @@ class BinanceListenKeyRequests:
         key = await self._key()
         if key is None:
             raise ConfigurationError("no exchange key: set S1_BINANCE_KEY and S1_BINANCE_SECRET")
-        reply = await self._client.call_listen_key(method, _Reply, call=_CALL, signer=key.signer)
+        signer = key.signer_for(Venue.PERP)
+        reply = await self._client.call_listen_key(method, _Reply, call=_CALL, signer=signer)
         if not reply.listenKey:
             raise ExchangeUnavailableError(f"{method} listenKey: the reply has no key")
         # It becomes part of a URL.

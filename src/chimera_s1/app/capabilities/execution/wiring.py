@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from chimera_s1.adapters.binance.account_key import LastGoodKey
+from chimera_s1.adapters.binance.account_key import AccountKey, LastGoodKey, naming_venue
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.orders.account import BinanceExchangeAccount
@@ -45,12 +45,12 @@ from chimera_s1.app.capabilities.execution.settings import ExecutionSettings
 from chimera_s1.app.capabilities.execution.web.routes import account_part
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
-from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, endpoints_for, exchange_key
 from chimera_s1.app.stop_flag import StopFlag
 from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.execution.account_health import NoKeyHealthReport
 from chimera_s1.domain.execution.order_rules_check import CurrentPrices
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
@@ -100,19 +100,17 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
             web=account_part(ReadAccount(None)),
         )
         return
-    # Of both venues: the spot host says whose the key is and what it may do, the futures host how
-    # the account is set up.
+    # Of both venues: an order of a venue that is not served any more can still be cancelled.
     endpoints = endpoints_for(settings, tuple(Venue))
     async with (
         HttpClient(endpoints, base.budgets) as key_client,
         HttpClient(endpoints, base.budgets) as client,
         base.connect_redis() as redis,
     ):
-        exchange_ms = operations.spot_patrol.exchange_ms
         ledger = _open_ledger(base, operations)
-        key = LastGoodKey(exchange_key(settings, key_client, exchange_ms), ledger.use_account)
+        key = _key(settings, operations, ledger, key_client)
         rows = RowReader(partial(report_unusable_row, operations.outbox))
-        gateway = BinanceOrderGateway(client, key, exchange_ms)
+        gateway = BinanceOrderGateway(client, key)
         setups = _stream_setups(settings, base, operations)
         streams: dict[Venue, AccountStream] = {}
         if Venue.SPOT in setups:
@@ -125,9 +123,11 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
             streams[Venue.PERP] = PerpAccountStream(perp, requests, setups[Venue.PERP])
         exchange = Exchange(
             gateway=gateway,
-            account=BinanceExchangeAccount(client, key, exchange_ms, rows),
+            account=BinanceExchangeAccount(
+                client, key, operations.signing_ms, rows, settings.venues
+            ),
             streams=streams,
-            exchange_ms=lambda venue: _patrol(operations, venue).exchange_ms(),
+            exchange_ms=lambda venue: operations.patrol(venue).exchange_ms(),
             on_clock_suspect=partial(refresh_clocks, operations),
         )
         events = RedisOrderEvents(redis, maxlen=settings.ops_maxlen)
@@ -172,15 +172,38 @@ def _ready_connections(client: HttpClient, venues: tuple[Venue, ...]) -> Iterato
 
 
 def refresh_clocks(operations: Operations, venue: Venue) -> None:
-    """Requests to both venues are signed with the clock of the spot host."""
-    operations.spot_patrol.request_refresh()
-    if venue is not Venue.SPOT:
-        _patrol(operations, venue).request_refresh()
+    """A request is signed with the clock of the spot host while that of its own is not known."""
+    for patrol in {operations.spot_patrol, operations.patrol(venue)}:
+        patrol.request_refresh()
 
 
-def _patrol(operations: Operations, venue: Venue) -> PatrolClock:
-    patrols = {patrol.venue: patrol for patrol in operations.patrols}
-    return patrols.get(venue, operations.spot_patrol)
+def _key(
+    settings: ExecutionSettings,
+    operations: Operations,
+    ledger: ExecutionLedger,
+    client: HttpClient,
+) -> LastGoodKey:
+    """Its account is named as in the ledger, so that the two can be compared; before the first
+    event, by the first venue that is served.
+    """
+
+    def named_by() -> Venue:
+        if ledger.state.account:
+            return naming_venue(ledger.state.account)
+        return Venue.SPOT if Venue.SPOT in settings.venues else Venue.PERP
+
+    read = exchange_key(settings, client, operations.signing_ms, named_by)
+
+    async def key() -> AccountKey | None:
+        if not ledger.is_read:
+            await ledger.refresh()
+        if not (ledger.is_read or ledger.damage):
+            raise ExchangeUnavailableError(
+                f"whose orders the execution ledger has is not known yet: {ledger.last_error}"
+            )
+        return await read()
+
+    return LastGoodKey(key, ledger.use_account)
 
 
 def _working(  # noqa: PLR0917 (parts by position)

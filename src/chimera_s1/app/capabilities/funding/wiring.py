@@ -68,7 +68,7 @@ async def open_funding(  # noqa: PLR0917 (parts by position)
         HttpClient(endpoints, base.budgets) as key_client,
         base.connect_redis() as client,
     ):
-        key = exchange_key(settings, key_client, operations.spot_patrol.exchange_ms)
+        key = exchange_key(settings, key_client, operations.signing_ms)
         async with BinanceFundingSource(endpoints, base.budgets, key, rows) as source:
             events = RedisFundingEvents(client, maxlen=rules.market_maxlen)
             history = open_history(

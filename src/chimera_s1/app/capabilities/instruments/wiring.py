@@ -60,7 +60,7 @@ async def open_instruments(
     endpoints = endpoints_for(settings, tuple(Venue))
     rows = RowReader(partial(report_unusable_row, operations.outbox))
     async with HttpClient(endpoints, base.budgets) as key_client:
-        key = exchange_key(settings, key_client, operations.spot_patrol.exchange_ms)
+        key = exchange_key(settings, key_client, operations.signing_ms)
         async with BinanceInstrumentSource(endpoints, base.budgets, key, rows) as source:
             registry = _open_registry(settings, base, operations, source, catalog)
             # Spot has no stream of listings.

@@ -43,6 +43,7 @@ from chimera_s1.app.capability import Capability, PendingWrites, SelfPacedJob
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.errors import ClockUncertainError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.dead_letter import LetterPort
 from chimera_s1.domain.operations.health import HealthSource
@@ -94,6 +95,23 @@ class Operations(Struct, frozen=True, kw_only=True):
         """
         spot = (patrol for patrol in self.patrols if patrol.venue is Venue.SPOT)
         return next(spot, self.patrols[0])
+
+    def patrol(self, venue: Venue) -> PatrolClock:
+        """The clock of the venue's host; of the spot host where the venue is not served."""
+        own = (patrol for patrol in self.patrols if patrol.venue is venue)
+        return next(own, self.spot_patrol)
+
+    def signing_ms(self, venue: Venue) -> float:
+        """The time to sign requests to *venue* with, epoch ms: that of the spot host while the
+        venue's own is not known. Both hosts are the exchange's.
+
+        Raises:
+            ClockUncertainError: Neither is known.
+        """
+        try:
+            return self.patrol(venue).exchange_ms()
+        except ClockUncertainError:
+            return self.spot_patrol.exchange_ms()
 
 
 @asynccontextmanager

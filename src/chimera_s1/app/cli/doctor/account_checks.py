@@ -49,16 +49,20 @@ async def _configuration(
 ) -> AccountConfiguration:
     clock = SystemClock()
 
-    def exchange_ms() -> float:
+    def exchange_ms(_: Venue) -> float:
         return float(clock.now_ms())
+
+    def named_by() -> Venue:
+        return Venue.SPOT if Venue.SPOT in settings.venues else Venue.PERP
 
     endpoints = endpoints_for(settings, tuple(Venue))
     async with (
         HttpClient(endpoints, limits.budgets) as key_client,
         HttpClient(endpoints, limits.budgets) as client,
     ):
-        key = exchange_key(settings, key_client, exchange_ms)
-        return await BinanceExchangeAccount(client, key, exchange_ms).configuration(contracts)
+        key = exchange_key(settings, key_client, exchange_ms, named_by)
+        account = BinanceExchangeAccount(client, key, exchange_ms, venues=settings.venues)
+        return await account.configuration(contracts)
 
 
 def _modes(venues: tuple[Venue, ...], read: AccountConfiguration) -> CheckResult:
