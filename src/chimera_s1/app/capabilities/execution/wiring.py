@@ -219,7 +219,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     keep_ready: Worker,
 ) -> Capability:
     account = build_account(base, operations, ledger, exchange, named)
-    relay = _relay(base, ledger, events)
+    relay, relaying = _relay(base, ledger, events)
     stopping = StopFlag()
     rules = Rules(
         gate=operations.gate,
@@ -238,7 +238,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         workers=(
             Worker("execution ledger", ledger.run),
             Worker("order placement", stopping.wait, stopping.set),
-            Worker("execution relay", relay.run),
+            relaying,
             keep_ready,
             *(_after_clock(operations, each) for each in (*orders.workers, *account.workers)),
         ),
@@ -279,11 +279,19 @@ def _prices(quotes: CurrentQuotes, clock: Clock, instrument: InstrumentId) -> Cu
     return CurrentPrices(bid=Decimal(decimal_text(quote.bid)), ask=Decimal(decimal_text(quote.ask)))
 
 
-def _relay(base: Foundation, ledger: ExecutionLedger, events: OrderEvents) -> LedgerRelay:
+def _relay(
+    base: Foundation, ledger: ExecutionLedger, events: OrderEvents
+) -> tuple[LedgerRelay, Worker]:
     lease = JobLease("execution.relay", base.stores.leases, uuid4().hex, base.clock)
-    return build_execution_relay(
+    relay = build_execution_relay(
         ledger, base.stores.cursors, events, clock=base.clock, is_mine=lease.acquire_or_renew
     )
+
+    async def run() -> None:
+        async with lease.released_at_end():
+            await relay.run()
+
+    return relay, Worker("execution relay", run)
 
 
 def _pending(orders: Orders) -> PendingWrites:

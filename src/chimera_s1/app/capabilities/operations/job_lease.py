@@ -1,6 +1,10 @@
 """Which instance does a job. A lease saves duplicate work; correctness never depends on it."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
 
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ports.clock import Clock
@@ -9,6 +13,9 @@ from chimera_s1.domain.ports.lease_store import LeaseStore
 LEASE_MS = 10_000
 RENEW_INTERVAL_MS = 3_000.0
 """Of a lease of `LEASE_MS`; the same part of another duration."""
+
+RELEASE_LIMIT_S = 1.0
+"""A shutdown waits so long for the store; then the lease expires."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +62,17 @@ class JobLease:
         held = await self._leases.acquire(self._name, self._owner, self._duration_ms)
         self._renewed_ms = now_ms if held else None
         return held
+
+    @asynccontextmanager
+    async def released_at_end(self) -> AsyncIterator[None]:
+        """Free the lease when the block ends, also by cancellation: a stopping service lets another
+        instance take over at once.
+        """
+        try:
+            yield
+        finally:
+            with anyio.move_on_after(RELEASE_LIMIT_S, shield=True):
+                await self.release()
 
     async def release(self) -> None:
         """Free the lease for another instance; where the store does not answer, it expires."""

@@ -96,6 +96,11 @@ class RelayLog:
         """Why the relay is behind; empty while it works."""
 
     async def run(self) -> None:
+        """Relay until cancelled; then another instance can."""
+        async with self._lease.released_at_end():
+            await self._relay()
+
+    async def _relay(self) -> None:
         failures = 0
         while True:
             version = self._changes.version

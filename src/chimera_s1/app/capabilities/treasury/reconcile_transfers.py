@@ -73,6 +73,11 @@ class ReconcileTransfers:
         """Why the last round failed; empty where it succeeded."""
 
     async def run(self) -> None:
+        """Reconcile until cancelled; then another instance can."""
+        async with self._lease.released_at_end():
+            await self._run_rounds()
+
+    async def _run_rounds(self) -> None:
         while True:
             version = self._ledger.changes.version
             try:

@@ -1,5 +1,6 @@
 """One instance holds a job at a time, and keeps it while it renews."""
 
+import anyio
 import pytest
 
 from chimera_s1.app.capabilities.operations.job_lease import LEASE_MS, JobLease
@@ -76,4 +77,23 @@ async def test_lease_that_cannot_be_released_expires(caplog: pytest.LogCaptureFi
     pair.store.unavailable = False
     assert not await pair.second.acquire_or_renew()
     await pair.clock.sleep_ms(LEASE_MS)
+    assert await pair.second.acquire_or_renew()
+
+
+@on_virtual_time
+async def test_a_cancelled_holder_frees_the_job() -> None:
+    """At SIGTERM workers are cancelled: another instance takes over at once, not in 10 s."""
+    pair = Pair()
+
+    async def work() -> None:
+        async with pair.first.released_at_end():
+            assert await pair.first.acquire_or_renew()
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        await anyio.wait_all_tasks_blocked()
+        assert not await pair.second.acquire_or_renew()
+        tasks.cancel_scope.cancel()
+
     assert await pair.second.acquire_or_renew()
