@@ -16,8 +16,9 @@ from chimera_s1.domain.execution.entries.specs import EntrySpec
 class EntryStatus(StrEnum):
     """NEW: the entry order is not acknowledged yet. WORKING and PARTIALLY_FILLED: it is open.
 
-    Futures: PROTECTED, UNPROTECTED, TIMEOUT (nothing filled), CLOSED. Spot: FILLED (the exit is
-    not armed yet), ARMED, GUARD, TP_FILLED, SL_FILLED.
+    Futures: PARTIALLY_FILLED (also while the first stop for a fill is being placed), PROTECTED,
+    UNPROTECTED (an attempt has failed, or 10 s are over), TIMEOUT (nothing filled), CLOSED.
+    Spot: FILLED (the exit is not armed yet), ARMED, GUARD, TP_FILLED, SL_FILLED.
     """
 
     NEW = "NEW"
@@ -117,6 +118,7 @@ class EntryChanged(_EntryEvent, frozen=True, kw_only=True, tag="execution.entry.
 
     Attributes:
         number: 1, 2, ... within the entry.
+        closed_qty: By orders of the entry, or by others.
         dust: Held, but too little for any order: less than a step or the minimum notional.
         message: Why, in one sentence; empty where the status says it.
     """

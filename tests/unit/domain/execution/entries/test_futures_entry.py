@@ -35,7 +35,6 @@ from tests.unit.domain.execution.entries.futures_ledger import (
 )
 
 ALARM_ONLY = replace(SPEC, on_unprotected=OnUnprotected.ALARM)
-SMALL_ORDERS = replace(INSTRUMENT, market_max_qty=Decimal(4))
 
 
 def working(spec: FuturesEntrySpec = SPEC, **changes: object) -> FuturesLedger:
@@ -299,6 +298,37 @@ def test_the_child_of_a_triggered_stop_protects_until_it_ends() -> None:
     ledger.report(stop_id(1), "FINISHED", child=child_of(stop_id(1)))
     ledger.report_child(stop_id(1), "EXPIRED", 4)
     assert quantities(ledger.placed()) == [("market", 6)]
+
+
+def test_a_triggered_stop_that_is_not_filled_is_closed_whatever_the_caller_chose() -> None:
+    ledger = protected(10, ALARM_ONLY)
+    ledger.report(stop_id(1), "FINISHED", child=child_of(stop_id(1)))
+    ledger.report_child(stop_id(1), "EXPIRED")
+
+    assert quantities(ledger.placed()) == [("market", 10)]
+
+
+def test_quantities_are_used_as_they_are_while_the_listing_is_not_known() -> None:
+    ledger = FuturesLedger(SPEC, None)
+    ledger.report(ENTRY_ORDER)
+    ledger.fill_entry(10)
+
+    assert quantities(ledger.placed()) == [("stop", 10)]
+
+
+def test_attempts_slow_down_while_an_unresolved_stop_forbids_a_close() -> None:
+    ledger = filled(10)
+    for later_ms in (0, 9_000, 9_200):
+        ledger.now_ms = START_MS + later_ms
+        (request,) = ledger.placed()
+        ledger.lose(request.client_id)
+        ledger.not_found.add(request.client_id)
+    ledger.now_ms = START_MS + 15_000
+    assert ledger.placed() == []
+
+    for number in (1, 2, 3):
+        ledger.absent(stop_id(number))
+    assert quantities(ledger.placed()) == [("market", 10)]
 
 
 def test_a_filled_stop_closes_the_entry() -> None:
