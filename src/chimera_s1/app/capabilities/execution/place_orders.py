@@ -4,7 +4,8 @@ No order is signed or sent twice. What the reply leaves open is looked up by `Re
 """
 
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Awaitable, Callable, Container
+from math import inf
 from typing import Protocol, assert_never
 
 import anyio
@@ -16,7 +17,6 @@ from chimera_s1.app.capabilities.execution.record_replies import RecordReplies
 from chimera_s1.app.capabilities.execution.request_age import RequestAge, age_of
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.domain.errors import (
-    AppendUncertainError,
     ChimeraError,
     ServiceStoppingError,
     StoreUnavailableError,
@@ -163,11 +163,14 @@ class PlaceOrders:
             raise closed
         signed = await self._gateway.sign_order(request)
         age = age_of(signed, self._clock, lambda: self._exchange_ms(venue))
-        with self._in_flight.sending(request.client_id), anyio.CancelScope(shield=True):
-            planned = await self._plan(request, entry_id, signed, actor, opening)
+        event = _planned_event(request, entry_id, signed)
+
+        async def send(planned: TrackedOrder) -> Placement:
             reply = await self._gateway.send_order(signed, lambda: self._obstacle(age, opens=opens))
-            order = await self._record(planned, reply, actor)
-        return Placement(order=order, reply=reply)
+            return Placement(order=await self._record(planned, reply, actor), reply=reply)
+
+        with self._in_flight.sending(request.client_id):
+            return await self._plan_and_send(event, actor, opening, send)
 
     def _closed(self) -> ChimeraError | None:
         """Why nothing may be opened now. Only asked of orders that open a position."""
@@ -186,32 +189,32 @@ class PlaceOrders:
             return late
         return str(self._closed() or "") if opens else ""
 
-    async def _plan(
+    async def _plan_and_send(
         self,
-        request: OrderRequest,
-        entry_id: str,
-        signed: SignedRequest,
+        event: OrderPlanned,
         actor: str,
         opening: Opening | None,
-    ) -> TrackedOrder:
-        event = OrderPlanned(
-            client_id=request.client_id,
-            request=request,
-            entry_id=entry_id,
-            signed_at_ms=signed.signed_at_ms,
-            recv_window_ms=signed.recv_window_ms,
-            request_hash=signed.request_hash,
-        )
-        with anyio.move_on_after(PLAN_LIMIT_S):
-            try:
-                return await self._ledger.plan(event, actor, opening)
-            except AppendUncertainError as error:
-                text = _not_stored(request, str(error))
-                raise AppendUncertainError(text, error.commit_id) from error
-            except StoreUnavailableError as error:
-                raise StoreUnavailableError(_not_stored(request, str(error))) from error
-        cause = f"no answer within {PLAN_LIMIT_S:g} s"
-        raise StoreUnavailableError(_not_stored(request, cause))
+        send: Callable[[TrackedOrder], Awaitable[Placement]],
+    ) -> Placement:
+        """Neither is cancelled. One scope serves both: to enter another takes longer than to write
+        the request.
+        """
+        planned: TrackedOrder | None = None
+        with anyio.CancelScope(shield=True) as scope:
+            scope.deadline = anyio.current_time() + PLAN_LIMIT_S
+            planned = await self._ledger.plan(event, actor, opening)
+            scope.deadline = inf
+            if not scope.cancel_called:
+                return await send(planned)
+        if planned is None:
+            raise StoreUnavailableError(
+                f"order {event.client_id}: the intent was not stored within {PLAN_LIMIT_S:g} s; "
+                "nothing was sent: use another client id"
+            )
+        # Stored all the same, at the last moment.
+        with anyio.CancelScope(shield=True):
+            return await send(planned)
+        raise AssertionError("this scope is never cancelled")
 
     async def _record(self, order: TrackedOrder, reply: OrderReply, actor: str) -> TrackedOrder:
         client_id = order.client_id
@@ -240,6 +243,17 @@ def _not_stored(request: OrderRequest, cause: str) -> str:
         f"the intent ({cause}): check what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names, and use "
         "another client id; until then protect positions at the exchange. Cancels are sent all "
         "the same"
+    )
+
+
+def _planned_event(request: OrderRequest, entry_id: str, signed: SignedRequest) -> OrderPlanned:
+    return OrderPlanned(
+        client_id=request.client_id,
+        request=request,
+        entry_id=entry_id,
+        signed_at_ms=signed.signed_at_ms,
+        recv_window_ms=signed.recv_window_ms,
+        request_hash=signed.request_hash,
     )
 
 

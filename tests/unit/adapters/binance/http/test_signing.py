@@ -6,7 +6,7 @@ import hmac
 import json
 import pickle
 from collections.abc import Callable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 import pytest
@@ -148,3 +148,13 @@ def test_fields_of_the_websocket_api_are_signed_sorted_and_not_encoded() -> None
     expected = hmac.new(SPOT_SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
     assert fields["signature"] == expected
     assert fields["timestamp"] == 0
+
+
+TEXTS = st.text(st.sampled_from("aZ0_.~-=&% +/é資"), max_size=4)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=4))
+def test_plain_and_other_parameters_are_encoded_alike(parameters: list[tuple[str, str]]) -> None:
+    expected = urlencode(parameters, quote_via=quote, safe="")
+
+    assert encode_parameters(parameters) == expected

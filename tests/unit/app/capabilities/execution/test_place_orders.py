@@ -4,7 +4,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.place_orders import (
+    PLAN_LIMIT_S,
     AccountNotClaimedError,
     VenueNotServedError,
 )
@@ -20,6 +22,8 @@ from chimera_s1.domain.execution.position_effect import Purpose
 from chimera_s1.domain.execution.reports import ReportSource
 from chimera_s1.domain.execution.tracked_order import OrderPhase
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ledger.commit import Commit
+from chimera_s1.domain.ports.event_store import AppendResult
 from chimera_s1.domain.ports.order_gateway import (
     OutcomeUnknown,
     RequestAccepted,
@@ -124,6 +128,33 @@ async def test_a_slow_store_makes_a_request_too_old() -> None:
     with pytest.raises(StoreUnavailableError, match="nothing was sent"):
         await one.place(entry("s1-next-e"))
     assert not world.exchange.sent
+
+
+class UncancelledStore(MemoryEventStore):
+    """As SQLite's threads: a cancelled append is written all the same, and returns."""
+
+    append_s = 0.0
+
+    async def append(self, commit: Commit) -> AppendResult:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(self.append_s)
+            return await super().append(commit)
+
+
+@on_virtual_time
+async def test_an_intent_that_was_stored_after_its_limit_is_recorded_as_not_sent() -> None:
+    world = ExecutionHarness()
+    store = UncancelledStore(world.store.ledger)
+    store.contents = world.store.contents
+    one = ExecutionInstance(world, store=store)
+    await one.place(entry())
+    store.append_s = PLAN_LIMIT_S + 1
+
+    placed = await one.place(entry("s1-next-e"))
+
+    assert isinstance(placed.reply, RequestNotSent)
+    assert placed.order.phase is OrderPhase.NOT_SENT
+    assert [request.client_id for request in world.exchange.sent] == [ENTRY]
 
 
 @on_virtual_time
