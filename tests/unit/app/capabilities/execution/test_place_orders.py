@@ -139,6 +139,7 @@ class UncancelledStore(MemoryEventStore):
         with anyio.CancelScope(shield=True):
             await anyio.sleep(self.append_s)
             return await super().append(commit)
+        raise AssertionError("this scope is never cancelled")
 
 
 @on_virtual_time
