@@ -4,7 +4,6 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.place_orders import (
     PLAN_LIMIT_S,
     AccountNotClaimedError,
@@ -130,14 +129,11 @@ async def test_a_slow_store_makes_a_request_too_old() -> None:
     assert not world.exchange.sent
 
 
-class UncancelledStore(MemoryEventStore):
+class UncancelledStore(SlowStore):
     """As SQLite's threads: a cancelled append is written all the same, and returns."""
-
-    append_s = 0.0
 
     async def append(self, commit: Commit) -> AppendResult:
         with anyio.CancelScope(shield=True):
-            await anyio.sleep(self.append_s)
             return await super().append(commit)
         raise AssertionError("this scope is never cancelled")
 
@@ -145,11 +141,10 @@ class UncancelledStore(MemoryEventStore):
 @on_virtual_time
 async def test_an_intent_that_was_stored_after_its_limit_is_recorded_as_not_sent() -> None:
     world = ExecutionHarness()
-    store = UncancelledStore(world.store.ledger)
-    store.contents = world.store.contents
+    store = UncancelledStore(world.store, world.clock)
     one = ExecutionInstance(world, store=store)
     await one.place(entry())
-    store.append_s = PLAN_LIMIT_S + 1
+    store.append_ms = (PLAN_LIMIT_S + 1) * 1000
 
     placed = await one.place(entry("s1-next-e"))
 
