@@ -1,7 +1,7 @@
 """The parts that place and follow orders, wired as in the service, at a simulator."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -149,7 +149,7 @@ async def order_instance(
     *,
     check: RulesCheck = any_order,
     gateway_of: Callable[[OrderGateway], OrderGateway] = lambda gateway: gateway,
-    venues: Collection[Venue] = tuple(Venue),
+    follow: bool = True,
     later_ms: float = 0,
 ) -> AsyncIterator[OrderInstance]:
     """An instance whose workers run during the block.
@@ -158,7 +158,7 @@ async def order_instance(
         urls: Of the simulator.
         store: Of its execution ledger.
         gateway_of: Puts something in front of the gateway.
-        venues: Whose private streams are followed, and whose orders are looked up.
+        follow: Whether private streams are followed, and orders looked up.
         later_ms: So much later is it for what judges the age of orders; requests have the real
             time.
     """
@@ -169,7 +169,7 @@ async def order_instance(
         exchange = Exchange(
             gateway=gateway_of(gateway),
             account=BinanceExchangeAccount(client, _key, lambda _: CLOCK.now_ms()),
-            streams={venue: streams[venue] for venue in venues},
+            streams=streams,
             exchange_ms=lambda _: CLOCK.now_ms() + later_ms,
             on_clock_suspect=lambda _: None,
         )
@@ -184,7 +184,7 @@ async def order_instance(
             await ledger.refresh()
             tasks.start_soon(ledger.run)
             tasks.start_soon(gateway.keep_ready, tuple(Venue), READY_CONNECTIONS)
-            for worker in orders.workers:
+            for worker in orders.workers if follow else ():
                 tasks.start_soon(_run, worker)
             yield OrderInstance(ledger, orders, client, exchange.streams, resumed)
             tasks.cancel_scope.cancel()

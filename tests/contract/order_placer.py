@@ -129,7 +129,7 @@ async def run(plan: Plan) -> None:
         store = SqliteEventStore(database, LEDGER)
         killing = partial(KillingGateway, plan.moment)
         async with (
-            order_instance(plan.urls, store, gateway_of=killing, venues=()) as instance,
+            order_instance(plan.urls, store, gateway_of=killing, follow=False) as instance,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(instance.place, open_order(plan.moment, plan.open_price))
