@@ -17,7 +17,7 @@ from chimera_s1.domain.execution.entries.attempts import (
     retry_ms,
 )
 from chimera_s1.domain.execution.entries.order_ids import OrderRole
-from chimera_s1.domain.execution.entries.pictures import record_alarm, record_picture
+from chimera_s1.domain.execution.entries.pictures import ALARM_MS, record_alarm, record_picture
 from chimera_s1.domain.execution.entries.plan import Plan
 from chimera_s1.domain.execution.entries.specs import SpotEntrySpec, exit_side
 from chimera_s1.domain.execution.entries.spot_guard import (
@@ -86,6 +86,10 @@ class _Decision:
         if self._may_place():
             self._protect()
         look_up_unresolved(every, situation, self._plan)
+        if orders.entry is not None and orders.entry.is_open:
+            self._plan.wait_for("the market order")
+        elif self._holding.covered and not self._holding.exposed:
+            self._plan.wait_for("the take profit or the stop")
         self._alarm()
         record_picture(situation.entry, spot_picture(situation, self._holding), self._plan)
         return self._plan.next_steps()
@@ -209,10 +213,13 @@ class _Decision:
 
     def _alarm(self) -> None:
         since_ms = exposure_since_ms(self._situation, self._holding)
-        if since_ms is not None:
-            cause = exposure_cause(self._situation)
-            entry, exposed = self._situation.entry, self._holding.exposed
-            record_alarm(entry, exposed, since_ms, cause, self._plan)
+        if since_ms is None:
+            return
+        situation, exposed = self._situation, self._holding.exposed
+        cause = exposure_cause(situation)
+        # A rate limit that outlasts the 10 s is known to end in an alarm.
+        is_held = situation.held_until_ms > max(since_ms + ALARM_MS, situation.now_ms)
+        record_alarm(situation.entry, exposed, since_ms, cause, self._plan, at_once=is_held)
 
     def _is_disarmed(self) -> bool:
         request = self._situation.entry.cancel

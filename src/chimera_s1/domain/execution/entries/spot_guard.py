@@ -8,6 +8,7 @@ from chimera_s1.domain.execution.entries.attempts import is_refused
 from chimera_s1.domain.execution.entries.events import EntryGuarded, GuardLeg, GuardTriggered
 from chimera_s1.domain.execution.entries.plan import Plan
 from chimera_s1.domain.execution.entries.specs import SpotEntrySpec, exit_side
+from chimera_s1.domain.execution.entries.spot_lists import was_rejected
 from chimera_s1.domain.execution.entries.spot_requests import exit_quote
 from chimera_s1.domain.execution.entries.steps import Record, Situation
 from chimera_s1.domain.execution.events import RefusalReason
@@ -25,7 +26,7 @@ def needs_guard(lists: Sequence[TrackedOrder], *, covered: bool) -> bool:
     For want of balance, it is tried again where other lists are *covered*: they hold the balance.
     """
     if not is_refused(lists[-1]):
-        return False
+        return was_rejected(lists[-1])
     refused = 0
     for order in reversed(lists):
         if order.refusal is not RefusalReason.BALANCE:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from chimera_s1.domain.execution.entries.attempts import is_live
+from chimera_s1.domain.execution.events import OrderEnding
 from chimera_s1.domain.execution.order_request import SpotOco
 from chimera_s1.domain.execution.tracked_order import ChildOrder, OrderPhase, TrackedOrder
 
@@ -15,9 +16,12 @@ STOP_LIMIT_REST_MS: Final = 2_000
 """A triggered stop with a limit may rest in the book when the price has passed the limit."""
 
 _ZERO: Final = Decimal(0)
-_EXPIRED: Final = frozenset({"EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"})
-_NOT_FIRED: Final = frozenset({"OCO_TRIGGER", "EXCHANGE_CANCELED"})
-"""Expiry reasons of a stop leg that was not triggered: SPOT enums.md."""
+_EXPIRED: Final = frozenset({"EXPIRED", "EXPIRED_IN_MATCH"})
+_REJECTED: Final = "REJECTED"
+_TRIGGERED: Final = "OCO_TRIGGER"
+"""Expiry reason of a leg: the other one was triggered. Source: SPOT enums.md."""
+
+_NOT_FIRED: Final = frozenset({_TRIGGERED, "EXCHANGE_CANCELED"})
 
 
 def oco_of(order: TrackedOrder) -> SpotOco:
@@ -68,14 +72,25 @@ def covered_by(order: TrackedOrder, now_ms: int) -> Decimal:
 def has_fired(order: TrackedOrder) -> bool:
     """The price has reached the stop, whether or not it has filled."""
     take_profit, stop = take_profit_leg(order), stop_leg(order)
-    if stop is None:
-        return False
-    if stop.filled_qty:
+    if stop is not None and stop.filled_qty:
         return True
-    expired = stop.status in _EXPIRED and stop.reason not in _NOT_FIRED
-    # A take profit that fills ends the stop too.
-    gone = take_profit is not None and take_profit.status in _EXPIRED
-    return expired and gone and take_profit is not None and not take_profit.filled_qty
+    if take_profit is None or not take_profit.is_closed or take_profit.filled_qty:
+        return False  # a take profit that fills ends the stop too
+    if take_profit.reason == _TRIGGERED:
+        return True
+    is_expired = stop is not None and stop.status in _EXPIRED and stop.reason not in _NOT_FIRED
+    return is_expired and take_profit.status in _EXPIRED
+
+
+def was_rejected(order: TrackedOrder) -> bool:
+    """The exchange accepted the list, and then it rejected the list or a leg that was not triggered
+    yet.
+    """
+    if order.ending is OrderEnding.REJECTED:
+        return True
+    legs = (take_profit_leg(order), stop_leg(order))
+    is_rejected = any(leg is not None and leg.status == _REJECTED for leg in legs)
+    return is_rejected and not order.is_open and not order.filled_qty
 
 
 def unprotected_since_ms(lists: Iterable[TrackedOrder]) -> int:

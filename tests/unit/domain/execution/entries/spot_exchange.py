@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
 
+from msgspec.structs import replace
+
 from chimera_s1.domain.execution.order_request import (
     Limit,
     Market,
@@ -178,6 +180,29 @@ class SpotExchange:
         self._end(found.stop, "EXPIRED", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
         found.at_ms = self.now_ms
 
+    def trigger_stop(self, client_id: str) -> None:
+        """The stop becomes a limit order in the book, and does not fill."""
+        found = self.lists[client_id]
+        self._end(found.take_profit, "EXPIRED", "OCO_TRIGGER")
+        found.at_ms = self.now_ms
+
+    def reject(self, client_id: str) -> None:
+        """An accepted list ends before anything has traded."""
+        found = self.lists[client_id]
+        for leg in (found.take_profit, found.stop):
+            self._end(leg, "REJECTED")
+        found.at_ms = self.now_ms
+
+    def say_commissions(self) -> None:
+        """Of trades that were reported without."""
+        for order in self.orders.values():
+            order.trades = [
+                replace(trade, commission=trade.qty / 1000, commission_asset="BTC")
+                if trade.commission is None
+                else trade
+                for trade in order.trades
+            ]
+
     def reports_of(self, client_id: str, source: ReportSource) -> Iterator[Report]:
         """All that is known of an order: what a query answers, or the stream has sent."""
         if client_id in self.orders:
@@ -191,11 +216,12 @@ class SpotExchange:
                 yield from leg.trades
 
     def base_change(self) -> Decimal:
-        """Of the account's base asset, commissions included."""
+        """Of the account's base asset, commissions included, those that are not said too."""
         legs = [leg for found in self.lists.values() for leg in (found.take_profit, found.stop)]
         trades = [trade for order in (*self.orders.values(), *legs) for trade in order.trades]
         change = sum((t.qty if t.side == "BUY" else -t.qty for t in trades), ZERO)
-        return change - sum((t.qty / 1000 for t in trades if t.commission_asset == "BTC"), ZERO)
+        taken = (trade.qty / 1000 for trade in trades if trade.commission_asset in {"", "BTC"})
+        return change - sum(taken, ZERO)
 
     def _place_order(self, request: SpotOrder) -> None:
         price = self.ask if request.side is Side.BUY else self.bid

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from chimera_s1.domain.execution.entries.events import EntryStatus, GuardLeg
 from chimera_s1.domain.execution.entries.specs import QuoteAmount, SpotEntrySpec
+from chimera_s1.domain.execution.entries.spot_requests import oco_request
 from chimera_s1.domain.execution.entries.steps import Cancel, LookUp, Place
 from chimera_s1.domain.execution.events import (
     CancelRequested,
@@ -26,6 +27,7 @@ from chimera_s1.domain.execution.order_request import (
     TimeInForce,
 )
 from tests.unit.domain.execution.entries.spot_desk import (
+    ENTRY_ID,
     ENTRY_ORDER,
     SpotDesk,
     buy,
@@ -598,3 +600,75 @@ def test_the_same_situation_gives_the_same_steps_and_a_recorded_picture_is_not_r
     desk.decide()
 
     assert desk.entry.version == before
+
+
+def test_a_triggered_stop_whose_limit_the_price_has_passed_is_sold_at_market() -> None:
+    desk = SpotDesk(buy())
+    desk.instrument = replace(INSTRUMENT, order_types=("LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"))
+    desk.fill().place()
+    desk.move("80")
+    desk.exchange.trigger_stop(oco_id())
+    desk.report(oco_id())
+
+    decided = desk.decide()
+    assert (decided.steps, decided.wake_ms) == ((), desk.now_ms + 2_000)
+    desk.pass_ms(2_000)
+    assert desk.cancel() == oco_id()
+    request = desk.place()
+    assert isinstance(request, SpotOrder)
+    assert request.body == Market(qty=Decimal("0.999"))
+    assert desk.step() is None
+    assert desk.entry.status is EntryStatus.SL_FILLED
+
+
+def test_a_list_that_is_rejected_after_its_acknowledgement_makes_a_guard() -> None:
+    desk = armed()
+    desk.exchange.reject(oco_id())
+    desk.report(oco_id())
+
+    assert desk.step() is None
+    assert desk.entry.status is EntryStatus.GUARD
+
+
+def test_a_refusal_for_want_of_balance_is_tried_again_before_it_makes_a_guard() -> None:
+    desk = SpotDesk(buy()).fill()
+    for _ in range(4):
+        desk.refuse(RefusalReason.BALANCE)
+        desk.pass_ms(2_000)
+
+    assert desk.step() is None
+    assert desk.entry.status is EntryStatus.GUARD
+
+
+def test_a_rate_limit_is_waited_for_and_raises_the_alarm_at_once_if_it_is_long() -> None:
+    desk = SpotDesk(buy()).fill()
+    desk.held_until_ms = desk.now_ms + 5_000
+    decided = desk.decide()
+    assert (decided.steps, decided.wake_ms) == ((), desk.held_until_ms)
+    assert not desk.entry.alarmed_ms
+
+    desk.held_until_ms = desk.now_ms + 60_000
+    assert desk.step() is None
+    assert desk.entry.alarmed_ms == desk.now_ms
+    desk.pass_ms(60_000)
+    assert isinstance(desk.place(), SpotOco)
+
+
+def test_an_entry_that_was_ended_twice_has_failed() -> None:
+    desk = armed()
+    second = desk.exchange.lists[oco_id()].request
+    desk.exchange.take_profit(oco_id(), second.qty)
+    desk.report(oco_id())
+    surplus = oco_request(desk.spec, oco_id(2), ENTRY_ID, second.qty, None)
+    desk.plan(surplus)
+    desk.exchange.place(surplus)
+    desk.exchange.fire_stop(oco_id(2), second.qty)
+    desk.report(oco_id(2))
+
+    assert desk.step() is None
+    picture = desk.entry.picture
+    assert picture is not None
+    assert (picture.status, picture.message) == (
+        EntryStatus.FAILED,
+        "0.998 more was closed than filled",
+    )
