@@ -31,7 +31,6 @@ from tests.unit.domain.execution.entries.spot_exchange import INSTRUMENT, STEP, 
 ACTIONS = 40
 SETTLING_ROUNDS = 120
 ABSENT_MS = 7_000
-CERTAIN = (OrderPhase.REFUSED, OrderPhase.NOT_SENT, OrderPhase.ABSENT)
 REFUSALS = (
     RefusalReason.TURNED_AWAY,
     RefusalReason.TURNED_AWAY,
@@ -46,7 +45,9 @@ class SpotRun:
     """Attributes:
     late: Requests that reach the exchange later.
     replies: Of requests that are under way: what they will bring.
-    had_late_list: A list was placed after a lookup had missed it; two may have traded.
+    missed: Orders that a lookup has not found.
+    had_late_list: A list came to the exchange after a lookup had missed it, or after the next one
+        was planned: both may trade.
     faults: Which of them have happened.
     """
 
@@ -55,6 +56,7 @@ class SpotRun:
         self.desk = SpotDesk(spec)
         self.late: list[OrderRequest] = []
         self.replies: dict[str, Callable[[], None]] = {}
+        self.missed: set[str] = set()
         self.had_late_list = False
         self.faults: set[str] = set()
         self.is_calm = False
@@ -157,9 +159,9 @@ class SpotRun:
             leg = self._passed(request)
             if leg is not None:
                 return RefusalReason.WOULD_TRIGGER if leg == "stop" else RefusalReason.POST_ONLY
-            known = self.desk.state.orders[request.client_id]
-            if request.client_id in self.desk.not_found or known.phase in CERTAIN:
-                self.had_late_list = True
+            lists = [o for o in self.desk.state.orders.values() if isinstance(o.request, SpotOco)]
+            is_newest = lists[-1].client_id == request.client_id
+            self.had_late_list |= request.client_id in self.missed or not is_newest
         elif not self.is_calm and self.random.random() < 0.3:
             exchange.fill_limit = Decimal("0.2")
         exchange.place(request)
@@ -193,6 +195,7 @@ class SpotRun:
     def _look_up(self, client_id: str) -> None:
         if not self.desk.exchange.has(client_id):
             self.desk.not_found.add(client_id)
+            self.missed.add(client_id)
         self.desk.observe(self.desk.exchange.reports_of(client_id, ReportSource.READ))
 
     def _cancel(self, client_id: str) -> None:
@@ -324,18 +327,18 @@ class SpotRun:
             assert qty <= self._held(), "more than held"
 
     def _check_books(self) -> None:
-        rests = sorted(listed.rest for listed in self.desk.exchange.lists.values())
-        held = max(self._held(), ZERO)
-        assert sum(rests[:-1], ZERO) <= held, "lists for more than held and one replacement"
-        if not self.had_late_list:
-            assert self._held() >= 0, "more ended than held"
-            assert sum(rests, ZERO) <= held, "lists for more than held"
+        """What lists can still end, and have ended, is held; a late one is a replacement more."""
+        lists = self.desk.exchange.lists.values()
+        replacement = max((listed.request.qty for listed in lists), default=ZERO)
+        allowed = self._held() + (replacement if self.had_late_list else ZERO)
+        assert sum((listed.rest for listed in lists), ZERO) <= allowed, "lists for more than held"
 
     def _check_guard(self) -> None:
         """Only a refusal makes a guard: an unknown outcome is none."""
         lists = [o for o in self.desk.state.orders.values() if isinstance(o.request, SpotOco)]
         refused = any(order.phase is OrderPhase.REFUSED for order in lists)
-        assert refused or (self.desk.entry.guard is None and self.desk.entry.triggered is None)
+        is_guarded = self.desk.entry.guard is not None or self.desk.entry.triggered is not None
+        assert refused or not is_guarded, "a guard, and no refusal"
 
     def _check_timer(self, decided: NextSteps) -> None:
         """What is exposed has a step, or a timer, or had its alarm, or is watched."""
@@ -356,7 +359,7 @@ class SpotRun:
         if entry.cancel is not None and entry.cancel.disarm:
             assert not resting
         elif holding.exposed and self.budget is not None:
-            assert entry.alarmed_ms, "no alarm"
+            assert entry.alarmed_ms or entry.status is EntryStatus.GUARD, "no alarm"
         elif holding.exposed:
             assert entry.status is EntryStatus.GUARD, f"unprotected: {entry.picture}"
         if holding.covered and not holding.exposed:
