@@ -27,7 +27,7 @@ __all__ = [
 
 USER = "chimera"
 PASSWORD = "pässwörd of the ledger"
-SHORT_TIMEOUTS = ArangoTimeouts(total_s=0.6, read_s=0.2, connect_s=0.2)
+SHORT_TIMEOUTS = ArangoTimeouts(total_s=2.0, read_s=0.4, connect_s=0.4)
 """For tests in which the deadline passes."""
 
 

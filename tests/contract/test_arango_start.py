@@ -117,7 +117,7 @@ async def test_start_fails_when_a_coordinator_never_sees_the_schema(double: Aran
     with pytest.raises(StoreUnavailableError, match="404/1228"):
         await start(double, timeouts=SHORT_TIMEOUTS)
 
-    assert stale.fired > 1
+    assert stale.fired
 
 
 async def test_a_coordinator_that_is_down_is_not_waited_for(double: ArangoDouble) -> None:

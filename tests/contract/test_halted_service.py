@@ -43,7 +43,7 @@ async def test_a_halt_refuses_transfers_over_a_restart_until_it_is_resumed(
         )
         assert code == 0
         assert "transfers    accepted" in out
-        assert (await desk.transfer("h1", "41")).json()["result"] == "OK"
+        assert (await desk.transferred("h1", "41"))["result"] == "OK"
 
     assert await site.moved() == ["SPOT 41"]
 
@@ -57,7 +57,7 @@ async def test_a_halt_at_one_instance_holds_at_the_other_and_at_one_that_starts_
         await site.take_account(**shared)
         second = {**shared, "S1_STATE_DIR": str(tmp_path / "second")}
         async with site.serving(**shared) as one, site.serving(**second) as other:
-            assert (await other.transfer("r1", "51")).json()["result"] == "OK"
+            assert (await other.transferred("r1", "51"))["result"] == "OK"
             assert (await _set_mode(one, halted=True, reason="odd fills")).status_code == 200
             await other.service.logged("trading is HALTED by on-call/halter: odd fills")
             await _refuses(other, 409, "mode_halted")

@@ -32,12 +32,12 @@ async def test_a_revoked_key_is_replaced_without_a_restart(
         put(secret, DEMO_KEY.secret)
         await desk.service.logged("the new exchange key is in use")
         await desk.service.logged("is claimed by this installation")
-        assert (await desk.transfer("t1", "25")).json()["result"] == "OK"
+        assert (await desk.transferred("t1", "25"))["result"] == "OK"
 
         put(key, REVOKED_KEY)
         await desk.service.logged("the exchange refuses the new key in the files")
         assert (await desk.read_treasury_health())["level"] == "ORANGE"
-        assert (await desk.transfer("t2", "26")).json()["result"] == "OK"
+        assert (await desk.transferred("t2", "26"))["result"] == "OK"
         for each in (REVOKED_KEY, REVOKED_SECRET, DEMO_KEY.key, DEMO_KEY.secret):
             assert each not in desk.service.output
 

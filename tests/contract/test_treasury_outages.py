@@ -13,7 +13,7 @@ import pytest
 from chimera_s1.app.stores import SQLITE_FILE
 from tests.arango_double import arango_double
 from tests.contract.treasury_service import POST, TreasuryDeployment
-from tests.contract.treasury_service_client import OTHER_TOKEN
+from tests.contract.treasury_service_client import OTHER_TOKEN, UNDECIDED
 from tests.processes import finished
 from tests.time_limits import TIMEOUT_S
 
@@ -37,13 +37,13 @@ def no_more_files(pid: int) -> Iterator[None]:
 async def test_row_53_money_moves_while_redis_is_gone(site: TreasuryDeployment) -> None:
     """The events come once it is back, in order, also those that went down with it."""
     async with site.serving() as desk:
-        assert (await desk.transfer("r1", "61")).json()["result"] == "OK"
+        assert (await desk.transferred("r1", "61"))["result"] == "OK"
         await site.node.kill()
         try:
-            assert (await desk.transfer("r2", "62")).json()["result"] == "OK"
+            assert (await desk.transferred("r2", "62"))["result"] == "OK"
             assert (await desk.service.readiness(503))["components"]
             assert "events do not reach ops:events" in (await desk.read_treasury_health())["detail"]
-            assert (await desk.transfer("r3", "63", back=True)).json()["result"] == "OK"
+            assert (await desk.transferred("r3", "63", back=True))["result"] == "OK"
         finally:
             await site.node.start()
         await desk.service.readiness(200)
@@ -70,7 +70,7 @@ async def test_row_50_a_second_process_on_the_same_file_is_refused(
         [sentence] = stderr.strip().splitlines()
         assert sentence.startswith("error: ")
         assert SQLITE_FILE in sentence
-        assert (await desk.transfer("w1")).json()["result"] == "OK"
+        assert (await desk.transferred("w1"))["result"] == "OK"
 
 
 async def test_row_12_flood_of_one_actor_is_limited_and_others_are_served(
@@ -79,19 +79,21 @@ async def test_row_12_flood_of_one_actor_is_limited_and_others_are_served(
     """What gets 429 leaves nothing behind in the ledger."""
     seen: Counter[int] = Counter()
     numbers = iter(range(FLOOD))
-    async with site.serving() as desk:
+    async with site.serving(S1_RATE_LIMIT_PER_S="2") as desk:
 
         async def flood() -> None:
             for number in numbers:
                 reply = await desk.transfer(f"flood{number}", "0.5")
+                while reply.status_code in UNDECIDED:  # on a busy machine
+                    reply = await desk.transfer(f"flood{number}", "0.5")
                 seen[reply.status_code] += 1
                 assert ("retry-after" in reply.headers) == (reply.status_code == 429)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(FLOODERS):
                 tasks.start_soon(flood)
-            other = await desk.transfer("calm", "64", token=OTHER_TOKEN)
-        assert (other.status_code, other.json()["result"]) == (200, "OK")
+            other = await desk.transferred("calm", "64", token=OTHER_TOKEN)
+        assert other["result"] == "OK"
         await site.wait_until_idle()
 
     assert set(seen) == {422, 429}
@@ -106,7 +108,7 @@ async def test_row_71_process_without_file_descriptors_refuses_new_connections_a
 ) -> None:
     """The transfer waits and reports the reason; open connections are served throughout."""
     async with site.serving() as desk, newcomer(await desk.service.url()) as http:
-        assert (await desk.transfer("f1", "65")).json()["result"] == "OK"
+        assert (await desk.transferred("f1", "65"))["result"] == "OK"
         with no_more_files(desk.service.process.pid):
             with pytest.raises(httpx2.TransportError):
                 await http.get("/ready")
@@ -145,7 +147,7 @@ async def test_row_38_and_39_unavailable_arango_ledger_accepts_and_loses_nothing
             arango.bring_up()
             event = await site.event("transfer.completed", "a1")
             assert event["evidence"] == "reply"
-            assert (await desk.transfer("a2", "68")).json()["result"] == "OK"
+            assert (await desk.transferred("a2", "68"))["result"] == "OK"
 
     assert await site.moved() == ["SPOT 67", "SPOT 68"]
 

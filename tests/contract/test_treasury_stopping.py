@@ -26,7 +26,7 @@ async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(
         arango = {"S1_DB_ARANGO_URI": double.urls[0], "S1_DB_ARANGO_USER": "root"}
         await site.take_account(**arango)
         async with site.serving(**arango) as desk:
-            assert (await desk.transfer("l1", "42")).json()["result"] == "OK"
+            assert (await desk.transferred("l1", "42"))["result"] == "OK"
             assert await desk.service.stop() == 0
         settings = load_settings(site.environ(**arango))
         async with open_stores(settings, SystemClock()) as stores:

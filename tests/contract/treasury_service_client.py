@@ -11,12 +11,12 @@ from anyio import to_thread
 
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from tests.contract.service_process import (
-    Service,
-)
+from tests.contract.service_process import Service
 from tests.time_limits import TIMEOUT_S
 
 TRANSFER = "/xchg/treasury/transfer"
+UNDECIDED = {202, 503}
+"""Replies while it is not known what becomes of a transfer, or whether one may be sent."""
 
 TRADER_TOKEN, _TRADER = make_token(
     "trader",
@@ -52,6 +52,20 @@ class TreasuryServiceClient:
         body = {"from": source, "to": target, "amount_usdt": amount}
         headers = {"Idempotency-Key": key, "Authorization": f"Bearer {token}"}
         return await self.http.post(TRANSFER, json=body, headers=headers)
+
+    async def transferred(
+        self, key: str, amount: Any = "10", *, back: bool = False, token: str = TRADER_TOKEN
+    ) -> dict[str, Any]:
+        """Ask for it until it has a result: on a busy machine it is pending for longer than a
+        request waits.
+        """
+        with anyio.fail_after(TIMEOUT_S):
+            while True:
+                reply = await self.transfer(key, amount, back=back, token=token)
+                if reply.status_code not in UNDECIDED:
+                    assert reply.status_code == 200, reply.text
+                    body: dict[str, Any] = reply.json()
+                    return body
 
     @asynccontextmanager
     async def transfer_in_background(
