@@ -254,7 +254,9 @@ def _published_fills(ledger: Ledger, executed: Sequence[Row]) -> Compared:
     published: dict[Key, set[str]] = defaultdict(set)
     for row in executed:
         if row["kind"] == "FILL":
-            published[row["event_id"],].add(_terms_of(row))
+            # One that corrects says the same of the trade, and whose it is.
+            name: str = row.get("corrects") or row["event_id"]
+            published[name,].add(_terms_of(row))
     lines = _lines_of_fills(ledger, published)
     return Compared(f"FILL of {EXECUTED}", len(ledger.fill_ids), len(published), tuple(lines))
 

@@ -207,7 +207,10 @@ async def _of_events(world: "World") -> list[str]:
     found = [f"{key} is recorded {n} times" for key, n in recorded.items() if n > 1]
     existing = {each.client_id for each in _placed(world)} - world.exchange.executed_late
     found += [f"{name} exists, and was called absent" for name in sorted(absent & existing)]
-    published = {each.event_id: each for each in world.executed.events}
+    corrected = {each.corrects for each in world.executed.events}
+    published = {
+        each.event_id: each for each in world.executed.events if each.event_id not in corrected
+    }
     fills = Counter(
         (each.venue, each.order_id, each.price, each.qty)
         for each in published.values()

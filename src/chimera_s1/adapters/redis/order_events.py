@@ -40,7 +40,7 @@ class RedisOrderEvents:
 
 
 def _fields(event: ExecutedOrder) -> Iterator[str | int]:
-    """In the order that consumers read; an empty reason is left out."""
+    """In the order that consumers read; `reason` and `corrects` are left out where empty."""
     yield from ("ts", event.at_ms, "source", event.source, "entry_id", event.entry_id)
     yield from ("symbol", event.symbol, "venue", event.venue, "kind", event.kind.value)
     yield from ("client_order_id", event.client_order_id, "order_id", event.order_id)
@@ -50,4 +50,6 @@ def _fields(event: ExecutedOrder) -> Iterator[str | int]:
     yield from ("avg_price", exact_text(event.avg_price))
     if event.reason:
         yield from ("reason", event.reason)
+    if event.corrects:
+        yield from ("corrects", event.corrects)
     yield from ("event_id", event.event_id)

@@ -27,6 +27,8 @@ class ExecutedOrder(Struct, frozen=True, kw_only=True):
         filled_qty, avg_price: Of the order so far; 0 where that is not known.
         event_id: Unique; repeated with the entry.
         reason: Why it was refused, cancelled or has expired.
+        corrects: The event id of a FILL that this one takes the place of: the trade was published
+            as one of others. Empty otherwise.
     """
 
     at_ms: int
@@ -45,6 +47,7 @@ class ExecutedOrder(Struct, frozen=True, kw_only=True):
     avg_price: Decimal
     event_id: str
     reason: str = ""
+    corrects: str = ""
 
 
 class OrderEvents(Protocol):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chimera_s1.domain.execution.entries.events import EntryEvent
 from chimera_s1.domain.execution.events import (
@@ -86,6 +87,21 @@ def fill_entry(event: FillRecorded, event_id: str) -> ExecutedOrder:
     )
 
 
+def corrected_fill_entry(
+    recorded: FillRecorded, recorded_id: str, order: TrackedOrder, event_id: str
+) -> ExecutedOrder:
+    """Of a trade of *order* that was published as one of others, with the id *recorded_id*."""
+    ours = replace(
+        recorded,
+        client_id=order.client_id,
+        entry_id=order.entry_id,
+        order_status=order.status,
+        filled_qty=order.filled_qty,
+        avg_price=order.avg_price,
+    )
+    return replace(fill_entry(ours, event_id), corrects=recorded_id)
+
+
 def order_entries(
     event: OrderEvent, order: TrackedOrder, event_id: str, recorded_ms: int
 ) -> Iterator[ExecutedOrder]:
@@ -113,18 +129,18 @@ def order_entries(
 
 
 def has_entry(event: ExecutionEvent) -> bool:
-    """Whether `order_entries` or `fill_entry` may give one."""
+    """Whether one of the functions above may give one."""
     if isinstance(event, EntryEvent):
         return False
     match event:
         case OrderUpdated() | ChildOrderUpdated():
             acknowledges = isinstance(event, OrderUpdated) and event.acknowledges
             return acknowledges or event.ends in _ENDINGS
-        case OrderRefused() | OrderNotSent() | OrderAbsent() | FillRecorded():
+        case OrderRefused() | OrderNotSent() | OrderAbsent() | FillRecorded() | FillAttributed():
             return True
         case OrderPlanned() | OrderUnknown() | CancelRequested() | CancelRefused():
             return False
-        case FillCompleted() | FillAttributed() | PositionAdopted() | AccountBound():
+        case FillCompleted() | PositionAdopted() | AccountBound():
             return False
         case _:
             assert_never(event)

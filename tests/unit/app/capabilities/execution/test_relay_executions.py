@@ -5,6 +5,7 @@ from itertools import count
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
@@ -187,3 +188,21 @@ async def test_only_the_instance_that_holds_the_lease_relays() -> None:
     assert {name: relay.last_error for name, relay in relays.items()} == {"one": "", "two": ""}
     assert {name: relay.events_relayed for name, relay in relays.items()} == {"one": 1, "two": 1}
     assert len({each.event_id for each in rig.events.events}) == 1
+
+
+@on_virtual_time
+async def test_a_trade_that_turns_out_to_be_ours_is_published_again_as_ours() -> None:
+    """The history of trades has no client ids: this one was read before the order's reply."""
+    rig = Rig()
+    ledger = rig.ledger()
+    await ledger.plan(planned(LIMIT), "test")
+    await ledger.record("test", replace(trade("1"), client_id=""))
+    await ledger.record("test", said("NEW", 0, 10))
+
+    foreign, _ack, ours = await relayed(rig, ledger)
+
+    assert (foreign.kind, foreign.source, foreign.entry_id) == (OrderEventKind.FILL, "exchange", "")
+    assert (ours.kind, ours.source) == (OrderEventKind.FILL, "s1")
+    assert (ours.entry_id, ours.client_order_id) == (planned(LIMIT).entry_id, ENTRY)
+    assert ours.corrects == foreign.event_id != ours.event_id
+    assert (ours.qty, ours.price, ours.filled_qty) == (foreign.qty, foreign.price, foreign.qty)
