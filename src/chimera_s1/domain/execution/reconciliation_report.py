@@ -8,7 +8,7 @@ from msgspec import Struct
 from chimera_s1.domain.execution.foreign_orders import ForeignOrder
 from chimera_s1.domain.execution.reconciliation import Difference, Repair
 from chimera_s1.domain.execution.reports import FillReport
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.operations.health import count
 
 
@@ -41,6 +41,9 @@ class VenueReconciliation(Struct, frozen=True, kw_only=True):
     first_positions: Adopted at the first reconciliation of this ledger.
     corrected_balances: In the picture; the ledger has no balances.
     undecided: A position differs, and the next round decides.
+    trades_read: Symbols whose trades were read. The exchange lists trades by symbol only: those of
+        others, in a symbol that is neither named nor held nor traded lately, are known from the
+        private streams alone; those of a time without streams are missing.
     problems: What could not be read or recorded, and why; the rest was done.
     """
 
@@ -55,6 +58,7 @@ class VenueReconciliation(Struct, frozen=True, kw_only=True):
     first_positions: tuple[FirstPosition, ...] = ()
     corrected_balances: tuple[BalanceCorrection, ...] = ()
     undecided: bool = False
+    trades_read: tuple[Symbol, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property

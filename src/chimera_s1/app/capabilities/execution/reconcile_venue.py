@@ -4,10 +4,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chimera_s1.app.capabilities.execution.account_picture import AccountPicture
 from chimera_s1.app.capabilities.execution.compare_positions import ComparePositions
-from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.execution_ledger import (
+    FILL_TIME_MARGIN_MS,
+    ExecutionLedger,
+)
 from chimera_s1.app.capabilities.execution.read_trades import ReadTrades, TradesSpan
 from chimera_s1.app.capabilities.execution.record_replies import LEDGER_ERRORS
 from chimera_s1.domain.errors import (
@@ -16,6 +20,7 @@ from chimera_s1.domain.errors import (
     OtherAccountError,
 )
 from chimera_s1.domain.execution.foreign_orders import ForeignOrder
+from chimera_s1.domain.execution.order_index import child_family
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.order_request import OrderRef
 from chimera_s1.domain.execution.position_check import Mismatch
@@ -67,6 +72,8 @@ class _Findings(Struct):
     first_positions: tuple[FirstPosition, ...] = ()
     corrected_balances: tuple[BalanceCorrection, ...] = ()
     undecided: bool = False
+    orders_read: int = 0
+    trades_read: tuple[Symbol, ...] = ()
     problems: list[str] = []
 
 
@@ -127,6 +134,7 @@ class ReconcileVenue:
             first_positions=found.first_positions,
             corrected_balances=found.corrected_balances,
             undecided=found.undecided,
+            trades_read=found.trades_read,
             problems=tuple(found.problems),
         )
 
@@ -199,6 +207,7 @@ class ReconcileVenue:
         symbols = tuple(sorted(differing))
         if complete:
             symbols = self._trades.symbols(span, {*differing, *self._picture.symbols(self.venue)})
+        found.trades_read = symbols
         unread = {symbol for symbol in symbols if not await self._read_symbol(symbol, span, found)}
         if mismatches:
             await self._judge_positions(mismatches, frozenset(unread), span, found)
@@ -211,8 +220,42 @@ class ReconcileVenue:
         fills = await self._read(found, f"trades of {symbol}", self._trades.read(symbol, span))
         if fills is None:
             return False
-        await self._record_fills(found, fills)
+        orders = await self._orders_of(fills, found)
+        await self._record_fills(found, _with_client_ids(fills, orders), orders.values())
         return True
+
+    async def _orders_of(
+        self, fills: tuple[FillReport, ...], found: _Findings
+    ) -> Mapping[str, OrderReport]:
+        """By id, the orders of new trades that none of our orders is known to have: the history of
+        trades has neither client ids nor states. What cannot be read is left out.
+        """
+        state, family = self._ledger.state, child_family(self.venue)
+        orders = {
+            each.exchange_id: each
+            for each in found.listed
+            if isinstance(each, OrderReport) and each.family is family
+        }
+        unknown = {
+            fill.order_id: fill.symbol
+            for fill in fills
+            if not (
+                fill.client_id
+                or fill.order_id in orders
+                or state.fill_known(fill.key)
+                or state.fill_may_be_forgotten(fill, FILL_TIME_MARGIN_MS)
+                or state.owner_of(fill)
+            )
+        }
+        left = LOOK_UPS_MAX - found.orders_read
+        for order_id, symbol in sorted(unknown.items())[:left]:
+            found.orders_read += 1
+            ref = OrderRef(family=family, symbol=symbol, client_id="", exchange_id=order_id)
+            reply = await self._read(found, f"order {order_id} of {symbol}", self._find(ref))
+            if isinstance(reply, OrderFound):
+                reports = (each for each in reply.reports if isinstance(each, OrderReport))
+                orders.update((each.exchange_id, each) for each in reports)
+        return {order_id: orders[order_id] for order_id in unknown if order_id in orders}
 
     async def _judge_positions(
         self,
@@ -266,13 +309,18 @@ class ReconcileVenue:
         self._asked_ms.update({order.client_id: now_ms for order in chosen})
         return chosen
 
-    async def _record_fills(self, found: _Findings, fills: tuple[FillReport, ...]) -> None:
+    async def _record_fills(
+        self,
+        found: _Findings,
+        fills: tuple[FillReport, ...],
+        orders_read: Iterable[OrderReport] = (),
+    ) -> None:
         state = self._ledger.state
         stale_from_ms = found.read_from_ms - QUERY_LAG_MS
         new = [fill for fill in fills if not state.fill_known(fill.key)]
         symbols = {fill.symbol for fill in fills}
         orders = [report for report in found.listed if report.symbol in symbols]
-        await self._record(found, *orders, *fills)
+        await self._record(found, *orders, *orders_read, *fills)
         # What left memory is not new; an event may still come for a young one.
         found.missed_fills += [
             fill for fill in new if state.fill_known(fill.key) and fill.at_ms <= stale_from_ms
@@ -310,3 +358,14 @@ class ReconcileVenue:
             rows = count(number, "row")
             found.problems.append(f"{rows} of the {what} could not be read: see the log")
         return not number
+
+
+def _with_client_ids(
+    fills: tuple[FillReport, ...], orders: Mapping[str, OrderReport]
+) -> tuple[FillReport, ...]:
+    return tuple(
+        replace(fill, client_id=orders[fill.order_id].client_id)
+        if fill.order_id in orders
+        else fill
+        for fill in fills
+    )

@@ -6,6 +6,8 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from chimera_s1.domain.execution.event_records import decode_event
+from chimera_s1.domain.execution.events import FillRecorded
 from chimera_s1.domain.execution.order_lookup import QUERY_LAG_MS
 from chimera_s1.domain.execution.reconciliation import DifferenceKind
 from chimera_s1.domain.execution.reports import OrderReport
@@ -14,7 +16,7 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import Level
 from tests.fakes.manual_clock import settle
 from tests.unit.app.capabilities.execution.reconcile_rig import Replica, Shared, fill
-from tests.unit.domain.execution.test_observation import BTC, ENTRY, said
+from tests.unit.domain.execution.test_observation import BTC, ENTRY, LIMIT, planned, said
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +114,62 @@ async def test_the_life_of_a_foreign_order_is_reported_and_its_fill_recorded_onc
     entries = await one.store.read(0, 1_000)
     recorded = [record.type for entry in entries for record in entry.commit.events]
     assert recorded == ["execution.fill.recorded"]
-    assert "find" not in shared.exchange.calls
+
+
+async def test_a_trade_of_others_that_only_a_read_shows_says_its_order() -> None:
+    """The history of trades has no client ids and no states: its order is read, once."""
+    shared = Shared()
+    one = Replica(shared)
+    one.served = (BTC,)
+    async with one.running():
+        shared.exchange.say(foreign("web_1", shared, "FILLED", 1))
+        shared.exchange.trade(fill(9, shared.clock, order="50"))
+        await shared.clock.advance(QUERY_LAG_MS + 1)
+        last = await one.perp()
+        await one.perp()
+
+    assert last.trades_read == (BTC,)
+    assert shared.exchange.calls.count("find") == 1
+    [entry] = await one.store.read(0, 1_000)
+    [event] = map(decode_event, entry.commit.events)
+    assert isinstance(event, FillRecorded)
+    assert (event.client_id, event.entry_id) == ("", "")
+    assert (event.fill.client_id, event.order_status) == ("web_1", "FILLED")
+    assert event.filled_qty == 1
+
+
+async def test_a_trade_whose_order_cannot_be_read_is_recorded_all_the_same() -> None:
+    shared = Shared()
+    one = Replica(shared)
+    one.served = (BTC,)
+    shared.exchange.unavailable.add("find")
+    async with one.running():
+        shared.exchange.trade(fill(9, shared.clock, order="50"))
+        await shared.clock.advance(QUERY_LAG_MS + 1)
+        last = await one.perp()
+
+    assert last.missed_fills_count == 1
+    assert any(problem.startswith("cannot read the order 50") for problem in last.problems)
+
+
+async def test_a_trade_of_ours_that_is_read_before_the_reply_is_recorded_as_ours() -> None:
+    """It is not acknowledged yet; its client id is in the ledger since before it was sent."""
+    shared = Shared()
+    one = Replica(shared)
+    one.served = (BTC,)
+    async with one.running():
+        await one.ledger.plan(replace(planned(LIMIT), signed_at_ms=shared.clock.now_ms()), "test")
+        shared.exchange.say(said("FILLED", 2, shared.clock.now_ms()))
+        for number in (1, 2):
+            shared.exchange.trade(fill(number, shared.clock))
+        await shared.clock.advance(QUERY_LAG_MS + 1)
+        await one.perp()
+
+    owners = {known.client_id for known in one.ledger.state.fills.values()}
+    assert owners == {ENTRY}
+    entries = await one.store.read(0, 1_000)
+    kinds = {record.type for entry in entries for record in entry.commit.events}
+    assert "execution.fill.attributed" not in kinds
 
 
 async def test_an_order_with_our_prefix_that_the_ledger_lacks_is_said_once() -> None:

@@ -139,6 +139,15 @@ class VenueReconciliationView(Struct, frozen=True, kw_only=True):
     undecided: Annotated[
         bool, Meta(description="A position differs; the next round decides.", examples=[False])
     ]
+    trades_read: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Symbols whose trades were read in this round. Trades of others in any "
+            "other symbol are known from the private streams only; those of a time when no stream "
+            "was followed are missing.",
+            examples=[["BTCUSDT"]],
+        ),
+    ]
     problems: Annotated[
         tuple[str, ...],
         Meta(description="What could not be read or recorded, and why.", examples=[[]]),
@@ -158,6 +167,7 @@ class VenueReconciliationView(Struct, frozen=True, kw_only=True):
             first_positions=tuple(map(FirstPositionView.of, found.first_positions)),
             corrected_balances=tuple(map(BalanceCorrectionView.of, found.corrected_balances)),
             undecided=found.undecided,
+            trades_read=found.trades_read,
             problems=found.problems,
         )
 
