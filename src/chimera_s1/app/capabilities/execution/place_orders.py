@@ -159,7 +159,7 @@ class PlaceOrders:
             )
         opens = opens_position(request, purpose)
         self._check_rules(request, opens=opens)
-        if opens and (closed := self._closed()):
+        if opens and (closed := self.closed()):
             raise closed
         signed = await self._gateway.sign_order(request)
         age = age_of(signed, self._clock, lambda: self._exchange_ms(venue))
@@ -172,7 +172,7 @@ class PlaceOrders:
         with self._in_flight.sending(request.client_id):
             return await self._plan_and_send(event, actor, opening, send)
 
-    def _closed(self) -> ChimeraError | None:
+    def closed(self) -> ChimeraError | None:
         """Why nothing may be opened now. Only asked of orders that open a position."""
         if self._is_stopping():
             return ServiceStoppingError(
@@ -187,7 +187,7 @@ class PlaceOrders:
         """Asked right before the first byte: to connect may take seconds."""
         if late := age.obstacle():
             return late
-        return str(self._closed() or "") if opens else ""
+        return str(self.closed() or "") if opens else ""
 
     async def _plan_and_send(
         self,

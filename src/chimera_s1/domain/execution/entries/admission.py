@@ -103,7 +103,7 @@ class AdmissionFacts(Struct, frozen=True, kw_only=True):
     Attributes:
         used_today: Notional of the entries that were accepted on this UTC day, USDT.
         book: None without a quote since the start.
-        hedge_mode: Of the account; None where it is not known.
+        hedge_mode: Of the account.
         position_qty: Of the symbol and position side; negative if short.
         open_entries: Specs of the open entries of the symbol.
         conditional_orders: Open algo orders of the account, ours and foreign.
@@ -115,7 +115,7 @@ class AdmissionFacts(Struct, frozen=True, kw_only=True):
     used_today: Decimal
     book: TopOfBook | None
     risk: RiskLimits | None
-    hedge_mode: bool | None
+    hedge_mode: bool
     position_qty: Decimal
     open_entries: tuple[EntrySpec, ...]
     conditional_orders: int

@@ -1,0 +1,135 @@
+"""Collect what the decision about an entry depends on."""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from chimera_s1.app.capabilities.execution.entries.entry_ledger import EntryLedger
+from chimera_s1.domain.execution.entries.entry import Entry
+from chimera_s1.domain.execution.entries.futures_holding import holding_of
+from chimera_s1.domain.execution.entries.specs import FuturesEntrySpec, SpotEntrySpec
+from chimera_s1.domain.execution.entries.steps import Situation
+from chimera_s1.domain.execution.execution_state import ExecutionState
+from chimera_s1.domain.execution.order_request import Side
+from chimera_s1.domain.execution.order_rules_check import CurrentPrices
+from chimera_s1.domain.execution.position_check import ONE_WAY_SIDE, PositionKey
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.instruments.instrument import InstrumentSpec
+
+POSITIONS_SEEN_MAX: Final = 10_000
+_ZERO: Final = Decimal(0)
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What is known of the market and the account in memory.
+
+    Attributes:
+        prices: None where no quote is recent enough.
+        free: Spot balance of an asset that no order locks; None where it was not read yet.
+        hold_ms: How long a rate limit forbids requests to a venue.
+    """
+
+    spec: Callable[[InstrumentId], InstrumentSpec | None]
+    prices: Callable[[InstrumentId], CurrentPrices | None]
+    free: Callable[[str], Decimal | None]
+    hold_ms: Callable[[Venue], float]
+
+
+class InFlight(Protocol):
+    def __contains__(self, client_id: str) -> bool: ...
+
+
+class BuildSituation:
+    """Args:
+    in_flight: Client ids of orders that this process is sending.
+    """
+
+    def __init__(
+        self,
+        state: ExecutionState,
+        entries: EntryLedger,
+        surroundings: Surroundings,
+        in_flight: InFlight,
+    ) -> None:
+        self._state = state
+        self._entries = entries
+        self._surroundings = surroundings
+        self._in_flight = in_flight
+        self._positions_seen: dict[str, tuple[Decimal | None, int]] = {}
+
+    def of(
+        self, entry: Entry, now_ms: int, busy: Iterable[str] = (), not_found: Iterable[str] = ()
+    ) -> Situation:
+        """*busy* and *not_found* as in `Situation`."""
+        orders = self._entries.orders_of(entry.entry_id)
+        names = self._state.entries.orders_of(entry.entry_id)
+        sending = (name for name in names if name in self._in_flight)
+        instrument = self._surroundings.spec(entry.spec.instrument)
+        hold_ms = self._surroundings.hold_ms(entry.spec.instrument.venue)
+        position_qty = self._position_qty(entry)
+        return Situation(
+            entry=entry,
+            orders=orders,
+            now_ms=now_ms,
+            fills=(
+                self._state.entries.fills_of(orders.entry.client_id)
+                if orders.entry is not None
+                else ()
+            ),
+            instrument=instrument,
+            busy=frozenset((*busy, *sending)),
+            not_found=frozenset(not_found),
+            position_qty=position_qty,
+            position_since_ms=self._position_since_ms(entry.entry_id, position_qty, now_ms),
+            held_until_ms=now_ms + round(hold_ms) if hold_ms else 0,
+            free_quote=self._free_quote(entry, instrument),
+            prices=self._surroundings.prices(entry.spec.instrument),
+        )
+
+    def _position_qty(self, entry: Entry) -> Decimal | None:
+        """What the ledger's trades say is left of the position, after older entries had theirs."""
+        spec = entry.spec
+        if not isinstance(spec, FuturesEntrySpec):
+            return None
+        side = ONE_WAY_SIDE if spec.position_side is None else spec.position_side.value
+        known = self._state.positions.positions.get(PositionKey(spec.symbol, side))
+        if known is None or not known.adoptions:
+            return None
+        in_direction = known.qty if spec.side is Side.BUY else -known.qty
+        older = sum((self._held(other) for other in self._older(entry, spec)), _ZERO)
+        return max(_ZERO, in_direction - older)
+
+    def _position_since_ms(self, entry_id: str, qty: Decimal | None, now_ms: int) -> int:
+        seen, since_ms = self._positions_seen.get(entry_id, (None, now_ms))
+        if seen != qty:
+            since_ms = now_ms
+        self._positions_seen[entry_id] = (qty, since_ms)
+        if len(self._positions_seen) > POSITIONS_SEEN_MAX:
+            del self._positions_seen[next(iter(self._positions_seen))]
+        return since_ms
+
+    def _older(self, entry: Entry, spec: FuturesEntrySpec) -> Iterable[Entry]:
+        """Open entries that share its position and were accepted before it."""
+        for other in self._state.entries.open_entries():
+            if other.entry_id == entry.entry_id:
+                return
+            shares = isinstance(other.spec, FuturesEntrySpec) and (
+                other.spec.symbol,
+                other.spec.position_side,
+                other.spec.side,
+            ) == (spec.symbol, spec.position_side, spec.side)
+            if shares:
+                yield other
+
+    def _held(self, entry: Entry) -> Decimal:
+        orders = self._entries.orders_of(entry.entry_id)
+        if orders.entry is None:
+            return _ZERO
+        return holding_of(orders.entry, Situation(entry=entry, orders=orders, now_ms=0)).held
+
+    def _free_quote(self, entry: Entry, instrument: InstrumentSpec | None) -> Decimal | None:
+        if not isinstance(entry.spec, SpotEntrySpec) or instrument is None:
+            return None
+        return self._surroundings.free(instrument.quote_asset)
