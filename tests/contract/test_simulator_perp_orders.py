@@ -100,7 +100,7 @@ async def test_the_sdk_rests_finds_and_cancels_a_limit_order(
     found = await called(sdk.query_order, symbol=BTC, orig_client_order_id=client_id)
     opened = await called(sdk.current_all_open_orders)
     one = await called(sdk.query_current_open_order, symbol=BTC, order_id=placed.order_id)
-    canceled = await called(sdk.cancel_order, symbol=BTC, order_id=placed.order_id)
+    cancelled = await called(sdk.cancel_order, symbol=BTC, order_id=placed.order_id)
     history = await called(sdk.all_orders, symbol=BTC)
 
     assert (placed.status, placed.time_in_force) == ("NEW", time_in_force)
@@ -110,7 +110,7 @@ async def test_the_sdk_rests_finds_and_cancels_a_limit_order(
         "0.00000",
     )
     assert [each.order_id for each in opened] == [one.order_id] == [placed.order_id]
-    assert (canceled.status, canceled.client_order_id) == ("CANCELED", client_id)
+    assert (cancelled.status, cancelled.client_order_id) == ("CANCELED", client_id)
     assert (history[-1].order_id, history[-1].status) == (placed.order_id, "CANCELED")
 
 
@@ -219,7 +219,7 @@ async def test_the_sdk_places_finds_and_cancels_an_algo_order(
     found = await called(sdk.query_algo_order, client_algo_id=client_id)
     opened = await called(sdk.current_all_algo_open_orders, symbol=BTC)
     _, among_orders = await account.get(ORDER, symbol=BTC, origClientOrderId=client_id)
-    status, canceled = await cancel(account, ALGO, algoId=placed.algo_id)
+    status, cancelled = await cancel(account, ALGO, algoId=placed.algo_id)
     history = await called(sdk.query_all_algo_orders, symbol=BTC)
 
     assert (placed.algo_status, placed.order_type) == ("NEW", kind)
@@ -227,7 +227,7 @@ async def test_the_sdk_places_finds_and_cancels_an_algo_order(
     assert (found.algo_id, found.actual_order_id) == (placed.algo_id, "")
     assert [each.algo_id for each in opened] == [placed.algo_id]
     assert among_orders == {"code": -2013, "msg": "Order does not exist."}
-    assert (status, canceled) == (
+    assert (status, cancelled) == (
         200,
         {"algoId": placed.algo_id, "clientAlgoId": client_id, "code": "200", "msg": "success"},
     )
@@ -418,7 +418,7 @@ async def test_ccxt_places_queries_and_cancels_each_kind(
         )
         opened = await client.fetch_open_orders(symbol)
         found = await client.fetch_order(limit["id"], symbol)
-        canceled = [
+        cancelled = [
             (await client.cancel_order(each["id"], symbol))["status"] for each in (limit, post_only)
         ]
         bought = await client.create_order(symbol, "market", "buy", 0.01)
@@ -444,7 +444,7 @@ async def test_ccxt_places_queries_and_cancels_each_kind(
         await client.close()
 
     assert [each["id"] for each in opened] == [limit["id"], post_only["id"]]
-    assert (found["status"], canceled) == ("open", ["canceled", "canceled"])
+    assert (found["status"], cancelled) == ("open", ["canceled", "canceled"])
     assert (filled["status"], filled["filled"]) == ("closed", 0.01)
     assert (position["contracts"], position["side"]) == (0.01, "long")
     assert {each["id"] for each in conditional} == {each["id"] for each in algos}

@@ -128,7 +128,7 @@ async def test_a_key_without_permission_to_trade_may_only_read(spot: Trader) -> 
 async def test_a_client_id_is_unique_among_open_orders_only(spot: Trader) -> None:
     _, first = await spot.place(newClientOrderId="again", **spot.resting)
     _, twice = await spot.place(newClientOrderId="again", **spot.resting)
-    canceled, reply = await spot(
+    cancelled, reply = await spot(
         "DELETE", "order", symbol=SYMBOL, origClientOrderId="again", newClientOrderId="the-cancel"
     )
     filled = await spot.buy(newClientOrderId="again")
@@ -136,7 +136,7 @@ async def test_a_client_id_is_unique_among_open_orders_only(spot: Trader) -> Non
     found = await spot.rows("order", symbol=SYMBOL, origClientOrderId="again")
 
     assert twice == {"code": -2010, "msg": "Duplicate order sent."}
-    assert (canceled, reply["clientOrderId"]) == (200, "the-cancel")
+    assert (cancelled, reply["clientOrderId"]) == (200, "the-cancel")
     assert (reply["origClientOrderId"], reply["orderId"]) == ("again", first["orderId"])
     assert filled["orderId"] != second["orderId"] == found["orderId"]
 

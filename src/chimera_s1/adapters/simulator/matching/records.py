@@ -36,7 +36,7 @@ class Order(Struct, frozen=True, kw_only=True):
         algo_id: Of the algo order it came from; 0 without one.
         reason: Spot's `expiryReason`; empty without one.
         reason_code: The futures' `er`.
-        cancel_id: Client id of the cancel; empty if it named none, or was not canceled.
+        cancel_id: Client id of the cancel; empty if it named none, or was not cancelled.
     """
 
     venue: Venue

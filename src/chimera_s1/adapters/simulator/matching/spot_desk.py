@@ -86,7 +86,7 @@ class SpotDesk:
         client_id: str | None = None,
         new_client_id: str = "",
     ) -> Order:
-        """The canceled order. A leg takes its order list with it."""
+        """The cancelled order. A leg takes its order list with it."""
         self.advance()
         self._spec(symbol)
         order = self._current(symbol, order_id, client_id)
@@ -96,13 +96,13 @@ class SpotDesk:
 
     def _cancel(self, order: Order, cancel_id: str) -> Order:
         siblings = self._lists.open_siblings(order)
-        canceled = self._matcher.end(order, "CANCELED", cancel_id=cancel_id)
+        cancelled = self._matcher.end(order, "CANCELED", cancel_id=cancel_id)
         for sibling in siblings:
             self._matcher.end(sibling, "CANCELED", cancel_id=cancel_id)
-        return canceled
+        return cancelled
 
     def cancel_all(self, symbol: str) -> tuple[list[Order], list[OrderList]]:
-        """The canceled orders, those of lists included, and the canceled lists."""
+        """The cancelled orders, those of lists included, and the cancelled lists."""
         self.advance()
         self._spec(symbol)
         orders = self.orders.open(symbol)
@@ -113,9 +113,9 @@ class SpotDesk:
             if current is not None and current.is_open:
                 self._cancel(current, "")
         lists = {order.list_id for order in orders if order.list_id != -1}
-        canceled = (self.orders.current(symbol, order.order_id) for order in orders)
+        cancelled = (self.orders.current(symbol, order.order_id) for order in orders)
         ended = (self._lists.current(list_id) for list_id in sorted(lists))
-        return [each for each in canceled if each], [each for each in ended if each]
+        return [each for each in cancelled if each], [each for each in ended if each]
 
     def find(
         self, symbol: str, *, order_id: int | None = None, client_id: str | None = None

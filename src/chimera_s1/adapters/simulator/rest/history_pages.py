@@ -95,7 +95,7 @@ def order_named(
 
 
 def is_kept(order: Order | AlgoOrder, now_ms: int) -> bool:
-    """Whether queries still know it: canceled without a fill three days, others ninety."""
+    """Whether queries still know it: cancelled without a fill three days, others ninety."""
     if order.is_open:
         return True
     filled = order.filled_qty if isinstance(order, Order) else order.child_qty

@@ -20,7 +20,7 @@ def placed(order: Order, trades: Iterable[Trade], response: str) -> Reply:
     return reply | {"fills": [_fill(each) for each in trades]} if response == "FULL" else reply
 
 
-def canceled(order: Order) -> Reply:
+def cancelled(order: Order) -> Reply:
     """`clientOrderId` is the cancel's, `origClientOrderId` the order's."""
     return {
         "symbol": order.symbol,
@@ -74,7 +74,7 @@ def placed_list(order_list: OrderList, legs: Iterable[Order], response: str) -> 
 
 
 def canceled_list(order_list: OrderList, legs: Iterable[Order]) -> Reply:
-    return list_view(order_list) | {"orderReports": [canceled(leg) for leg in legs]}
+    return list_view(order_list) | {"orderReports": [cancelled(leg) for leg in legs]}
 
 
 def trade_row(trade: Trade) -> Reply:

@@ -32,8 +32,8 @@ from chimera_s1.adapters.simulator.rest.spot_order_parameters import (
 )
 from chimera_s1.adapters.simulator.rest.spot_order_replies import (
     Reply,
-    canceled,
     canceled_list,
+    cancelled,
     placed,
     queried,
 )
@@ -105,7 +105,7 @@ class SpotOrderRoutes:
         new_id = client_id(parameters, "newClientOrderId") or ""
         order = self._desk.cancel(symbol, order_id=order_id, client_id=named, new_client_id=new_id)
         if order.list_id == -1:
-            return canceled(order)
+            return cancelled(order)
         ended = self._desk.list_of(order)
         return canceled_list(ended, self._desk.legs(ended))
 
@@ -137,7 +137,7 @@ class SpotOrderRoutes:
         parameters = await self._authenticator.authenticate_trader(request)
         check_names(parameters, frozenset({"symbol"}))
         orders, lists = self._desk.cancel_all(required(parameters, "symbol", r".*"))
-        alone = [canceled(each) for each in orders if each.list_id == -1]
+        alone = [cancelled(each) for each in orders if each.list_id == -1]
         return alone + [canceled_list(each, self._desk.legs(each)) for each in lists]
 
     async def _all(self, request: web.Request) -> list[Reply]:

@@ -180,9 +180,9 @@ def test_cancel_all_leaves_other_symbols_alone() -> None:
     )  # fmt: skip
     bench.desk.place(other)
 
-    canceled = bench.desk.cancel_all(SYMBOL)
+    cancelled = bench.desk.cancel_all(SYMBOL)
 
-    assert [each.status for each in canceled] == ["CANCELED", "CANCELED"]
+    assert [each.status for each in cancelled] == ["CANCELED", "CANCELED"]
     assert [each.symbol for each in bench.desk.open_orders()] == ["ETHUSDT"]
 
 

@@ -64,13 +64,13 @@ def test_a_resting_order_locks_its_money_until_it_ends() -> None:
 
     order = bench.place("BUY", "LIMIT", price=bench.bid - FAR)
     locked = bench.balance("USDT")
-    canceled = bench.desk.cancel(SYMBOL, order_id=order.order_id, new_client_id="stop")
+    cancelled = bench.desk.cancel(SYMBOL, order_id=order.order_id, new_client_id="stop")
 
     assert (locked.free, locked.locked) == (
         1_000_000 - order.price * QTY,
         order.price * QTY,
     )
-    assert (canceled.status, canceled.cancel_id) == ("CANCELED", "stop")
+    assert (cancelled.status, cancelled.cancel_id) == ("CANCELED", "stop")
     assert bench.balance("USDT").free == 1_000_000
     with pytest.raises(BinanceError, match="Unknown order sent") as refused:
         bench.desk.cancel(SYMBOL, order_id=order.order_id)
