@@ -19,6 +19,7 @@ from chimera_s1.app.capabilities.execution.report_orders import ReportOrders, Re
 from chimera_s1.app.capabilities.execution.resolve_unknown import ResolveUnknown
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.domain.errors import ClockUncertainError
+from chimera_s1.domain.execution.deaf_stream_check import DeafStreamCheck
 from chimera_s1.domain.execution.events import CancelCause
 from chimera_s1.domain.execution.order_request import (
     Limit,
@@ -32,7 +33,6 @@ from chimera_s1.domain.execution.order_request import (
     WorkingType,
 )
 from chimera_s1.domain.execution.position_effect import Purpose
-from chimera_s1.domain.execution.stream_hearing import StreamHearing
 from chimera_s1.domain.execution.tracked_order import TrackedOrder
 from chimera_s1.domain.identifiers import Symbol, Venue
 from chimera_s1.domain.ledger.commit import Commit
@@ -189,7 +189,7 @@ class ExecutionInstance:
         self.in_flight = OrdersInFlight()
         self.recorder = RecordReplies(clock, lambda: 0.5)
         self.streams = {venue: FakeAccountStream(venue, clock.now_ms) for venue in venues}
-        hearings = {venue: StreamHearing() for venue in venues}
+        deaf_checks = {venue: DeafStreamCheck() for venue in venues}
         self.resolver = ResolveUnknown(
             self.ledger,
             gateway,
@@ -213,14 +213,14 @@ class ExecutionInstance:
             self.ledger,
             gateway,
             self.streams,
-            hearings,
+            deaf_checks,
             clock=clock,
             exchange_ms=world.exchange_ms,
         )
         self.following = FollowAccount(
             self.ledger,
             self.streams,
-            hearings,
+            deaf_checks,
             clock=clock,
             exchange_ms=world.exchange_ms,
             notify=lambda _, event: self.notified.append(event),

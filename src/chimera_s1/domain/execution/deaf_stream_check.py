@@ -22,7 +22,7 @@ RENEWAL_BACKOFF = Backoff(base_ms=15_000, max_wait_ms=900_000, jitter_ms=0)
 _Key = tuple[OrderFamily, str]
 
 
-class StreamHearing:
+class DeafStreamCheck:
     """What the stream of one venue has said. Times are of the exchange's clock, epoch ms."""
 
     def __init__(self) -> None:

@@ -92,16 +92,16 @@ class _Standing(Struct, frozen=True):
 
 
 def observe(
-    state: ExecutionState, report: Tracked, orders_said: Mapping[OrderKey, OrderReport]
+    state: ExecutionState, report: Tracked, reported_orders: Mapping[OrderKey, OrderReport]
 ) -> tuple[ExecutionEvent, ...]:
     """The events that *report* adds to *state*; none where it says nothing new, or is about an
     order that is not ours.
 
-    *orders_said* holds order reports that came with it; what they say goes with foreign trades.
+    *reported_orders* holds order reports that came with it; what they say goes with foreign trades.
     """
     owner = state.owner_of(report)
     if isinstance(report, FillReport):
-        return tuple(_observe_fill(state, report, owner, orders_said))
+        return tuple(_observe_fill(state, report, owner, reported_orders))
     if owner is None:
         return ()
     order = state.orders[owner]
@@ -131,8 +131,8 @@ def conclude(order: TrackedOrder, event: OrderConclusion) -> OrderConclusion | N
 def _own_update(order: TrackedOrder, report: OrderReport | OrderListReport) -> OrderUpdated | None:
     before = _Standing(
         order.status,
-        order.said_qty,
-        order.said_price,
+        order.reported_qty,
+        order.reported_price,
         order.at_ms,
         order.message if order.status else "",
     )
@@ -261,13 +261,13 @@ def _observe_fill(
     state: ExecutionState,
     fill: FillReport,
     owner: str | None,
-    orders_said: Mapping[OrderKey, OrderReport],
+    reported_orders: Mapping[OrderKey, OrderReport],
 ) -> Iterator[ExecutionEvent]:
     known = state.fills.get(fill.key)
     order = state.orders[owner] if owner else None
     if known is None:
         if order is None:
-            yield _foreign_fill(fill, orders_said.get(fill_order_key(fill.key)))
+            yield _foreign_fill(fill, reported_orders.get(fill_order_key(fill.key)))
             return
         yield _own_fill(order, fill)
         yield from _attributions_of(state, order, fill_order_key(fill.key))

@@ -116,8 +116,8 @@ class FillTotals(Struct, frozen=True):
 class TrackedOrder(Struct, frozen=True, kw_only=True):
     """Attributes:
     status: The exchange's text; empty before the acknowledgement.
-    said_qty, said_price: The largest filled quantity that the exchange has said, and the average
-        price that it said with it; replies do not count.
+    reported_qty, reported_price: The largest filled quantity that the exchange has reported, and
+        the average price with it; replies do not count.
     at_ms: Exchange time of *status*.
     acknowledged_ms: When the exchange acknowledged it, by its clock; 0 before.
     refusal: Why the exchange certainly refused it.
@@ -134,8 +134,8 @@ class TrackedOrder(Struct, frozen=True, kw_only=True):
     recv_window_ms: int
     exchange_id: str = ""
     status: str = ""
-    said_qty: Decimal = _ZERO
-    said_price: Decimal | None = None
+    reported_qty: Decimal = _ZERO
+    reported_price: Decimal | None = None
     at_ms: int = 0
     acknowledged_ms: int = 0
     refusal: RefusalReason | None = None
@@ -170,7 +170,7 @@ class TrackedOrder(Struct, frozen=True, kw_only=True):
     def filled_qty(self) -> Decimal:
         """The largest quantity that a report, the child orders or the trades prove."""
         of_children = sum((child.filled_qty for child in self.children.values()), _ZERO)
-        return max(self.said_qty, of_children, self.fills.qty)
+        return max(self.reported_qty, of_children, self.fills.qty)
 
     @property
     def avg_price(self) -> Decimal | None:
@@ -180,8 +180,8 @@ class TrackedOrder(Struct, frozen=True, kw_only=True):
             return None
         if self.fills.qty == filled:
             return _PRICE_CONTEXT.divide(self.fills.value, filled).normalize()
-        if self.said_qty == filled and self.said_price is not None:
-            return self.said_price
+        if self.reported_qty == filled and self.reported_price is not None:
+            return self.reported_price
         priced = [(c.filled_qty, c.avg_price) for c in self.children.values() if c.filled_qty]
         value = sum((qty * price for qty, price in priced if price is not None), _ZERO)
         if any(price is None for _, price in priced) or sum(qty for qty, _ in priced) != filled:
@@ -285,8 +285,8 @@ def _apply_update(order: TrackedOrder, event: OrderUpdated) -> TrackedOrder:
         _ended(order, event.ends),
         exchange_id=event.exchange_id,
         status=event.status,
-        said_qty=event.filled_qty,
-        said_price=event.avg_price,
+        reported_qty=event.filled_qty,
+        reported_price=event.avg_price,
         at_ms=event.at_ms,
         acknowledged_ms=order.acknowledged_ms or event.at_ms,
         child_id=event.child_id,

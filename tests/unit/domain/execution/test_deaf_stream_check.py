@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chimera_s1.domain.execution.order_request import OrderFamily
-from chimera_s1.domain.execution.reports import OrderReport, ReportSource
-from chimera_s1.domain.execution.stream_hearing import (
+from chimera_s1.domain.execution.deaf_stream_check import (
     EVENT_DUE_MS,
     REMEMBERED_MAX,
-    StreamHearing,
+    DeafStreamCheck,
 )
+from chimera_s1.domain.execution.order_request import OrderFamily
+from chimera_s1.domain.execution.reports import OrderReport, ReportSource
 from chimera_s1.domain.identifiers import Symbol
 
 CONNECTED_MS = 1_796_000_000_000
@@ -35,61 +35,61 @@ PARTLY = replace(ORDER, status="PARTIALLY_FILLED", filled_qty=Decimal(1), at_ms=
 CANCELED = replace(PARTLY, status="CANCELED", at_ms=PLACED_MS + 900)
 
 
-def _connected() -> StreamHearing:
-    hearing = StreamHearing()
-    hearing.resume(CONNECTED_MS)
-    return hearing
+def _connected() -> DeafStreamCheck:
+    check = DeafStreamCheck()
+    check.resume(CONNECTED_MS)
+    return check
 
 
 def test_acknowledged_order_without_an_event_two_seconds_later_shows_a_deaf_stream() -> None:
-    hearing = _connected()
+    check = _connected()
 
-    assert not hearing.missed(ORDER, PLACED_MS + EVENT_DUE_MS - 1)
-    assert hearing.missed(ORDER, PLACED_MS + EVENT_DUE_MS)
+    assert not check.missed(ORDER, PLACED_MS + EVENT_DUE_MS - 1)
+    assert check.missed(ORDER, PLACED_MS + EVENT_DUE_MS)
 
 
 def test_fill_and_end_of_an_order_are_due_as_well() -> None:
-    hearing = _connected()
-    hearing.hear(ORDER)
+    check = _connected()
+    check.hear(ORDER)
     late_ms = PLACED_MS + 10_000
 
-    assert not hearing.missed(ORDER, late_ms)
-    assert hearing.missed(PARTLY, late_ms)
-    hearing.hear(PARTLY)
-    assert not hearing.missed(PARTLY, late_ms)
-    assert hearing.missed(CANCELED, late_ms)
-    hearing.hear(CANCELED)
-    assert not hearing.missed(CANCELED, late_ms)
+    assert not check.missed(ORDER, late_ms)
+    assert check.missed(PARTLY, late_ms)
+    check.hear(PARTLY)
+    assert not check.missed(PARTLY, late_ms)
+    assert check.missed(CANCELED, late_ms)
+    check.hear(CANCELED)
+    assert not check.missed(CANCELED, late_ms)
 
 
 def test_older_event_after_a_newer_one_takes_nothing_back() -> None:
-    hearing = _connected()
-    hearing.hear(CANCELED)
-    hearing.hear(ORDER)
+    check = _connected()
+    check.hear(CANCELED)
+    check.hear(ORDER)
 
-    assert not hearing.missed(CANCELED, PLACED_MS + 10_000)
+    assert not check.missed(CANCELED, PLACED_MS + 10_000)
 
 
 def test_what_happened_before_the_stream_was_connected_is_not_due() -> None:
-    hearing = _connected()
-    hearing.resume(PLACED_MS)
+    check = _connected()
+    check.resume(PLACED_MS)
 
-    assert not hearing.missed(ORDER, PLACED_MS + 10_000)
+    assert not check.missed(ORDER, PLACED_MS + 10_000)
 
 
 def test_stream_that_is_being_connected_again_owes_nothing_until_it_is() -> None:
-    hearing = _connected()
-    hearing.renew(PLACED_MS)
+    check = _connected()
+    check.renew(PLACED_MS)
 
-    assert not hearing.missed(PARTLY, PLACED_MS + 10_000)
+    assert not check.missed(PARTLY, PLACED_MS + 10_000)
 
 
 def test_renewal_is_repeated_at_a_growing_interval() -> None:
-    hearing = _connected()
+    check = _connected()
     now_ms, times = float(CONNECTED_MS), list[float]()
     while len(times) < 4:
-        if hearing.may_renew(now_ms):
-            hearing.renew(now_ms)
+        if check.may_renew(now_ms):
+            check.renew(now_ms)
             times.append(now_ms)
         now_ms += 500
     gaps = [later - earlier for earlier, later in pairwise(times)]
@@ -100,12 +100,12 @@ def test_renewal_is_repeated_at_a_growing_interval() -> None:
 
 @given(extra=st.integers(1, 50))
 def test_event_that_is_no_longer_remembered_does_not_count_as_missed(extra: int) -> None:
-    hearing = _connected()
+    check = _connected()
     reports = [
         replace(ORDER, exchange_id=str(n), at_ms=PLACED_MS + n)
         for n in range(REMEMBERED_MAX + extra)
     ]
     for report in reports:
-        hearing.hear(report)
+        check.hear(report)
 
-    assert not any(hearing.missed(report, PLACED_MS + 60_000) for report in reports)
+    assert not any(check.missed(report, PLACED_MS + 60_000) for report in reports)

@@ -43,7 +43,7 @@ def own(
         recv_window_ms=2_000,
         exchange_id=client_id,
         status={OrderPhase.ACKNOWLEDGED: "NEW", OrderPhase.CLOSED: "FILLED"}.get(phase, ""),
-        said_qty=Decimal(filled),
+        reported_qty=Decimal(filled),
         fills=FillTotals(qty=Decimal(fills)),
     )
 

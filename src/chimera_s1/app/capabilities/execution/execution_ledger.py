@@ -362,7 +362,7 @@ class ExecutionLedger:
     async def _decide_reports(self, reports: list[Tracked]) -> Decision[int]:
         """As many of *reports* as fit into one commit."""
         state = self.state.scratch()
-        said = _orders_said(reports)
+        said = _reported_orders(reports)
         events: list[ExecutionEvent] = []
         for done, report in enumerate(reports):
             await self._restore(state, report)
@@ -436,7 +436,7 @@ class ExecutionLedger:
             raise LedgerTooNewError(_too_new(unknown))
 
 
-def _orders_said(reports: Iterable[Tracked]) -> Mapping[OrderKey, OrderReport]:
+def _reported_orders(reports: Iterable[Tracked]) -> Mapping[OrderKey, OrderReport]:
     return {
         (report.family, report.symbol, report.exchange_id): report
         for report in reports

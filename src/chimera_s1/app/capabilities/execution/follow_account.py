@@ -12,6 +12,7 @@ from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedg
 from chimera_s1.app.capabilities.execution.record_replies import LEDGER_ERRORS
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ClockUncertainError
+from chimera_s1.domain.execution.deaf_stream_check import DeafStreamCheck
 from chimera_s1.domain.execution.observation import Tracked
 from chimera_s1.domain.execution.reports import (
     BalanceReport,
@@ -20,7 +21,6 @@ from chimera_s1.domain.execution.reports import (
     OrderReport,
     PositionReport,
 )
-from chimera_s1.domain.execution.stream_hearing import StreamHearing
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.account_stream import (
@@ -52,7 +52,7 @@ class _Waiting(Struct, frozen=True):
 
 class FollowAccount:
     """Args:
-    hearings: By venue; `QueryWorking` asks them what the stream has not said.
+    deaf_checks: By venue; `QueryWorking` asks them what the stream has not said.
     notify: Gets every event at once, recorded or not; must not block.
     request_reconciliation: Called with the reason when events may be missing.
     observe_ms: Takes the time from an event to its record; each event once.
@@ -68,7 +68,7 @@ class FollowAccount:
         self,
         ledger: ExecutionLedger,
         streams: Mapping[Venue, AccountStream],
-        hearings: Mapping[Venue, StreamHearing],
+        deaf_checks: Mapping[Venue, DeafStreamCheck],
         *,
         clock: Clock,
         exchange_ms: Callable[[Venue], float],
@@ -79,7 +79,7 @@ class FollowAccount:
     ) -> None:
         self._ledger = ledger
         self._streams = streams
-        self._hearings = hearings
+        self._deaf_checks = deaf_checks
         self._clock = clock
         self._exchange_ms = exchange_ms
         self._notify = notify
@@ -124,12 +124,12 @@ class FollowAccount:
     def _deliver(self, venue: Venue, event: StreamEvent) -> None:
         match event:
             case OrderReport():
-                self._hearings[venue].hear(event)
+                self._deaf_checks[venue].hear(event)
                 self._enqueue(event)
             case OrderListReport() | FillReport():
                 self._enqueue(event)
             case StreamResumed(cause=cause):
-                self._hearings[venue].resume(self._now_ms(venue))
+                self._deaf_checks[venue].resume(self._now_ms(venue))
                 self._request_reconciliation(f"private stream of {venue.value}: {cause}")
             case PositionReport() | BalanceReport() | AccountChanged():
                 pass

@@ -21,7 +21,7 @@ from chimera_s1.app.capabilities.execution.report_orders import ReportOrders, Re
 from chimera_s1.app.capabilities.execution.resolve_unknown import ResolveUnknown
 from chimera_s1.app.capabilities.operations.trading_gate import TradingGate
 from chimera_s1.app.supervisor import Worker
-from chimera_s1.domain.execution.stream_hearing import StreamHearing
+from chimera_s1.domain.execution.deaf_stream_check import DeafStreamCheck
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.metrics import MetricSource
@@ -86,7 +86,7 @@ def build_orders(
 ) -> Orders:
     gateway, streams, exchange_ms = exchange.gateway, exchange.streams, exchange.exchange_ms
     in_flight, recorder = OrdersInFlight(), RecordReplies(clock, random.random)
-    hearings = {venue: StreamHearing() for venue in streams}
+    deaf_checks = {venue: DeafStreamCheck() for venue in streams}
     resolver = ResolveUnknown(
         ledger,
         gateway,
@@ -98,12 +98,14 @@ def build_orders(
     )
     place = _place(ledger, exchange, rules, in_flight, recorder, clock)
     cancel = _cancel(ledger, exchange, resolver, recorder, clock)
-    queries = QueryWorking(ledger, gateway, streams, hearings, clock=clock, exchange_ms=exchange_ms)
+    queries = QueryWorking(
+        ledger, gateway, streams, deaf_checks, clock=clock, exchange_ms=exchange_ms
+    )
     delay = LatencyHistogram(RECORD_DELAY, RECORD_DELAY_HELP, RECORD_DELAY_BOUNDS_MS)
     following = FollowAccount(
         ledger,
         streams,
-        hearings,
+        deaf_checks,
         clock=clock,
         exchange_ms=exchange_ms,
         notify=listeners.notify,

@@ -16,6 +16,7 @@ from chimera_s1.domain.errors import (
     ExchangeRefusedError,
     ExchangeUnavailableError,
 )
+from chimera_s1.domain.execution.deaf_stream_check import EVENT_DUE_MS, DeafStreamCheck
 from chimera_s1.domain.execution.order_request import OrderRef
 from chimera_s1.domain.execution.query_schedule import (
     TRUSTED_INTERVAL_MS,
@@ -23,7 +24,6 @@ from chimera_s1.domain.execution.query_schedule import (
     QuerySchedule,
 )
 from chimera_s1.domain.execution.reports import OrderReport
-from chimera_s1.domain.execution.stream_hearing import EVENT_DUE_MS, StreamHearing
 from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder, client_ids_of
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.account_stream import AccountStream, StreamCondition
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 class QueryWorking:
     """Args:
-    streams, hearings: By venue that is served; *hearings* are fed by `FollowAccount`.
+    streams, deaf_checks: By venue that is served; *deaf_checks* are fed by `FollowAccount`.
     exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
 
     Attributes:
@@ -58,7 +58,7 @@ class QueryWorking:
         ledger: ExecutionLedger,
         gateway: OrderGateway,
         streams: Mapping[Venue, AccountStream],
-        hearings: Mapping[Venue, StreamHearing],
+        deaf_checks: Mapping[Venue, DeafStreamCheck],
         *,
         clock: Clock,
         exchange_ms: Callable[[Venue], float],
@@ -66,7 +66,7 @@ class QueryWorking:
         self._ledger = ledger
         self._gateway = gateway
         self._streams = streams
-        self._hearings = hearings
+        self._deaf_checks = deaf_checks
         self._clock = clock
         self._exchange_ms = exchange_ms
         self._schedule = QuerySchedule(REQUESTS_PER_TICK)
@@ -145,12 +145,12 @@ class QueryWorking:
             now_ms = self._exchange_ms_of(report.family.venue)
             if now_ms is None or report.at_ms > now_ms - EVENT_DUE_MS:
                 self._unjudged.append(report)
-            elif self._hearings[report.family.venue].missed(report, now_ms):
+            elif self._deaf_checks[report.family.venue].missed(report, now_ms):
                 self._renew(report, now_ms)
 
     def _renew(self, read: OrderReport, at_ms: float) -> None:
         venue, now_ms = read.family.venue, self._clock.monotonic_ms()
-        if not self._hearings[venue].may_renew(now_ms):
+        if not self._deaf_checks[venue].may_renew(now_ms):
             return
         cause = (
             f"order {read.exchange_id} of {read.symbol} has been {read.status}, "
@@ -158,7 +158,7 @@ class QueryWorking:
             "stream says so"
         )
         _log.warning("the private stream of %s is deaf: %s; connecting again", venue.value, cause)
-        self._hearings[venue].renew(now_ms)
+        self._deaf_checks[venue].renew(now_ms)
         self.renewals[venue] += 1
         self._streams[venue].renew(cause)
 

@@ -95,7 +95,7 @@ def test_the_wait_between_attempts_doubles_up_to_two_seconds(
 
 
 def test_a_fill_ends_a_run_of_failures() -> None:
-    filled = replace(attempt(3, OrderPhase.CLOSED, 1_000), said_qty=Decimal(1))
+    filled = replace(attempt(3, OrderPhase.CLOSED, 1_000), reported_qty=Decimal(1))
     failed = [attempt(1, OrderPhase.REFUSED, 1_000), attempt(2, OrderPhase.ABSENT, 1_000)]
 
     assert retry_ms([*failed, filled, attempt(4, OrderPhase.NOT_SENT, 1_000)]) == 0

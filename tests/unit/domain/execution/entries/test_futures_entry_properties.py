@@ -100,7 +100,7 @@ def count_replies_as_fills(situation: Situation) -> NextSteps:
     order = situation.orders.entry
     assert order is not None
     if order.status == "NEW":
-        order = replace(order, said_qty=SPEC.qty + Decimal(0))
+        order = replace(order, reported_qty=SPEC.qty + Decimal(0))
     return decide_futures(replace(situation, orders=replace(situation.orders, entry=order)))
 
 
