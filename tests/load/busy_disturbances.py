@@ -12,10 +12,12 @@ from tests.order_traffic import Instrument
 MOVE_MS = 2_000
 MOVE_BPS = 90
 MATCHING_MS = 45_000
-EACH_TIMES = 3
-STEPS_MS = (-7_000, 7_000, -4_000)
+CLOCK_STEPS = ((0.10, -7_000), (0.32, 7_000), (0.54, -4_000))
+"""When, as a share of the whole time, and ms."""
+
 STEP_LASTS_MS = 30_000
-REDIS_PAUSED_MS = (20_000, 60_000, 20_000)
+KEYS_EXPIRE = (0.15, 0.37, 0.59)
+REDIS_PAUSES = ((0.18, 20_000), (0.40, 60_000), (0.62, 20_000))
 KEY_VALID_MS = 3_600_000
 
 
@@ -35,11 +37,11 @@ class Disturbances:
         self._chance = chance
         self._instruments = instruments
         self._happened = happened
-        self._gap_ms = 0.0
+        self._began_ms = self._duration_ms = 0.0
 
     def tasks(self, duration_ms: float) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """What does each of them three times in *duration_ms*, or until it is cancelled."""
-        self._gap_ms = duration_ms / (EACH_TIMES + 2)
+        """They take *duration_ms* from now on, or go on until they are cancelled."""
+        self._began_ms, self._duration_ms = self._clock.monotonic_ms(), duration_ms
         return (
             self._move_prices,
             self._change_matching,
@@ -47,6 +49,10 @@ class Disturbances:
             self._expire_listen_keys,
             self._pause_redis,
         )
+
+    async def _sleep_until(self, share: float) -> None:
+        due_ms = self._began_ms + share * self._duration_ms
+        await self._clock.sleep_ms(due_ms - self._clock.monotonic_ms())
 
     async def _move_prices(self) -> None:
         while True:
@@ -72,8 +78,8 @@ class Disturbances:
 
     async def _step_clock(self) -> None:
         """The exchange's clock against ours: requests get -1021 until the step is measured."""
-        for step_ms in STEPS_MS:
-            await self._clock.sleep_ms(self._gap_ms)
+        for share, step_ms in CLOCK_STEPS:
+            await self._sleep_until(share)
             fault = {"on": "clock", "do": f"offset:{step_ms}"}
             _, armed = await self._sim.control("POST", "/sim/faults", fault)
             await self._clock.sleep_ms(STEP_LASTS_MS)
@@ -83,16 +89,16 @@ class Disturbances:
     async def _expire_listen_keys(self) -> None:
         """Another program opens the key again, and it is valid for a millisecond."""
         account = Account(self._site.others, clock=self._clock)
-        for _ in range(EACH_TIMES):
-            await self._clock.sleep_ms(self._gap_ms)
+        for share in KEYS_EXPIRE:
+            await self._sleep_until(share)
             await self._sim.control("POST", "/sim/user-streams", {"validity_ms": 1})
             status, _ = await account.send("POST", "/fapi/v1/listenKey")
             await self._sim.control("POST", "/sim/user-streams", {"validity_ms": KEY_VALID_MS})
             self._happened["listen key expired"] += status == 200
 
     async def _pause_redis(self) -> None:
-        for paused_ms in REDIS_PAUSED_MS:
-            await self._clock.sleep_ms(self._gap_ms)
+        for share, paused_ms in REDIS_PAUSES:
+            await self._sleep_until(share)
             self._site.redis.pause()
             try:
                 await self._clock.sleep_ms(paused_ms)

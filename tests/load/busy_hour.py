@@ -41,8 +41,13 @@ PATIENCE_SHARE = 0.5
 QUIET_MS = 150_000
 """Of the clock: the last late execution, and its last lookup."""
 
-STARTS_AT = (0.2, 0.4, 0.6)
-"""Of the time: `kill -9` twice, then SIGTERM; each time the next service starts on its state."""
+ENDS_AT = (0.22, 0.44, 0.66)
+"""Of the service, as shares of the time: `kill -9` twice, then SIGTERM. The next one starts on its
+state at once.
+"""
+
+UP_SHARE = 0.1
+"""Of the time: each service runs for so long at least, however late it was up."""
 
 SHOWN_MAX = 40
 PROGRESS_MS = 300_000
@@ -105,12 +110,13 @@ class BusyHour:
 
     async def serve(self) -> None:
         """End the service now and then, and start the next one on its state."""
-        for number, share in enumerate(STARTS_AT):
+        for number, share in enumerate(ENDS_AT):
             async with self.site.serving(SYMBOLS) as service:
                 await self._begun.wait()
-                end_ms = self._began_ms + share * self.plan.duration_ms
-                await self.site.clock.sleep_ms(end_ms - self.site.clock.monotonic_ms())
-                if number < len(STARTS_AT) - 1:
+                up_ms, duration_ms = self.site.clock.monotonic_ms(), self.plan.duration_ms
+                end_ms = max(self._began_ms + share * duration_ms, up_ms + UP_SHARE * duration_ms)
+                await self.site.clock.sleep_ms(end_ms - up_ms)
+                if number < len(ENDS_AT) - 1:
                     self.happened["service killed"] += 1
                     service.process.kill()
                     await service.process.wait()
