@@ -128,6 +128,7 @@ async def test_the_switch_stops_publication_and_nothing_else_and_lets_go_again(s
         await site.redis.delete("kill_switch")
         resumed = await site.marker("RESUMED")
         assert (resumed["since"], resumed["cause"]) == (gap["since"], gap["cause"])
+        await StreamReader(site.redis, STREAM, after=f"{stopped_ms + 1}-0").next()
         assert min(await site.receipts(stopped_ms)) > stopped_ms + 1_000
         assert [symbol for symbol, _ in await desk.statuses()] == ["BTCUSDT"]
         await _until(client, State.LIVE)

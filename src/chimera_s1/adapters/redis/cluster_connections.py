@@ -1,11 +1,12 @@
-"""redis-py's connections, whose errors name the node."""
+"""redis-py's connections, whose errors name the node, and which are always closed in time."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -13,7 +14,23 @@ from chimera_s1.adapters.redis.errors import NodeUnreachableError, error_text
 from chimera_s1.adapters.redis.tls import closed_early, no_tls_answer
 
 
-class PlainConnection(Connection):
+class _ClosedInTime(AbstractConnection):
+    """A connection that cannot be closed in time is aborted: redis-py leaves its socket open, and
+    fails what only wanted another connection.
+    """
+
+    async def disconnect(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 (redis-py's own)
+        writer = self._writer
+        try:
+            await super().disconnect(*args, **options)
+        except RedisTimeoutError:
+            _abort(writer)
+        except BaseException:
+            _abort(writer)
+            raise
+
+
+class PlainConnection(_ClosedInTime, Connection):
     """Without TLS."""
 
     async def connect_check_health(
@@ -23,7 +40,7 @@ class PlainConnection(Connection):
             await super().connect_check_health(check_health, retry_socket_connect)
 
 
-class TlsConnection(SSLConnection):
+class TlsConnection(_ClosedInTime, SSLConnection):
     """With the given context in place of one of its own, which would read the files again."""
 
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:  # noqa: ANN401 (redis-py's own)
@@ -35,6 +52,11 @@ class TlsConnection(SSLConnection):
     ) -> None:
         with _naming(self.host, self.port, tls=True):
             await super().connect_check_health(check_health, retry_socket_connect)
+
+
+def _abort(writer: asyncio.StreamWriter | None) -> None:
+    if writer is not None:
+        writer.transport.abort()
 
 
 @contextmanager
