@@ -25,6 +25,7 @@ from anyio.to_thread import run_sync
 import chimera_s1
 
 _PR_SET_PDEATHSIG = 1
+_DESCRIPTORS_MAX = 1_024
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -161,6 +162,9 @@ def _run(
     for number, end in ((1, out), (2, err)):
         os.dup2(end.fileno(), number)
         end.close()
+    os.dup2(sys.stdin.fileno(), 0)
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.closerange(3, _DESCRIPTORS_MAX)  # one of them keeps the fork server alive after the tests
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(directory)
