@@ -282,11 +282,16 @@ def _terms_of(row: Row) -> str:
 
 
 def _published_orders(state: ExecutionState, executed: Iterable[Row]) -> Compared:
-    """One acknowledgement for each order that was placed, one end for each that was not filled."""
+    """One acknowledgement for each order that was placed, one end for each that was not filled. The
+    end of an order that was absent at first, and executed late, does not count.
+    """
     ids: dict[tuple[str, str], set[str]] = defaultdict(set)
+    absent = {name for name, each in state.orders.items() if each.phase is OrderPhase.ABSENT}
     for row in executed:
         kind = "END" if row["kind"] in ENDINGS else row["kind"]
-        if row["source"] == "s1" and kind != "FILL":
+        absence = row.get("reason") == "absent at the exchange"
+        reopened = absence and row["client_order_id"] not in absent
+        if row["source"] == "s1" and kind != "FILL" and not reopened:
             ids[row["client_order_id"], kind].add(row["event_id"])
     due = {}
     for client_id, order in state.orders.items():

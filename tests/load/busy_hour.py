@@ -184,6 +184,7 @@ async def _change_to_hedge_mode(site: OrderSite) -> None:
 
 def _verdict(found: Comparison, unfired: Sequence[str], answer: Mapping[str, Any]) -> bool:
     agrees = bool(answer.get("agrees"))
+    say(str(answer.get("summary", answer)))
     say(
         f"differences: {len(found.differences)}; faults that never fired: {len(unfired)}; "
         f"the last reconciliation {'agrees' if agrees else 'does not agree'}\n"
