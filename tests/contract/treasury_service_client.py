@@ -1,13 +1,12 @@
 """A client of a running treasury service, and the tokens that it has."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 import httpx2
-from anyio import to_thread
+import psutil
 
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
@@ -15,6 +14,7 @@ from tests.contract.service_process import Service
 from tests.time_limits import TIMEOUT_S
 
 TRANSFER = "/xchg/treasury/transfer"
+_LOOK_AGAIN_S = 0.02
 UNDECIDED = {202, 503}
 """Replies while it is not known what becomes of a transfer, or whether one may be sent."""
 
@@ -106,6 +106,7 @@ class TreasuryServiceClient:
 
     async def wait_until_stopped(self) -> None:
         """Wait until a signal has made it stand still."""
-        pid = self.service.process.pid
+        process = psutil.Process(self.service.process.pid)  # no child of ours
         with anyio.fail_after(TIMEOUT_S):
-            await to_thread.run_sync(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+            while process.status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 (another process)
+                await anyio.sleep(_LOOK_AGAIN_S)
