@@ -16,6 +16,7 @@ from chimera_s1.app.web.access.public_budget import PublicRateError
 from chimera_s1.app.web.json_object import ContentCodingError, MediaTypeError, RequestInvalidError
 from chimera_s1.domain.errors import (
     ChimeraError,
+    ExchangeRefusedError,
     ExchangeUnavailableError,
     InvalidValueError,
     StoreUnavailableError,
@@ -117,6 +118,9 @@ STORE_UNAVAILABLE = ProblemKind(
 )
 EXCHANGE_UNAVAILABLE = ProblemKind(
     ExchangeUnavailableError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The exchange does not answer"
+)
+EXCHANGE_REFUSED = ProblemKind(
+    ExchangeRefusedError.code, HTTPStatus.BAD_GATEWAY, "The exchange refuses the request"
 )
 STOPPING = ProblemKind(
     "service.stopping", HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"

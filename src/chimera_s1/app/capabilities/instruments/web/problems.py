@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from chimera_s1.app.capabilities.instruments.read_instruments import InstrumentUnknownError
 from chimera_s1.app.capabilities.instruments.sync_instruments import ListingRefusedError
-from chimera_s1.app.web.problem_kinds import KindByError, ProblemKind
+from chimera_s1.app.web.problem_kinds import EXCHANGE_REFUSED, KindByError, ProblemKind
 from chimera_s1.domain.errors import ExchangeRefusedError
 
 INSTRUMENT_UNKNOWN = ProblemKind(
@@ -14,9 +14,6 @@ LISTING_REFUSED = ProblemKind(
     ListingRefusedError.code,
     HTTPStatus.BAD_GATEWAY,
     "The venue's listing is empty or cannot be read",
-)
-EXCHANGE_REFUSED = ProblemKind(
-    ExchangeRefusedError.code, HTTPStatus.BAD_GATEWAY, "The exchange refuses the request"
 )
 KIND_BY_ERROR: KindByError = {
     InstrumentUnknownError: INSTRUMENT_UNKNOWN,

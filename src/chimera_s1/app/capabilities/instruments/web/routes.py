@@ -19,7 +19,6 @@ from chimera_s1.app.capabilities.instruments.read_instruments import (
 )
 from chimera_s1.app.capabilities.instruments.run_syncs import RunSyncs
 from chimera_s1.app.capabilities.instruments.web.problems import (
-    EXCHANGE_REFUSED,
     INSTRUMENT_UNKNOWN,
     LISTING_REFUSED,
 )
@@ -33,6 +32,7 @@ from chimera_s1.app.web.page_cursor import CURSOR_PATTERN, decode_cursor, encode
 from chimera_s1.app.web.parameters import parse_value
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
+    EXCHANGE_REFUSED,
     EXCHANGE_UNAVAILABLE,
     REQUEST_INVALID,
     STORE_UNAVAILABLE,

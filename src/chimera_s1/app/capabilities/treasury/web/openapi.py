@@ -24,9 +24,6 @@ from chimera_s1.app.capabilities.operations.web.problems import (
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
     EXCHANGE_MAINTENANCE,
-    KEY_INVALID,
-    KEY_MISMATCH,
-    KEY_MISSING,
     KEY_REUSED,
     KIND_BY_RULE,
     TREASURY_DISABLED,
@@ -35,13 +32,18 @@ from chimera_s1.app.capabilities.treasury.web.transfer_problems import REPLAYED
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     DECIMAL,
     EVIDENCE_CHARACTERS,
-    KEY_HEADER,
     REASON_CHARACTERS,
     TRAN_ID,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_response import (
     TransferProblemView,
     TransferResponse,
+)
+from chimera_s1.app.web.idempotency_key import (
+    KEY_HEADER,
+    KEY_INVALID,
+    KEY_MISMATCH,
+    KEY_MISSING,
 )
 from chimera_s1.app.web.json_object import JSON
 from chimera_s1.app.web.problem_kinds import (

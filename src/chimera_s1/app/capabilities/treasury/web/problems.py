@@ -11,23 +11,12 @@ from chimera_s1.app.capabilities.treasury.transfer_admission import (
     ExchangeMaintenanceError,
     TreasuryDisabledError,
 )
-from chimera_s1.app.capabilities.treasury.web.transfer_request import (
-    KeyInvalidError,
-    KeyMismatchError,
-    KeyMissingError,
-)
+from chimera_s1.app.web.idempotency_key import KEY_KINDS
 from chimera_s1.app.web.problem_kinds import STOPPING, KindByError, ProblemKind
 from chimera_s1.domain.errors import ServiceStoppingError
 from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.limits import LimitRule
 
-KEY_MISSING = ProblemKind(KeyMissingError.code, HTTPStatus.BAD_REQUEST, "The transfer has no key")
-KEY_INVALID = ProblemKind(
-    KeyInvalidError.code, HTTPStatus.BAD_REQUEST, "The transfer key is invalid"
-)
-KEY_MISMATCH = ProblemKind(
-    KeyMismatchError.code, HTTPStatus.BAD_REQUEST, "Header and body name different keys"
-)
 KEY_REUSED = ProblemKind(
     KeyReusedError.code, HTTPStatus.UNPROCESSABLE_ENTITY, "The key belongs to another transfer"
 )
@@ -69,9 +58,7 @@ KIND_BY_ERROR: KindByError = {
     **LEDGER_KINDS,
     **GATE_KINDS,
     ServiceStoppingError: STOPPING,
-    KeyMissingError: KEY_MISSING,
-    KeyInvalidError: KEY_INVALID,
-    KeyMismatchError: KEY_MISMATCH,
+    **KEY_KINDS,
     KeyReusedError: KEY_REUSED,
     TransferNotFoundError: TRANSFER_NOT_FOUND,
     TransferStateError: TRANSFER_STATE,

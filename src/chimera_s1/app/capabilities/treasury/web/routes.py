@@ -30,14 +30,16 @@ from chimera_s1.app.capabilities.treasury.web.transfer_problems import (
     transfer_reply,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
-    KEY_HEADER,
-    key_from_headers,
-    key_from_request,
     read_resolution,
     read_transfer_fields,
     transfer_request_from,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_response import TransferResponse
+from chimera_s1.app.web.idempotency_key import (
+    KEY_HEADER,
+    key_from_headers,
+    key_from_request,
+)
 from chimera_s1.app.web.page_cursor import CURSOR_PATTERN, decode_cursor, encode_cursor
 from chimera_s1.app.web.parameters import parse_value
 from chimera_s1.app.web.problem_kinds import (
@@ -102,7 +104,7 @@ class TreasuryController(Controller):
         """
         in_headers = key_from_headers(request.headers.getall(KEY_HEADER, []))
         fields = read_transfer_fields(_media_type(request), body)
-        key = key_from_request(in_headers, fields)
+        key = key_from_request(in_headers, fields, ("transfer_id",))
         remember_key(request, key)
         answer = await accept_transfers.accept(
             transfer_request_from(key, fields), _actor_text(actor)

@@ -20,15 +20,15 @@ from chimera_s1.app.capabilities.treasury.web.problems import (
     KIND_BY_RULE,
     TREASURY_DISABLED,
 )
-from chimera_s1.app.capabilities.treasury.web.transfer_request import (
-    KEY_HEADER,
-    KeyInvalidError,
-    key_from_headers,
-)
 from chimera_s1.app.capabilities.treasury.web.transfer_response import (
     Result,
     TransferProblemView,
     TransferResponse,
+)
+from chimera_s1.app.web.idempotency_key import (
+    KEY_HEADER,
+    KeyInvalidError,
+    key_from_headers,
 )
 from chimera_s1.app.web.problem_kinds import INTERNAL, STOPPING, STORE_UNAVAILABLE
 from chimera_s1.app.web.problems import (

@@ -13,76 +13,18 @@ from chimera_s1.app.web.json_object import (
     kind_of_value,
     read_json_object,
 )
-from chimera_s1.domain.errors import ChimeraError, InvalidValueError
-from chimera_s1.domain.identifiers import TransferId, parse_transfer_id
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import parse_usdt
 from chimera_s1.domain.treasury.events import OperatorVerdict
 from chimera_s1.domain.treasury.limits import Direction, Wallet, direction_between
 
-KEY_HEADER = "Idempotency-Key"
 TRANSFER_FIELDS = ("transfer_id", "from", "to", "amount_usdt", "reason")
 RESOLUTION_FIELDS = ("verdict", "tran_id", "evidence")
 REASON_CHARACTERS = range(201)
 EVIDENCE_CHARACTERS = range(10, 501)
 TRAN_ID = r"[1-9][0-9]{0,19}"
 DECIMAL = r"[0-9]{1,13}(\.[0-9]{1,20})?"
-
-
-class KeyMissingError(ChimeraError):
-    """Neither header nor body has a key."""
-
-    code = "key_missing"
-
-
-class KeyInvalidError(ChimeraError):
-    """The key is malformed."""
-
-    code = "key_invalid"
-
-
-class KeyMismatchError(ChimeraError):
-    """The keys in header and body differ."""
-
-    code = "key_mismatch"
-
-
-def key_from_headers(values: list[str]) -> TransferId | None:
-    """The key from the values of all `Idempotency-Key` headers, bare or a string of RFC 8941.
-
-    Raises:
-        KeyInvalidError: The key is malformed, or there are several headers.
-    """
-    if not values:
-        return None
-    if len(values) > 1:
-        raise KeyInvalidError(f"{KEY_HEADER} appears {len(values)} times; send it once")
-    text = values[0].strip()
-    quoted = len(text) > 1 and text[0] == text[-1] == '"'
-    return _key(KEY_HEADER, text[1:-1] if quoted else text)
-
-
-def key_from_request(in_headers: TransferId | None, body: JsonObject) -> TransferId:
-    """The key from the headers or the body.
-
-    Raises:
-        KeyMissingError, KeyInvalidError, KeyMismatchError: No key, a malformed key, two keys.
-    """
-    if "transfer_id" not in body:
-        if in_headers is None:
-            raise KeyMissingError(
-                f"the transfer has no key; create one, like a UUID, and send it as {KEY_HEADER} "
-                "or as transfer_id, the same key with every retry"
-            )
-        return in_headers
-    value = body.value("transfer_id")
-    if not isinstance(value, str):
-        raise KeyInvalidError(f"transfer_id is {kind_of_value(value)}; send a text in quotes")
-    in_body = _key("transfer_id", value)
-    if in_headers not in {None, in_body}:
-        raise KeyMismatchError(
-            f"{KEY_HEADER} and transfer_id differ; send one of them, or the same in both"
-        )
-    return in_body
 
 
 def read_transfer_fields(media_type: str, body: bytes) -> JsonObject:
@@ -133,13 +75,6 @@ def read_resolution(media_type: str, body: bytes) -> ResolutionRequest:
             "and where"
         )
     return ResolutionRequest(verdict, _tran_id(fields, verdict), evidence)
-
-
-def _key(where: str, text: str) -> TransferId:
-    try:
-        return parse_transfer_id(text)
-    except InvalidValueError as error:
-        raise KeyInvalidError(f"{where}: {error}") from error
 
 
 def _direction(source: Wallet, target: Wallet) -> Direction:
