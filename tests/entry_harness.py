@@ -17,6 +17,7 @@ from chimera_s1.app.capabilities.execution.entries.entry_ledger import EntryLedg
 from chimera_s1.app.capabilities.execution.entries.read_entries import ReadEntries
 from chimera_s1.app.capabilities.execution.entries.run_entries import RunEntries
 from chimera_s1.app.capabilities.execution.entries.situations import BuildSituation, Surroundings
+from chimera_s1.app.capabilities.execution.entries.use_cases import Entries, EntryParts
 from chimera_s1.domain.canonical import canonical_hash
 from chimera_s1.domain.execution.entries.admission import AdmissionFacts, EntryLimits, TopOfBook
 from chimera_s1.domain.execution.entries.entry import Entry
@@ -65,7 +66,14 @@ class EntryInstance:
         alarms: That it has raised.
     """
 
-    def __init__(self, world: ExecutionHarness, *, store: EventStore | None = None) -> None:
+    def __init__(
+        self,
+        world: ExecutionHarness,
+        *,
+        store: EventStore | None = None,
+        prices: CurrentPrices = PRICES,
+    ) -> None:
+        self._prices = prices
         self.orders = ExecutionInstance(world, store=store)
         self.world = world
         self.drives = True
@@ -80,7 +88,7 @@ class EntryInstance:
             self.ledger,
             Surroundings(
                 spec=lambda _: INSTRUMENT,
-                prices=lambda _: PRICES,
+                prices=lambda _: prices,
                 free=lambda _: Decimal(10_000),
                 hold_ms=lambda _: 0.0,
             ),
@@ -108,6 +116,11 @@ class EntryInstance:
             closed=self.orders.placing.closed,
             now_ms=self._now_ms,
         )
+
+    @property
+    def use_cases(self) -> Entries:
+        """What the web shows of it."""
+        return Entries(EntryParts(accept=self.accepting, read=self.read, cancel=self.cancelling))
 
     async def accept(self, spec: EntrySpec = FUTURES, *, key: str = ENTRY_ID) -> EntryPicture:
         request = EntryRequest(entry_id=key, spec=spec, body_hash=canonical_hash(spec))
@@ -151,7 +164,7 @@ class EntryInstance:
             limits=self.limits,
             used_today=book.accepted_usdt(self._now_ms(spec)),
             book=TopOfBook(
-                bid=PRICES.bid, ask=PRICES.ask, spread_bps=1.0, depth_usdt=1e6, age_ms=0
+                bid=self._prices.bid, ask=self._prices.ask, spread_bps=1.0, depth_usdt=1e6, age_ms=0
             ),
             risk=None,
             hedge_mode=False,

@@ -33,6 +33,8 @@ from tests.contract.web_parts import (
     WebParts,
     description,
 )
+from tests.entry_harness import EntryInstance
+from tests.execution_harness import ExecutionHarness
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_quotes import TS, entry, quote
 
@@ -63,6 +65,10 @@ WITH_PARAMETERS = (
     "/xchg/funding/gaps",
     "/xchg/funding/summary",
     "/xchg/orders/open",
+    "/xchg/futures/entries",
+    "/xchg/futures/entries/{entry_id}",
+    "/xchg/spot/entries",
+    "/xchg/spot/entries/{entry_id}",
 )
 
 
@@ -418,7 +424,12 @@ def schema() -> Any:
     account = AccountInMemory()
     anyio.run(account.reconcile_once)
     tokens = MemoryTokenStore([READER])
-    parts = WebParts(tokens=tokens, account=account.read, limit=UNLIMITED)
+    parts = WebParts(
+        tokens=tokens,
+        account=account.read,
+        entries=EntryInstance(ExecutionHarness()).use_cases,
+        limit=UNLIMITED,
+    )
     parts.board.post([quote()])
     return schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
 
@@ -463,6 +474,8 @@ def test_every_operation_is_fuzzed() -> None:
         "/xchg/quotes/stream",
         "/xchg/instruments/sync",
         "/xchg/reconcile",
+        "/xchg/futures/entries/{entry_id}/cancel",
+        "/xchg/spot/entries/{entry_id}/cancel",
         "/xchg/jobs/{job_name}/run",
         "/xchg/dead-letters/{letter_id}/replay",
     }

@@ -30,6 +30,7 @@ VALUES = {
     "venue": "spot",
     "symbol": "BTCUSDT",
     "transfer_id": "one",
+    "entry_id": "one",
     "path": "openapi.json",
     "job_name": "clock.spot",
     "letter_id": "redis.1772514460893-0",

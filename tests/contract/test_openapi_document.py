@@ -6,21 +6,26 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import anyio
 import httpx2
 import jsonschema_rs
 import pytest
+from msgspec import structs
 
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.execution.order_rules_check import CurrentPrices
 from chimera_s1.domain.identifiers import SYMBOL_PATTERN, Venue, parse_symbol
 from chimera_s1.domain.market.liveness import Liveness
 from tests.contract.account_in_memory import AccountInMemory
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
+from tests.entry_harness import EntryInstance
+from tests.execution_harness import ExecutionHarness
 from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_instruments import registry_row
 from tests.sample_quotes import entry, quote
@@ -29,6 +34,8 @@ from tests.time_limits import TIMEOUT_S
 TOKEN, RECORD = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 DOCUMENT = description()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+FIRST = {TRANSFER, "/xchg/futures/entries", "/xchg/spot/entries"}
+EXAMPLE_PRICES = CurrentPrices(bid=Decimal("67403.7"), ask=Decimal("67403.8"))
 WITHOUT_BODY = {"reconcile", "replay_dead_letter", "run_job", "sync_instruments"}
 RULES = {"enum", "const", "pattern", "minimum", "exclusiveMinimum", "maxLength", "format"}
 OPERATIONS = [
@@ -113,17 +120,23 @@ def test_every_operation_has_an_example_of_its_reply(
 
 
 async def test_curl_lines_of_all_operations_work() -> None:
-    """Sent to the running service; first the transfer, which others ask about."""
+    """Sent to the running service; first what others ask about."""
     treasury = Treasury()
     account = AccountInMemory()
+    one = EntryInstance(ExecutionHarness(), prices=EXAMPLE_PRICES)
+    one.limits = structs.replace(one.limits, daily_cap=Decimal(5_000))
     parts = WebParts(
-        treasury=treasury, account=account.read, tokens=MemoryTokenStore([RECORD]), limit=UNLIMITED
+        treasury=treasury,
+        account=account.read,
+        entries=one.use_cases,
+        tokens=MemoryTokenStore([RECORD]),
+        limit=UNLIMITED,
     )
     parts.board.post([quote()])
     parts.venues[Venue.SPOT].put(entry("BTCUSDT", Liveness.LIVE))
     parts.catalog.put(Venue.PERP, [registry_row("perp/BTCUSDT")])
     replies: dict[str, int] = {}
-    in_order = sorted(OPERATIONS, key=lambda row: row[1] != TRANSFER)
+    in_order = sorted(OPERATIONS, key=lambda row: row[1] not in FIRST)
     with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             treasury.start(tasks)

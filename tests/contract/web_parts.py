@@ -21,8 +21,9 @@ from litestar import Litestar
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.job_runs import MemoryJobRuns
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.app.capabilities.execution.entries.use_cases import Entries
 from chimera_s1.app.capabilities.execution.read_account import ReadAccount
-from chimera_s1.app.capabilities.execution.web.routes import account_part
+from chimera_s1.app.capabilities.execution.web.routes import execution_part
 from chimera_s1.app.capabilities.funding.find_gaps import FindGaps
 from chimera_s1.app.capabilities.funding.read_funding import ReadFunding
 from chimera_s1.app.capabilities.funding.web.part import funding_part
@@ -196,6 +197,7 @@ class WebParts:
         tokens: TokenStore | None = None,
         treasury: Treasury | None = None,
         account: ReadAccount | None = None,
+        entries: Entries | None = None,
         limit: RateLimit = RateLimit(per_s=20, burst=40),  # noqa: B008 (it is frozen)
         only: Collection[str] = (),
     ) -> None:
@@ -246,7 +248,7 @@ class WebParts:
             "treasury": treasury_part(
                 self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
             ),
-            "account": account_part(account or ReadAccount(None)),
+            "account": execution_part(account or ReadAccount(None), entries or Entries(None)),
             "mode": mode_part(self.halt, self.mode),
             "health": health_part(self.health, render_metrics),
             "jobs": jobs_part(self.jobs),

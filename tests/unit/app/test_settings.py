@@ -106,6 +106,9 @@ def test_every_setting_can_be_given() -> None:
     assert settings.reconciliation_timing == ReconciliationTiming(
         execution_ms=1, history_lag_ms=2, clean_spread_ms=3
     )
+    assert (settings.entry_max_usdt, settings.entry_daily_cap) == (Decimal(50), Decimal(500))
+    assert settings.entry_symbols == ("BTCUSDT", "ETHUSDT")
+    assert settings.entry_quote_age_ms == 250
     assert settings.db_arango_uri == ("http://a:8529", "http://b:8529")
     assert set(settings.model_fields_set) == set(Settings.model_fields)
 

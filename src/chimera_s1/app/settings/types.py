@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
-from chimera_s1.domain.identifiers import Channel, Venue
+from chimera_s1.domain.identifiers import Channel, Symbol, Venue, parse_symbol
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
 from chimera_s1.domain.market.instrument_selection import ContractKind, Shard, parse_shard
 from chimera_s1.domain.money import parse_usdt
@@ -197,6 +197,10 @@ Contracts = Annotated[
     tuple[ContractKind, ...], _text_parser(lambda text: parse_enum_list(ContractKind, text))
 ]
 RequestLimits = Annotated[tuple[tuple[LimitName, int], ...], _text_parser(parse_request_limits)]
+SymbolNames = Annotated[
+    tuple[Symbol, ...],
+    _text_parser(lambda text: tuple(map(parse_symbol, _entries(text)))),
+]
 ShardSetting = Annotated[Shard, _text_parser(parse_shard)]
 ConflationWindow = Annotated[
     WindowMs, _text_parser(lambda text: parse_window(parse_whole_number(text)))

@@ -22,6 +22,10 @@ class TradFiAgreement:
         symbol = next(reversed(self._refused))
         return f"{symbol}: {self._refused[symbol]}"
 
+    def refusal_of(self, symbol: Symbol) -> str:
+        """The exchange's words about *symbol*; empty if it was not refused."""
+        return self._refused.get(symbol, "")
+
     def apply(self, symbol: Symbol, event: OrderEvent) -> None:
         if isinstance(event, OrderRefused) and event.reason is RefusalReason.AGREEMENT:
             self._refused.pop(symbol, None)

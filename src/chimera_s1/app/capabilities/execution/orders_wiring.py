@@ -70,6 +70,7 @@ class Listeners(Struct, frozen=True, kw_only=True):
 
 
 class Orders(Struct, frozen=True, kw_only=True):
+    in_flight: OrdersInFlight
     place: PlaceOrders
     cancel: CancelOrders
     following: FollowAccount
@@ -116,6 +117,7 @@ def build_orders(
         ledger, resolver, queries, recorder, clock, relay_error=listeners.relay_error
     )
     return Orders(
+        in_flight=in_flight,
         place=place,
         cancel=cancel,
         following=following,

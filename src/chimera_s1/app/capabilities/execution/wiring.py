@@ -21,6 +21,12 @@ from chimera_s1.adapters.binance.user_stream.spot_stream import SpotAccountStrea
 from chimera_s1.adapters.redis.order_events import RedisOrderEvents
 from chimera_s1.app.capabilities.execution.account_wiring import Account, build_account
 from chimera_s1.app.capabilities.execution.check_order_rules import CheckOrderRules
+from chimera_s1.app.capabilities.execution.entries.use_cases import Entries
+from chimera_s1.app.capabilities.execution.entries_wiring import (
+    Market,
+    Platform,
+    build_entries,
+)
 from chimera_s1.app.capabilities.execution.execution_ledger import (
     EXECUTION_LEDGER,
     ExecutionLedger,
@@ -42,7 +48,7 @@ from chimera_s1.app.capabilities.execution.relay_executions import (
     build_execution_relay,
 )
 from chimera_s1.app.capabilities.execution.settings import ExecutionSettings
-from chimera_s1.app.capabilities.execution.web.routes import account_part
+from chimera_s1.app.capabilities.execution.web.routes import execution_part
 from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.wiring import Operations, report_unusable_row
@@ -97,7 +103,7 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
         yield Capability(
             name="execution",
             health=(HealthSource("account", NoKeyHealthReport, required=False),),
-            web=account_part(ReadAccount(None)),
+            web=execution_part(ReadAccount(None), Entries(None)),
         )
         return
     # Of both venues: an order of a venue that is not served any more can still be cancelled.
@@ -134,7 +140,17 @@ async def open_execution(  # noqa: PLR0917 (parts by position)
         connections = partial(gateway.keep_ready, settings.venues, READY_CONNECTIONS)
         keep_ready = Worker("order connections", connections)
         capability = _working(
-            base, operations, ledger, exchange, specs, quotes, hold, named, events, keep_ready
+            settings,
+            base,
+            operations,
+            ledger,
+            exchange,
+            specs,
+            quotes,
+            hold,
+            named,
+            events,
+            keep_ready,
         )
         source = connections_source(partial(_ready_connections, client, settings.venues))
         yield structs.replace(capability, metrics=(*capability.metrics, source))
@@ -207,6 +223,7 @@ def _key(
 
 
 def _working(  # noqa: PLR0917 (parts by position)
+    settings: ExecutionSettings,
     base: Foundation,
     operations: Operations,
     ledger: ExecutionLedger,
@@ -224,7 +241,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     rules = Rules(
         gate=operations.gate,
         hold=hold,
-        check=CheckOrderRules(specs.spec, partial(_prices, quotes, base.clock)),
+        check=CheckOrderRules(specs.spec, partial(_prices, quotes, base.clock, QUOTE_AGE_MAX_MS)),
         is_stopping=stopping.is_set,
     )
     listeners = Listeners(
@@ -233,6 +250,26 @@ def _working(  # noqa: PLR0917 (parts by position)
         relay_error=lambda: relay.last_error,
     )
     orders = build_orders(ledger, exchange, rules, listeners, base.clock)
+    entries = build_entries(
+        settings,
+        ledger,
+        exchange,
+        orders,
+        account,
+        Market(
+            specs=specs,
+            quotes=quotes,
+            prices=partial(_prices, quotes, base.clock, settings.entry_quote_age_ms),
+            risk=operations.risk_limits,
+        ),
+        Platform(
+            clock=base.clock,
+            leases=base.stores.leases,
+            closed=orders.place.closed,
+            hold_ms=lambda venue: base.budgets[venue].blocked_ms(),
+            record=operations.outbox.record,
+        ),
+    )
     return Capability(
         name="execution",
         workers=(
@@ -240,13 +277,16 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("order placement", stopping.wait, stopping.set),
             relaying,
             keep_ready,
-            *(_after_clock(operations, each) for each in (*orders.workers, *account.workers)),
+            *(
+                _after_clock(operations, each)
+                for each in (*orders.workers, *account.workers, *entries.workers)
+            ),
         ),
         jobs=account.jobs,
-        health=(*orders.health, *account.health),
+        health=(*orders.health, *account.health, *entries.health),
         metrics=(*orders.metrics, *account.metrics),
         histograms=orders.histograms,
-        web=account_part(ReadAccount((account.picture, account.reconcile))),
+        web=execution_part(ReadAccount((account.picture, account.reconcile)), entries.entries),
         pending_writes=(_pending(orders),),
     )
 
@@ -272,9 +312,11 @@ def _after_clock(operations: Operations, worker: Worker) -> Worker:
     return structs.replace(worker, run=run)
 
 
-def _prices(quotes: CurrentQuotes, clock: Clock, instrument: InstrumentId) -> CurrentPrices | None:
+def _prices(
+    quotes: CurrentQuotes, clock: Clock, age_max_ms: int, instrument: InstrumentId
+) -> CurrentPrices | None:
     quote = quotes.newest(instrument)
-    if quote is None or clock.now_ms() - quote.received_ms > QUOTE_AGE_MAX_MS:
+    if quote is None or clock.now_ms() - quote.received_ms > age_max_ms:
         return None
     return CurrentPrices(bid=Decimal(decimal_text(quote.bid)), ask=Decimal(decimal_text(quote.ask)))
 

@@ -42,6 +42,9 @@ ACTOR: Final = "s1/entries"
 POLL_INTERVAL_MS: Final = 1_000.0
 """Every open entry is decided at least this often."""
 
+GUARD_INTERVAL_MS: Final = 100.0
+"""A guard compares its prices with the newest quote so often."""
+
 RETRY_MS: Final = 200.0
 """After a step that failed before anything was sent."""
 
@@ -164,18 +167,13 @@ class RunEntries:
         situation = self._build.of(entry, now_ms, drive.busy, drive.not_found)
         following = decide_entry(situation)
         drive.waiting_for = following.waiting_for
-        drive.due_ms = self._clock.monotonic_ms() + self._pause_ms(following, now_ms)
+        drive.due_ms = self._clock.monotonic_ms() + _pause_ms(entry, following, now_ms)
         for step in following.steps:
             name = _busy_name(step)
             if name not in drive.busy:
                 drive.busy.add(name)
                 self.steps += 1
                 tasks.start_soon(self._take, entry, drive, step, name)
-
-    def _pause_ms(self, following: NextSteps, now_ms: int) -> float:
-        if following.wake_ms is None:
-            return POLL_INTERVAL_MS
-        return min(POLL_INTERVAL_MS, max(0.0, float(following.wake_ms - now_ms)))
 
     def _wait_ms(self) -> float:
         now_ms = self._clock.monotonic_ms()
@@ -223,6 +221,14 @@ class RunEntries:
             return
         drive.not_found.discard(client_id)
         await self._ledger.record(ACTOR, *result.reports)
+
+
+def _pause_ms(entry: Entry, following: NextSteps, now_ms: int) -> float:
+    watches = entry.guard is not None and entry.triggered is None
+    longest_ms = GUARD_INTERVAL_MS if watches else POLL_INTERVAL_MS
+    if following.wake_ms is None:
+        return longest_ms
+    return min(longest_ms, max(0.0, float(following.wake_ms - now_ms)))
 
 
 def _busy_name(step: Step) -> str:

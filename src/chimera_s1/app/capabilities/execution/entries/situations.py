@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -18,8 +18,9 @@ from chimera_s1.domain.execution.position_check import ONE_WAY_SIDE, PositionKey
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.instruments.instrument import InstrumentSpec
 
-POSITIONS_SEEN_MAX: Final = 10_000
+ENTRIES_MAX: Final = 10_000
 _ZERO: Final = Decimal(0)
+_Value = TypeVar("_Value")
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -41,6 +42,21 @@ class InFlight(Protocol):
     def __contains__(self, client_id: str) -> bool: ...
 
 
+class _Since(Generic[_Value]):
+    """Since when a value of each entry is what it is, as this process saw it; epoch ms."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[_Value, int]] = {}
+
+    def of(self, entry_id: str, value: _Value, now_ms: int) -> int:
+        known = self._seen.get(entry_id)
+        since_ms = now_ms if known is None or known[0] != value else known[1]
+        self._seen[entry_id] = (value, since_ms)
+        if len(self._seen) > ENTRIES_MAX:
+            del self._seen[next(iter(self._seen))]
+        return since_ms
+
+
 class BuildSituation:
     """Args:
     in_flight: Client ids of orders that this process is sending.
@@ -57,7 +73,8 @@ class BuildSituation:
         self._entries = entries
         self._surroundings = surroundings
         self._in_flight = in_flight
-        self._positions_seen: dict[str, tuple[Decimal | None, int]] = {}
+        self._positions = _Since[Decimal | None]()
+        self._sight = _Since[str]()
 
     def of(
         self, entry: Entry, now_ms: int, busy: Iterable[str] = (), not_found: Iterable[str] = ()
@@ -69,6 +86,8 @@ class BuildSituation:
         instrument = self._surroundings.spec(entry.spec.instrument)
         hold_ms = self._surroundings.hold_ms(entry.spec.instrument.venue)
         position_qty = self._position_qty(entry)
+        prices = self._surroundings.prices(entry.spec.instrument)
+        sight_ms = self._sight.of(entry.entry_id, "blind" if prices is None else "sees", now_ms)
         return Situation(
             entry=entry,
             orders=orders,
@@ -82,10 +101,11 @@ class BuildSituation:
             busy=frozenset((*busy, *sending)),
             not_found=frozenset(not_found),
             position_qty=position_qty,
-            position_since_ms=self._position_since_ms(entry.entry_id, position_qty, now_ms),
+            position_since_ms=self._positions.of(entry.entry_id, position_qty, now_ms),
             held_until_ms=now_ms + round(hold_ms) if hold_ms else 0,
             free_quote=self._free_quote(entry, instrument),
-            prices=self._surroundings.prices(entry.spec.instrument),
+            prices=prices,
+            blind_since_ms=sight_ms if prices is None else 0,
         )
 
     def _position_qty(self, entry: Entry) -> Decimal | None:
@@ -100,15 +120,6 @@ class BuildSituation:
         in_direction = known.qty if spec.side is Side.BUY else -known.qty
         older = sum((self._held(other) for other in self._older(entry, spec)), _ZERO)
         return max(_ZERO, in_direction - older)
-
-    def _position_since_ms(self, entry_id: str, qty: Decimal | None, now_ms: int) -> int:
-        seen, since_ms = self._positions_seen.get(entry_id, (None, now_ms))
-        if seen != qty:
-            since_ms = now_ms
-        self._positions_seen[entry_id] = (qty, since_ms)
-        if len(self._positions_seen) > POSITIONS_SEEN_MAX:
-            del self._positions_seen[next(iter(self._positions_seen))]
-        return since_ms
 
     def _older(self, entry: Entry, spec: FuturesEntrySpec) -> Iterable[Entry]:
         """Open entries that share its position and were accepted before it."""

@@ -7,7 +7,13 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Example, Tag
 from litestar.params import QueryParameter
 
+from chimera_s1.app.capabilities.execution.entries.use_cases import Entries
 from chimera_s1.app.capabilities.execution.read_account import ReadAccount
+from chimera_s1.app.capabilities.execution.web.entry_problems import ENTRY_KINDS, KIND_BY_RULE
+from chimera_s1.app.capabilities.execution.web.entry_routes import (
+    FuturesEntriesController,
+    SpotEntriesController,
+)
 from chimera_s1.app.capabilities.execution.web.problems import (
     ACCOUNT_UNREAD,
     EXECUTION_DISABLED,
@@ -130,16 +136,22 @@ class AccountController(Controller):
         return ReconciliationView.of(await read_account.reconcile(f"asked by {actor.name}"))
 
 
-def account_part(read_account: ReadAccount) -> WebPart:
+def execution_part(read_account: ReadAccount, entries: Entries) -> WebPart:
     return WebPart(
-        routes=(AccountController,),
-        dependencies={"read_account": read_account},
-        kind_by_error=KIND_BY_ERROR,
+        routes=(AccountController, FuturesEntriesController, SpotEntriesController),
+        dependencies={"read_account": read_account, "entries": entries},
+        kind_by_error={**KIND_BY_ERROR, **ENTRY_KINDS},
+        other_kinds=tuple(KIND_BY_RULE.values()),
         tags=(
             Tag(
                 name="account",
                 description="Open orders, positions and balances of the account, and their "
                 "comparison with the execution ledger.",
+            ),
+            Tag(
+                name="entries",
+                description="Entries with their protection, on futures and on spot; each key "
+                "places its orders at most once.",
             ),
         ),
     )

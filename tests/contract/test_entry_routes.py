@@ -1,0 +1,185 @@
+"""Entries over HTTP: every refusal has its own code, and nothing is sent then."""
+
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import pytest
+from msgspec import structs
+
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.operations.trading_mode import TradingMode
+from tests.contract.treasury_api_client import UNLIMITED
+from tests.contract.web_parts import WebParts
+from tests.entry_harness import EntryInstance
+from tests.execution_harness import ExecutionHarness
+from tests.fakes.token_store import MemoryTokenStore
+
+TRADER, TRADER_RECORD = make_token(
+    "trader1", b"a" * 32, actor="s4", scopes=(Scope.ORDERS_TRADE, Scope.READ), created_at=0
+)
+READER, READER_RECORD = make_token(
+    "reader1", b"b" * 32, actor="watch", scopes=(Scope.READ,), created_at=0
+)
+FUTURES = "/xchg/futures/entries"
+SPOT = "/xchg/spot/entries"
+BODY = {
+    "client_order_id": "s4-1",
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "qty": "2",
+    "limit_price": "100",
+    "timeout_ms": 10_000,
+    "stop_price": 90,
+}
+SPOT_BODY = {
+    "entry_id": "s4-2",
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "qty": "2",
+    "tp_price": "110",
+    "sl_trigger_price": "90",
+}
+
+
+class Desk:
+    """One instance behind the web application."""
+
+    def __init__(self) -> None:
+        self.world = ExecutionHarness()
+        self.instance = EntryInstance(self.world)
+        tokens = MemoryTokenStore([TRADER_RECORD, READER_RECORD])
+        self.parts = WebParts(
+            tokens=tokens, entries=self.instance.use_cases, limit=UNLIMITED, only={"account"}
+        )
+
+    async def post(
+        self, path: str, body: dict[str, Any] | None = None, token: str = TRADER, **headers: str
+    ) -> httpx2.Response:
+        async with self.parts.client() as client:
+            client.headers["Authorization"] = f"Bearer {token}"
+            return await client.post(path, json=body, headers=headers)
+
+    async def get(self, path: str) -> Any:
+        async with self.parts.client() as client:
+            client.headers["Authorization"] = f"Bearer {READER}"
+            return (await client.get(path)).json()
+
+
+async def test_an_entry_is_accepted_once_and_shown() -> None:
+    desk = Desk()
+    first = await desk.post(FUTURES, BODY)
+    again = await desk.post(FUTURES, {**BODY, "qty": 2.0, "limit_price": "100.00"})
+
+    assert first.status_code == again.status_code == 200, first.text
+    assert first.headers["location"] == f"{FUTURES}/s4-1"
+    assert len(desk.world.exchange.sent) == 1
+    shown = await desk.get(f"{FUTURES}/s4-1")
+    assert (shown["entry_id"], shown["state"], shown["filled_qty"]) == ("s4-1", "WORKING", "0")
+    assert [(row["role"], row["status"]) for row in shown["orders"]] == [("e", "NEW")]
+    assert shown["waiting_for"].startswith("the limit order, until ")
+    listed = await desk.get(f"{FUTURES}?open=true&symbol=BTCUSDT&state=NEW")
+    assert [row["entry_id"] for row in listed["entries"]] == ["s4-1"]
+    assert (await desk.get(SPOT))["entries"] == []
+
+
+async def test_a_spot_entry_is_accepted() -> None:
+    desk = Desk()
+    reply = await desk.post(SPOT, SPOT_BODY)
+
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["location"] == f"{SPOT}/s4-2"
+
+
+async def test_a_cancel_is_stored_and_answers_with_the_entry() -> None:
+    desk = Desk()
+    await desk.post(FUTURES, BODY)
+    for body in (None, {"disarm": True}):
+        reply = await desk.post(f"{FUTURES}/s4-1/cancel", body)
+        assert reply.status_code == 200, reply.text
+    cancel = desk.instance.entry.cancel
+
+    assert cancel is not None
+    assert (cancel.disarm, cancel.actor) == (True, "s4/trader1")
+    missing = await desk.post(f"{SPOT}/s4-1/cancel")
+    assert (missing.status_code, missing.json()["code"]) == (404, "entry.not_found")
+
+
+REFUSED: list[tuple[str, dict[str, Any], int, str, str]] = [
+    (FUTURES, {"client_order_id": None}, 400, "key_missing", "Idempotency-Key"),
+    (FUTURES, {"client_order_id": "a b"}, 400, "key_invalid", "client_order_id"),
+    (FUTURES, {"entry_id": "s4-9"}, 400, "key_mismatch", "client_order_id and entry_id differ"),
+    (FUTURES, {"symbol": None}, 400, "request.invalid", "symbol is missing"),
+    (FUTURES, {"side": "LONG"}, 400, "request.invalid", "one of BUY, SELL"),
+    (FUTURES, {"qty": "1e3"}, 400, "request.invalid", "qty is a text, not a decimal number"),
+    (FUTURES, {"qty": 0}, 400, "request.invalid", "qty is 0"),
+    (FUTURES, {"timeout_ms": 1.5}, 400, "request.invalid", "timeout_ms is a number, not a whole"),
+    (FUTURES, {"leverage": 5}, 400, "request.invalid", "leverage is unknown"),
+    (FUTURES, {"timeout_ms": 999}, 422, "entry.timeout_range", "1000 to 600000"),
+    (FUTURES, {"stop_price": 101}, 422, "entry.stop_side", "must be below limit_price 100"),
+    (FUTURES, {"limit_price": "99.95"}, 422, "execution.order_rules", "99.9 would be right"),
+    (FUTURES, {"qty": "2.0001"}, 422, "execution.order_rules", "2 would be right"),
+    (FUTURES, {"qty": "11"}, 422, "entry.max_usdt", "1100 USDT; at most 1000"),
+    (FUTURES, {"position_side": "LONG"}, 422, "entry.position_side", "leave position_side out"),
+    (SPOT, {"quote_usdt": 200}, 400, "request.invalid", "either qty"),
+    (SPOT, {"sl_trigger_price": 111}, 422, "entry.stop_side", "must be below tp_price"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "status", "code", "text"), REFUSED, ids=[f"{r[3]} {r[4]}" for r in REFUSED]
+)
+async def test_a_refusal_has_its_own_code_and_the_number_that_would_be_right(
+    path: str, change: dict[str, Any], status: int, code: str, text: str
+) -> None:
+    desk = Desk()
+    usual = BODY if path == FUTURES else SPOT_BODY
+    body = {name: value for name, value in {**usual, **change}.items() if value is not None}
+    reply = await desk.post(path, body)
+
+    problem = reply.json()
+    assert (reply.status_code, problem["code"]) == (status, code), problem
+    assert text in problem["detail"]
+    assert desk.world.exchange.sent == []
+    assert await desk.world.event_types() == []
+
+
+async def test_a_key_belongs_to_one_body_on_both_venues() -> None:
+    desk = Desk()
+    await desk.post(FUTURES, BODY)
+    other = await desk.post(FUTURES, {**BODY, "qty": "1"})
+    on_spot = await desk.post(SPOT, {**SPOT_BODY, "entry_id": "s4-1"})
+
+    for reply in (other, on_spot):
+        assert (reply.status_code, reply.json()["code"]) == (422, "entry.key_reused")
+        assert reply.json()["entry_id"] == "s4-1"
+
+
+async def test_a_mode_a_missing_scope_and_a_store_that_is_away_are_told_apart() -> None:
+    desk = Desk()
+    without_scope = await desk.post(FUTURES, BODY, token=READER)
+    assert without_scope.status_code == 403
+
+    desk.world.switches.mode = TradingMode.MANAGE_ONLY
+    manage_only = await desk.post(FUTURES, BODY)
+    assert (manage_only.status_code, manage_only.json()["code"]) == (409, "mode_manage_only")
+
+    desk.world.switches.mode = TradingMode.NORMAL
+    desk.world.store.unavailable = True
+    away = await desk.post(FUTURES, BODY)
+    assert (away.status_code, away.json()["code"]) == (503, "store.unavailable")
+    assert "retry-after" in away.headers
+    desk.world.store.unavailable = False
+    assert (await desk.post(FUTURES, BODY)).status_code == 200
+    assert len(desk.world.exchange.sent) == 1
+
+
+async def test_an_entry_that_others_have_used_the_cap_for_is_refused() -> None:
+    desk = Desk()
+    desk.instance.limits = structs.replace(desk.instance.limits, daily_cap=Decimal(399))
+    await desk.post(FUTURES, BODY)
+    reply = await desk.post(FUTURES, {**BODY, "client_order_id": "s4-3"})
+
+    assert (reply.status_code, reply.json()["code"]) == (422, "entry.daily_cap")
+    assert "199 of 399 are left today" in reply.json()["detail"]
