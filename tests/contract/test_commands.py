@@ -15,6 +15,7 @@ COMMANDS = (
     "simulate",
     "tokens",
     "transfer",
+    "entries",
     "ledger",
     "record",
     "replay",

@@ -3,68 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
-import httpx2
 import pytest
 from msgspec import structs
 
-from chimera_s1.domain.access.scopes import Scope
-from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.operations.trading_mode import TradingMode
-from tests.contract.treasury_api_client import UNLIMITED
-from tests.contract.web_parts import WebParts
-from tests.entry_harness import EntryInstance
-from tests.execution_harness import ExecutionHarness
-from tests.fakes.token_store import MemoryTokenStore
-
-TRADER, TRADER_RECORD = make_token(
-    "trader1", b"a" * 32, actor="s4", scopes=(Scope.ORDERS_TRADE, Scope.READ), created_at=0
-)
-READER, READER_RECORD = make_token(
-    "reader1", b"b" * 32, actor="watch", scopes=(Scope.READ,), created_at=0
-)
-FUTURES = "/xchg/futures/entries"
-SPOT = "/xchg/spot/entries"
-BODY = {
-    "client_order_id": "s4-1",
-    "symbol": "BTCUSDT",
-    "side": "BUY",
-    "qty": "2",
-    "limit_price": "100",
-    "timeout_ms": 10_000,
-    "stop_price": 90,
-}
-SPOT_BODY = {
-    "entry_id": "s4-2",
-    "symbol": "BTCUSDT",
-    "side": "BUY",
-    "qty": "2",
-    "tp_price": "110",
-    "sl_trigger_price": "90",
-}
-
-
-class Desk:
-    """One instance behind the web application."""
-
-    def __init__(self) -> None:
-        self.world = ExecutionHarness()
-        self.instance = EntryInstance(self.world)
-        tokens = MemoryTokenStore([TRADER_RECORD, READER_RECORD])
-        self.parts = WebParts(
-            tokens=tokens, entries=self.instance.use_cases, limit=UNLIMITED, only={"account"}
-        )
-
-    async def post(
-        self, path: str, body: dict[str, Any] | None = None, token: str = TRADER, **headers: str
-    ) -> httpx2.Response:
-        async with self.parts.client() as client:
-            client.headers["Authorization"] = f"Bearer {token}"
-            return await client.post(path, json=body, headers=headers)
-
-    async def get(self, path: str) -> Any:
-        async with self.parts.client() as client:
-            client.headers["Authorization"] = f"Bearer {READER}"
-            return (await client.get(path)).json()
+from tests.contract.entry_desk import BODY, FUTURES, READER, SPOT, SPOT_BODY, Desk
 
 
 async def test_an_entry_is_accepted_once_and_shown() -> None:
@@ -79,9 +22,23 @@ async def test_an_entry_is_accepted_once_and_shown() -> None:
     assert (shown["entry_id"], shown["state"], shown["filled_qty"]) == ("s4-1", "WORKING", "0")
     assert [(row["role"], row["status"]) for row in shown["orders"]] == [("e", "NEW")]
     assert shown["waiting_for"].startswith("the limit order, until ")
+    assert [row["text"].partition(":")[0] for row in shown["timeline"]] == [
+        "accepted",
+        "entry order",
+        "entry order",
+    ]
     listed = await desk.get(f"{FUTURES}?open=true&symbol=BTCUSDT&state=NEW")
     assert [row["entry_id"] for row in listed["entries"]] == ["s4-1"]
     assert (await desk.get(SPOT))["entries"] == []
+
+
+async def test_an_entry_is_shown_without_its_timeline_while_the_store_is_away() -> None:
+    desk = Desk()
+    await desk.post(FUTURES, BODY)
+    desk.world.store.unavailable = True
+    shown = await desk.get(f"{FUTURES}/s4-1")
+
+    assert (shown["state"], shown["timeline"]) == ("WORKING", None)
 
 
 async def test_a_spot_entry_is_accepted() -> None:

@@ -24,6 +24,7 @@ from chimera_s1.app.cli.dead_letters.command import dead_letters
 from chimera_s1.app.cli.demo.command import demo
 from chimera_s1.app.cli.doctor.command import doctor
 from chimera_s1.app.cli.drill.command import drill
+from chimera_s1.app.cli.entries.command import entries
 from chimera_s1.app.cli.funding.command import funding
 from chimera_s1.app.cli.instruments.command import instruments
 from chimera_s1.app.cli.jobs.command import jobs
@@ -68,6 +69,7 @@ app.command(rich_help_panel=_DATA)(replay)
 app.add_typer(instruments, name="instruments", rich_help_panel=_DATA)
 app.add_typer(funding, name="funding", rich_help_panel=_DATA)
 app.command(rich_help_panel=_MONEY)(transfer)
+app.add_typer(entries, name="entries", rich_help_panel=_MONEY)
 app.command(rich_help_panel=_MONEY)(reconcile)
 app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
 app.add_typer(mode, name="mode", rich_help_panel=_MONEY)

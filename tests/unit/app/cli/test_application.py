@@ -51,6 +51,8 @@ def test_a_chimera_error_is_one_sentence_and_an_exit_code(
         ("funding", "show"),
         ("jobs", "run"),
         ("dead-letters", "show"),
+        ("entries", "list", "--symbol"),
+        ("entries", "show"),
     ],
 )
 def test_an_argument_that_is_not_utf_8_is_no_defect(

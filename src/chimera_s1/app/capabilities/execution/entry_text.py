@@ -12,6 +12,7 @@ from chimera_s1.domain.execution.entries.events import (
     EntryReduced,
     GuardTriggered,
 )
+from chimera_s1.domain.execution.entries.order_ids import OrderRole, step_of
 from chimera_s1.domain.execution.entries.specs import (
     BaseQty,
     EntrySpec,
@@ -21,6 +22,16 @@ from chimera_s1.domain.execution.entries.specs import (
     SpotEntrySpec,
 )
 from chimera_s1.domain.money import exact_text
+
+_ROLES = {
+    OrderRole.ENTRY: "entry order",
+    OrderRole.STOP: "stop",
+    OrderRole.CLOSE: "close",
+    OrderRole.OCO: "OCO",
+    OrderRole.TAKE_PROFIT: "take profit",
+    OrderRole.STOP_LEG: "stop",
+    OrderRole.EXIT: "guard's exit",
+}
 
 
 def describe_entry_event(event: EntryEvent) -> str:  # noqa: PLR0911 (one case a kind of event)
@@ -41,6 +52,15 @@ def describe_entry_event(event: EntryEvent) -> str:  # noqa: PLR0911 (one case a
             return _picture(event)
         case _:
             assert_never(event)
+
+
+def describe_role(client_id: str) -> str:
+    """`entry order`, `stop 2`: which order of its entry it is; empty for no order of an entry."""
+    step = step_of(client_id)
+    if step is None:
+        return ""
+    role = _ROLES[step.role]
+    return role if step.role is OrderRole.ENTRY else f"{role} {step.number}"
 
 
 def describe_spec(spec: EntrySpec) -> str:

@@ -14,17 +14,22 @@ from chimera_s1_client.transfer import read_problem
 
 T = TypeVar("T")
 
-_WRONG_REQUEST = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
-
 
 class ServiceCallError(ChimeraError):
     """The service did not answer, or answered that it cannot do this now."""
 
     code = "service.call"
+
+
+class ServiceNotFoundError(InvalidValueError):
+    """What the request names does not exist."""
+
+
+_ERRORS: dict[int, type[ChimeraError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidValueError,
+    HTTPStatus.NOT_FOUND: ServiceNotFoundError,
+    HTTPStatus.UNPROCESSABLE_ENTITY: InvalidValueError,
+}
 
 
 def path_part(text: str) -> str:
@@ -38,7 +43,8 @@ async def call_service(
     """The reply to one request, decoded.
 
     Raises:
-        InvalidValueError: The request asks for something that does not exist or is not valid.
+        ServiceNotFoundError: What the request names does not exist.
+        InvalidValueError: The request is not valid.
         ServiceCallError: Anything else that is not the reply; it has the service's words.
     """
     async with HttpSession(service.url, service.token) as session:
@@ -55,8 +61,7 @@ async def call_in_session(
         raise ServiceCallError(f"{error}; is the service running?") from error
     if not reply.ok:
         problem = problem_error(read_problem(reply))
-        text = f"{session.url}: {problem}"
-        raise (InvalidValueError if reply.status in _WRONG_REQUEST else ServiceCallError)(text)
+        raise _ERRORS.get(reply.status, ServiceCallError)(f"{session.url}: {problem}")
     try:
         return msgspec.json.decode(reply.body, type=kind)
     except msgspec.MsgspecError as error:

@@ -46,6 +46,25 @@ async def test_what_is_filled_gets_a_stop() -> None:
 
 
 @on_virtual_time
+async def test_a_timeline_has_a_sentence_for_each_event_of_the_entry_its_orders_and_trades() -> (
+    None
+):
+    async with running_entries(EntryInstance(ExecutionHarness())) as one:
+        await one.accept()
+        await one.fill("2", "t1")
+        rows = await one.read.timeline(ENTRY_ID)
+
+        assert rows is not None
+        times, texts = [row.at_ms for row in rows], [row.text for row in rows]
+        assert times == sorted(times)
+        assert texts[0].startswith("accepted: BUY 2 BTCUSDT at 100, stop 90")
+        assert texts[1].startswith("entry order: signed, about to be sent once: LIMIT 2 at 100")
+        assert any(text.startswith("entry order: trade t1: 2 at 100") for text in texts)
+        assert any(text.startswith("stop 1: acknowledged") for text in texts)
+        assert any(text.startswith("PROTECTED: filled 2 at 100") for text in texts)
+
+
+@on_virtual_time
 async def test_the_same_key_places_nothing_again() -> None:
     world = ExecutionHarness()
     async with running_entries(EntryInstance(world)) as one:

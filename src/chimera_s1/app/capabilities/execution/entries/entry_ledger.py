@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from chimera_s1.app.capabilities.execution.entries.timeline import TimelineRow, read_timeline
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.app.capabilities.ledger.engine import Decision
 from chimera_s1.domain.errors import LedgerTooNewError
@@ -55,6 +56,10 @@ class EntryLedger:
         orders = self._ledger.state.orders
         names = self._book.orders_of(entry_id)
         return EntryOrders.of(orders[name] for name in names if name in orders)
+
+    async def timeline(self, entry_id: str) -> tuple[TimelineRow, ...]:
+        """See `read_timeline`."""
+        return await read_timeline(self._ledger.engine, self._book, entry_id)
 
     async def _decide(self, event: EntryEvent, seen: Entry) -> Decision[bool]:
         if await self.find(event.entry_id) != seen:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from chimera_s1.app.capabilities.execution.entries.accept_entries import EntryPicture, picture_of
 from chimera_s1.app.capabilities.execution.entries.entry_ledger import EntryLedger
 from chimera_s1.app.capabilities.execution.entries.situations import BuildSituation
-from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.app.capabilities.execution.entries.timeline import TimelineRow
+from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.execution.entries.book import EntryBook
 from chimera_s1.domain.execution.entries.entry import Entry, EntryOrders
 from chimera_s1.domain.execution.entries.events import EntryStatus
@@ -45,6 +46,15 @@ class ReadEntries:
         if entry is None or entry.spec.instrument.venue is not venue:
             raise EntryNotFoundError(f"no {venue.value} entry has the key {entry_id}")
         return self.picture(entry)
+
+    async def timeline(self, entry_id: str) -> tuple[TimelineRow, ...] | None:
+        """What has happened to a known entry; None where the store cannot be read now: the state of
+        an entry, which is in memory, must not depend on that.
+        """
+        try:
+            return await self._entries.timeline(entry_id)
+        except (StoreUnavailableError, LedgerDamagedError):
+            return None
 
     def picture(self, entry: Entry) -> EntryPicture:
         if entry.entry_id not in self._book.entries:

@@ -11,6 +11,7 @@ from chimera_s1.app.capabilities.execution.entries.accept_entries import (
 )
 from chimera_s1.app.capabilities.execution.entries.cancel_entries import CancelEntries
 from chimera_s1.app.capabilities.execution.entries.read_entries import ReadEntries
+from chimera_s1.app.capabilities.execution.entries.timeline import TimelineRow
 from chimera_s1.app.capabilities.execution.read_account import ExecutionDisabledError
 from chimera_s1.domain.execution.entries.events import EntryStatus
 from chimera_s1.domain.identifiers import Symbol, Venue
@@ -37,6 +38,10 @@ class Entries:
     async def get(self, entry_id: str, venue: Venue) -> EntryPicture:
         """See `ReadEntries.get`."""
         return await self._enabled().read.get(entry_id, venue)
+
+    async def timeline(self, entry_id: str) -> tuple[TimelineRow, ...] | None:
+        """See `ReadEntries.timeline`."""
+        return await self._enabled().read.timeline(entry_id)
 
     def newest(
         self,

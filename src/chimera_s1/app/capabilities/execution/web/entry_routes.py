@@ -37,7 +37,11 @@ from chimera_s1.app.capabilities.execution.web.entry_request import (
     read_disarm,
     spot_spec,
 )
-from chimera_s1.app.capabilities.execution.web.entry_schemas import EntryListView, EntryView
+from chimera_s1.app.capabilities.execution.web.entry_schemas import (
+    EntryDetailView,
+    EntryListView,
+    EntryView,
+)
 from chimera_s1.app.capabilities.execution.web.problems import EXECUTION_DISABLED
 from chimera_s1.app.capabilities.ledger.problems import LEDGER_DAMAGED, LEDGER_TOO_NEW
 from chimera_s1.app.web.idempotency_key import KEY_HEADER, key_from_headers, key_from_request
@@ -175,9 +179,9 @@ class FuturesEntriesController(Controller):
     )
     async def read_futures_entry(
         self, entry_id: _FuturesEntryId, entries: NamedDependency[Entries]
-    ) -> EntryView:
-        """The entry as it is now."""
-        return EntryView.of(await entries.get(_parsed_id(entry_id), Venue.PERP))
+    ) -> EntryDetailView:
+        """The entry as it is now, and its timeline, which is read from the store."""
+        return await _detail(entries, entry_id, Venue.PERP)
 
     @post(
         "/{entry_id:str}/cancel",
@@ -263,9 +267,9 @@ class SpotEntriesController(Controller):
     )
     async def read_spot_entry(
         self, entry_id: _SpotEntryId, entries: NamedDependency[Entries]
-    ) -> EntryView:
-        """The entry as it is now."""
-        return EntryView.of(await entries.get(_parsed_id(entry_id), Venue.SPOT))
+    ) -> EntryDetailView:
+        """The entry as it is now, and its timeline, which is read from the store."""
+        return await _detail(entries, entry_id, Venue.SPOT)
 
     @post(
         "/{entry_id:str}/cancel",
@@ -328,6 +332,11 @@ def _listed(  # noqa: PLR0917 (parameters of the query)
         open_only=open_only,
     )
     return EntryListView(entries=tuple(map(EntryView.of, islice(found, limit))))
+
+
+async def _detail(entries: Entries, entry_id: str, venue: Venue) -> EntryDetailView:
+    now = await entries.get(_parsed_id(entry_id), venue)
+    return EntryDetailView.with_timeline(now, await entries.timeline(now.entry.entry_id))
 
 
 async def _cancelled(  # noqa: PLR0917 (parts of the request)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Self
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from chimera_s1.app.capabilities.execution.entries.accept_entries import EntryPicture
+from chimera_s1.app.capabilities.execution.entries.timeline import TimelineRow
 from chimera_s1.app.capabilities.execution.web.schemas import exact
 from chimera_s1.app.web.schemas import ProblemView
 from chimera_s1.domain.execution.entries.entry import EntryOrders
@@ -135,6 +136,43 @@ class EntryView(Struct, frozen=True, kw_only=True):
             waiting_for=now.waiting_for,
             message="" if picture is None else picture.message,
         )
+
+
+class TimelineRowView(Struct, frozen=True, kw_only=True):
+    """One thing that has happened to an entry, to an order of it or to a trade."""
+
+    at: Annotated[
+        int,
+        Meta(description="When it was recorded, local clock, epoch ms.", examples=[1795910400012]),
+    ]
+    text: Annotated[
+        str,
+        Meta(
+            description="What, for people; its words may change.",
+            examples=["stop 1: acknowledged: NEW filled 0, exchange id 4711, by reply"],
+        ),
+    ]
+
+    @classmethod
+    def of(cls, row: TimelineRow) -> Self:
+        return cls(at=row.at_ms, text=row.text)
+
+
+class EntryDetailView(EntryView, frozen=True, kw_only=True):
+    """An entry as it is now, and how it came to that."""
+
+    timeline: Annotated[
+        tuple[TimelineRowView, ...] | None,
+        Meta(
+            description="The oldest first, with the first 100 trades. Null: the store cannot be "
+            "read now; the rest is from memory."
+        ),
+    ]
+
+    @classmethod
+    def with_timeline(cls, now: EntryPicture, rows: tuple[TimelineRow, ...] | None) -> Self:
+        shown = None if rows is None else tuple(map(TimelineRowView.of, rows))
+        return cls(**structs.asdict(EntryView.of(now)), timeline=shown)
 
 
 class EntryListView(Struct, frozen=True, kw_only=True):
