@@ -1,9 +1,18 @@
-"""The stream `orders:executed` in memory."""
+"""The streams `orders:executed`, `risk:sl_arm` and `spot:oco:armed` in memory."""
+
+from collections.abc import Sequence
+from typing import assert_never
 
 from anyio.lowlevel import checkpoint
 
 from chimera_s1.domain.errors import PublisherUnavailableError
-from chimera_s1.domain.ports.order_events import ExecutedOrder
+from chimera_s1.domain.ledger.relayed_entry import RelayedEntry
+from chimera_s1.domain.ports.order_events import (
+    ExecutedOrder,
+    OcoChanged,
+    PublishedEvent,
+    StopChanged,
+)
 
 
 class MemoryOrderEvents:
@@ -12,20 +21,51 @@ class MemoryOrderEvents:
     def __init__(self) -> None:
         self.unavailable = False
         self.events: list[ExecutedOrder] = []
+        self.stops: list[StopChanged] = []
+        self.ocos: list[OcoChanged] = []
 
-    async def publish(self, event: ExecutedOrder) -> str:
-        """Returns the number of entries and the event's id."""
-        await self._check_available()
-        self.events.append(event)
-        return f"{len(self.events)} {event.event_id}"
+    async def publish(self, event: PublishedEvent) -> RelayedEntry:
+        """The entry's id is its number in the stream and the event's id."""
+        stream = _stream_of(event)
+        await self._check_available(stream)
+        match event:
+            case ExecutedOrder():
+                self.events.append(event)
+            case StopChanged():
+                self.stops.append(event)
+            case OcoChanged():
+                self.ocos.append(event)
+            case _:
+                assert_never(event)
+        return RelayedEntry(stream, f"{len(self.entries(stream))} {event.event_id}")
 
-    async def contains(self, entry_id: str) -> bool:
-        await self._check_available()
-        number, _, event_id = entry_id.partition(" ")
-        found = self.events[int(number) - 1 : int(number)]
+    async def contains(self, entry: RelayedEntry) -> bool:
+        await self._check_available(entry.stream)
+        number, _, event_id = entry.entry_id.partition(" ")
+        found = self.entries(entry.stream)[int(number) - 1 : int(number)]
         return [event.event_id for event in found] == [event_id]
 
-    async def _check_available(self) -> None:
+    def entries(self, stream: str) -> Sequence[PublishedEvent]:
+        of_stream: dict[str, Sequence[PublishedEvent]] = {
+            "orders:executed": self.events,
+            "risk:sl_arm": self.stops,
+            "spot:oco:armed": self.ocos,
+        }
+        return of_stream[stream]
+
+    async def _check_available(self, stream: str) -> None:
         await checkpoint()
         if self.unavailable:
-            raise PublisherUnavailableError("orders:executed unavailable")
+            raise PublisherUnavailableError(f"{stream} unavailable")
+
+
+def _stream_of(event: PublishedEvent) -> str:
+    match event:
+        case ExecutedOrder():
+            return "orders:executed"
+        case StopChanged():
+            return "risk:sl_arm"
+        case OcoChanged():
+            return "spot:oco:armed"
+        case _:
+            assert_never(event)

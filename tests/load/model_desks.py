@@ -60,10 +60,11 @@ from chimera_s1.adapters.simulator.streams.spot_order_events import user_event
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ledger.commit import Commit, LedgerHead
+from chimera_s1.domain.ledger.relayed_entry import RelayedEntry
 from chimera_s1.domain.operations.request_budget import RequestCall
 from chimera_s1.domain.ports.account_stream import StreamResumed
 from chimera_s1.domain.ports.event_store import AppendResult
-from chimera_s1.domain.ports.order_events import ExecutedOrder
+from chimera_s1.domain.ports.order_events import PublishedEvent
 from tests.fakes.account_stream import FakeAccountStream
 from tests.fakes.ledger_stores import FaultyEventStore
 from tests.fakes.order_events import MemoryOrderEvents
@@ -160,13 +161,13 @@ class ModelStore(FaultyEventStore):
 
 
 class ModelOrderEvents(MemoryOrderEvents):
-    """The stream `orders:executed`."""
+    """The streams of the execution ledger."""
 
     def __init__(self, counts: Counter[str]) -> None:
         super().__init__()
         self._counts = counts
 
-    async def publish(self, event: ExecutedOrder) -> str:
+    async def publish(self, event: PublishedEvent) -> RelayedEntry:
         self._counts[Trouble.PUBLISH_FAILED] += self.unavailable
         return await super().publish(event)
 

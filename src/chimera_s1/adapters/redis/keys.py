@@ -7,6 +7,8 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 
 OPERATIONS_STREAM: Final = "ops:events"
 EXECUTED_ORDERS_STREAM: Final = "orders:executed"
+STOPS_STREAM: Final = "risk:sl_arm"
+SPOT_EXITS_STREAM: Final = "spot:oco:armed"
 ROUND_TRIP_STREAM: Final = "metrics:events:s1.ws_rtt"
 ROUND_TRIP_HASH: Final = "metrics:s1:ws_rtt"
 THROUGHPUT_KEY: Final = "s1.mkt_throughput"

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from chimera_s1.domain.ledger.commit import Commit, Document, RecordedEvent
+from chimera_s1.domain.ledger.relayed_entry import RelayedEntry
 from chimera_s1.domain.ports.operations_log import OperationsEvent, OperationsLog
+
+STREAM: Final = "ops:events"
 
 Detail: TypeAlias = dict[str, str | int | float | bool | None]
 ExtraFields: TypeAlias = Callable[[Document], Mapping[str, float]]
@@ -22,21 +25,19 @@ def no_extra_fields(_: Document) -> Mapping[str, float]:
 class OperationsSink:
     """Implements `relay.RelaySink`."""
 
-    stream: Final = "ops:events"
-
     def __init__(
         self, operations: OperationsLog, extra_fields: ExtraFields = no_extra_fields
     ) -> None:
         self._operations = operations
         self._extra_fields = extra_fields
 
-    async def write(self, commit: Commit, record: RecordedEvent) -> str:
+    async def write(self, commit: Commit, record: RecordedEvent) -> tuple[RelayedEntry, ...]:
         detail = self._detail(commit, record)
         event = OperationsEvent(record.id, commit.at, record.type, detail)
-        return await self._operations.record(event)
+        return (RelayedEntry(STREAM, await self._operations.record(event)),)
 
-    async def contains(self, entry_id: str) -> bool:
-        return await self._operations.contains(entry_id)
+    async def contains(self, entry: RelayedEntry) -> bool:
+        return await self._operations.contains(entry.entry_id)
 
     def _detail(self, commit: Commit, record: RecordedEvent) -> Detail:
         detail: Detail = {

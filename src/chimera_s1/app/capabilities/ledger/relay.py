@@ -1,12 +1,12 @@
-"""Relay a ledger's events to a Redis stream: in order, at least once.
+"""Relay a ledger's events to Redis streams: in order, at least once.
 
 Redis may lose acknowledged entries in a failover. So the relay writes the last minute or two of
-entries again after every start, after every Redis failure, and when its newest entry is gone,
-however old the events are. Consumers drop an `event_id` they have seen.
+entries again after every start, after every Redis failure, and when the newest entry of a
+stream is gone, however old the events are. Consumers drop an `event_id` they have seen.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from chimera_s1.app.capabilities.ledger.engine import (
@@ -21,6 +21,7 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, RecordedEvent
+from chimera_s1.domain.ledger.relayed_entry import RelayedEntry
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
@@ -46,19 +47,16 @@ class RelaySink(Protocol):
     `ConfigurationError` where Redis refuses our credentials.
     """
 
-    @property
-    def stream(self) -> str: ...
-
-    async def write(self, commit: Commit, record: RecordedEvent) -> str:
-        """Append the entry of an event; returns its id, empty where the event has no entry.
+    async def write(self, commit: Commit, record: RecordedEvent) -> Sequence[RelayedEntry]:
+        """Append the entries of an event, which may be none, to their streams.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError: What the entry needs cannot be read.
         """
         ...
 
-    async def contains(self, entry_id: str) -> bool:
-        """Whether the stream holds the entry, or has trimmed it."""
+    async def contains(self, entry: RelayedEntry) -> bool:
+        """Whether its stream holds the entry, or has trimmed it."""
         ...
 
 
@@ -99,7 +97,7 @@ class LedgerRelay:
         self._saved_seq = 0
         self._safe_seq = 0
         self._safe_candidate: tuple[float, int] | None = None
-        self._newest_entry_id = ""
+        self._newest: dict[str, RelayedEntry] = {}
         self._loss_checked_ms = 0.0
         self.events_relayed = 0
         """Since the start, including repeats."""
@@ -166,21 +164,22 @@ class LedgerRelay:
             raise
 
     async def _entries_lost(self) -> bool:
-        """Whether Redis has lost the newest entry in a failover that no call failed on; checked
-        until the entry counts as safe.
+        """Whether Redis has lost the newest entry of a stream in a failover that no call failed on;
+        checked until all entries count as safe. Streams may be on different nodes.
         """
         now_ms = self._clock.monotonic_ms()
-        if not self._newest_entry_id or now_ms - self._loss_checked_ms < LOSS_CHECK_INTERVAL_MS:
+        if not self._newest or now_ms - self._loss_checked_ms < LOSS_CHECK_INTERVAL_MS:
             return False
         self._loss_checked_ms = now_ms
-        if await self._sink.contains(self._newest_entry_id):
-            return False
-        _log.warning(
-            "%s lost acknowledged entries (failover); relaying the last minute again",
-            self._sink.stream,
-        )
-        self._newest_entry_id = ""
-        return True
+        for entry in self._newest.values():
+            if not await self._sink.contains(entry):
+                _log.warning(
+                    "%s lost acknowledged entries (failover); relaying the last minute again",
+                    entry.stream,
+                )
+                self._newest.clear()
+                return True
+        return False
 
     async def _advance_safe_cursor(self, seq: int) -> None:
         now_ms = self._clock.monotonic_ms()
@@ -192,14 +191,14 @@ class LedgerRelay:
                 await self._cursors.advance(self._safe_cursor, safe_seq)
                 self._safe_seq = safe_seq
             if self._safe_seq >= seq:
-                self._newest_entry_id = ""
+                self._newest.clear()
         self._safe_candidate = now_ms, seq
 
     async def _relay(self, commit: Commit) -> None:
         for record in commit.events:
-            if entry_id := await self._sink.write(commit, record):
-                self._newest_entry_id = entry_id
-                self.events_relayed += 1
+            entries = await self._sink.write(commit, record)
+            self._newest.update({entry.stream: entry for entry in entries})
+            self.events_relayed += bool(entries)
 
     async def _starting_seq(self) -> int:
         """The safe cursor: somewhat before the commit that was relayed last."""
