@@ -68,7 +68,7 @@ def test_the_state_says_what_is_held_and_since_when_it_is_not_protected() -> Non
 
 @pytest.mark.parametrize(
     ("state", "text"),
-    [("PROTECTED", "nothing is due before"), ("CLOSED", "nothing: it has ended")],
+    [("PROTECTED", "nothing before one of its orders"), ("CLOSED", "nothing: it has ended")],
 )
 def test_an_entry_that_waits_for_nothing_says_so(state: str, text: str) -> None:
     assert next_line(structs.replace(ENTRY, state=state, waiting_for="")).startswith(text)

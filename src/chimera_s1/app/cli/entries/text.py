@@ -89,7 +89,7 @@ def state_lines(row: EntryRow) -> Iterator[str]:
 def next_line(row: EntryRow) -> str:
     if row.state in ENDED:
         return "nothing: it has ended"
-    return row.waiting_for or "nothing is due before one of its orders or the price changes"
+    return row.waiting_for or "nothing before one of its orders changes"
 
 
 def timeline_cells(entry: EntryDetail) -> Iterator[tuple[str, str]]:

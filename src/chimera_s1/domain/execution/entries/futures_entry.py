@@ -107,6 +107,8 @@ class _Decision:
         )
         if self._holding.exposed and not self._is_disarmed:
             self._alarm()
+        elif self._holding.armed and not self._entry_order.is_open:
+            self._plan.wait_for("the stop")
         if reduction:
             event = EntryReduced(
                 entry_id=self._entry.entry_id, at_ms=self._situation.now_ms, qty=reduction

@@ -42,6 +42,7 @@ async def test_what_is_filled_gets_a_stop() -> None:
         assert world.exchange.order(client_id(OrderRole.STOP, 1)).status == "CANCELED"
         assert world.exchange.order(client_id(OrderRole.STOP, 2)).status == "NEW"
         assert one.status is EntryStatus.PROTECTED
+        assert (await one.read.get(ENTRY_ID, Venue.PERP)).waiting_for == "the stop"
         assert one.alarms == []
 
 
