@@ -4,10 +4,11 @@ A relay writes entries again. What it says must not depend on what has become kn
 """
 
 from collections.abc import Iterator
+from itertools import count
 
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.ledger.engine import LedgerEngine
+from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
 from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.execution.entries.entry import Entry, evolve_entry
 from chimera_s1.domain.execution.entries.events import EntryEvent
@@ -33,8 +34,9 @@ class LedgerHistory:
     LedgerTooNewError: Only a newer version understands it.
     """
 
-    def __init__(self, engine: LedgerEngine) -> None:
-        self._engine = engine
+    def __init__(self, ledger: ExecutionLedger) -> None:
+        self._ledger = ledger
+        self._engine = ledger.engine
 
     async def order_before(self, client_id: str, moment: Moment) -> TrackedOrder | None:
         """By its own events: trades are not counted. None if it was not planned yet."""
@@ -51,17 +53,24 @@ class LedgerHistory:
             entry = evolve_entry(entry, event)
         return entry
 
-    async def orders_before(
+    async def acknowledged_before(
         self, entry_id: str, role: OrderRole, moment: Moment, *, first: int = 1
     ) -> list[TrackedOrder]:
-        """Of one role, from the number *first* on: the numbers of a role have no gaps."""
+        """Orders of one role, from the number *first* on, that the exchange had acknowledged."""
+        if self._ledger.head.seq < moment.seq:
+            await self._engine.catch_up()
         found: list[TrackedOrder] = []
-        while True:
-            client_id = order_id(entry_id, role, first + len(found))
+        for number in count(first):
+            client_id = order_id(entry_id, role, number)
+            known = self._ledger.state.orders.get(client_id)
+            if known is not None and not known.exchange_id:
+                continue  # nor was it then: an entry may have made thousands of attempts
             order = await self.order_before(client_id, moment)
-            if order is None:
-                return found
-            found.append(order)
+            if order is None and known is None:
+                break  # the numbers of a role have no gaps
+            if order is not None and order.exchange_id:
+                found.append(order)
+        return found
 
 
 def _events_before(

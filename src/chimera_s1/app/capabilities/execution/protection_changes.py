@@ -65,7 +65,7 @@ class ProtectionChanges:
         return tuple(changes)
 
     async def _newer_stands(self, stop: TrackedOrder, number: int, moment: Moment) -> bool:
-        newer = await self._history.orders_before(
+        newer = await self._history.acknowledged_before(
             stop.entry_id, OrderRole.STOP, moment, first=number + 1
         )
         return any(each.phase is OrderPhase.ACKNOWLEDGED for each in newer)
@@ -81,14 +81,13 @@ class ProtectionChanges:
         if state is None:
             return ()
         order = await self._order(order_id(entry_id, OrderRole.ENTRY), moment)
-        lists = await self._history.orders_before(entry_id, OrderRole.OCO, moment)
-        list_ids = [each.exchange_id for each in lists if each.exchange_id]
+        lists = await self._history.acknowledged_before(entry_id, OrderRole.OCO, moment)
         change = entry_change(
             event,
             entry,
             state,
             reported_qty=order.reported_qty,
-            order_list_id=list_ids[-1] if list_ids else "",
+            order_list_id=lists[-1].exchange_id if lists else "",
             event_id=event_id,
         )
         return (change,)

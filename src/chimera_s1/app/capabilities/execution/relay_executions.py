@@ -44,7 +44,7 @@ class ExecutionSink:
     def __init__(self, ledger: ExecutionLedger, events: OrderEvents) -> None:
         self._ledger = ledger
         self._events = events
-        self._protection = ProtectionChanges(LedgerHistory(ledger.engine))
+        self._protection = ProtectionChanges(LedgerHistory(ledger))
 
     async def write(self, commit: Commit, record: RecordedEvent) -> Sequence[RelayedEntry]:
         event = decode_event(record)

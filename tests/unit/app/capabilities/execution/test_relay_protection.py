@@ -7,7 +7,9 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedger
+from chimera_s1.app.capabilities.execution.ledger_history import LedgerHistory, Moment
 from chimera_s1.app.capabilities.ledger.engine import Decision
 from chimera_s1.domain.execution.entries.events import (
     EntryAccepted,
@@ -38,7 +40,11 @@ from chimera_s1.domain.execution.order_request import (
     SpotOco,
     SpotOrder,
 )
+from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.ports.order_events import OcoChanged, OcoState, StopChanged, StopState
+from tests.entry_harness import ENTRY_ID as DRIVEN_ID
+from tests.entry_harness import EntryInstance, running_entries
+from tests.execution_harness import ExecutionHarness
 from tests.unit.app.capabilities.execution.test_relay_executions import Rig, relayed
 from tests.unit.domain.execution.entries.test_entry_book import SPEC as FUTURES
 from tests.unit.domain.execution.test_observation import ALGO, BTC, LIMIT, planned
@@ -253,6 +259,62 @@ async def test_a_repeated_event_says_the_same_although_more_is_known() -> None:
     assert rig.events.stops[: len(first)] == first
     assert rig.events.stops[len(first) : 2 * len(first)] == first
     assert first[-1].state is StopState.CANCELED
+
+
+class CountingStore(MemoryEventStore):
+    """Attributes:
+    streams_read: So many streams were read.
+    """
+
+    streams_read = 0
+
+    async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
+        self.streams_read += 1
+        return await super().read_stream(stream)
+
+
+@on_virtual_time
+async def test_newer_stops_that_were_refused_are_not_read() -> None:
+    """There may be thousands, and all other entries of the streams wait."""
+    rig = Rig()
+    rig.store = counting = CountingStore("execution")
+    ledger = rig.ledger()
+    for number in range(2, 52):
+        not_sent = OrderNotSent(client_id=stop_id(number), cause="late")
+        await store(ledger, [planned_stop(number), not_sent])
+    await relayed(rig, ledger)
+    before = counting.streams_read
+    history = LedgerHistory(ledger)
+
+    newer = await history.acknowledged_before(
+        ENTRY_ID, OrderRole.STOP, Moment(ledger.head.seq, 9), first=2
+    )
+
+    assert newer == []
+    assert counting.streams_read - before == 1
+
+
+@on_virtual_time
+async def test_the_stops_of_a_driven_entry_are_replaced_and_canceled() -> None:
+    world, rig = ExecutionHarness(), Rig()
+    rig.store = world.store
+    async with running_entries(EntryInstance(world)) as one:
+        await one.accept()
+        await one.fill("0.5", "t1")
+        await one.fill("1.5", "t2")
+        await one.cancel(disarm=True)
+        await one.settle()
+        assert one.status is EntryStatus.CANCELED
+        await relayed(rig, one.orders.ledger)
+
+    first, second = (order_id(DRIVEN_ID, OrderRole.STOP, number) for number in (1, 2))
+    assert states(rig.events.stops) == [
+        (first, StopState.ARMED),
+        (second, StopState.ARMED),
+        (first, StopState.REPLACED),
+        (second, StopState.CANCELED),
+    ]
+    assert [each.qty for each in rig.events.stops[:2]] == [Decimal("0.5"), Decimal(2)]
 
 
 @on_virtual_time
