@@ -62,7 +62,8 @@ class EntryInstance:
     """The entry use cases of one process.
 
     Attributes:
-        drives: Whether it has the lease.
+        drives: Whether it has the leases.
+        venues: Those that it serves.
         alarms: That it has raised.
     """
 
@@ -77,6 +78,7 @@ class EntryInstance:
         self.orders = ExecutionInstance(world, store=store)
         self.world = world
         self.drives = True
+        self.venues: tuple[Venue, ...] = tuple(Venue)
         self.alarms: list[EntryAlarmed] = []
         self.limits = EntryLimits(
             max_usdt=Decimal(1_000), daily_cap=Decimal(1_000), quote_age_ms=1_000
@@ -91,6 +93,7 @@ class EntryInstance:
                 prices=lambda _: prices,
                 free=lambda _: Decimal(10_000),
                 hold_ms=lambda _: 0.0,
+                positions_known=lambda: True,
             ),
             self.orders.in_flight,
         )
@@ -103,7 +106,7 @@ class EntryInstance:
             gateway=world.exchange,
             clock=world.clock,
             now_ms=lambda _: round(world.exchange.now_ms()),
-            is_mine=lambda: self.drives,
+            is_mine=lambda venue: self.drives and venue in self.venues,
             on_alarm=self._alarm,
         )
         self.read = ReadEntries(ledger.state.entries, self.ledger, build, self._now_ms)
@@ -111,7 +114,7 @@ class EntryInstance:
         self.accepting = AcceptEntries(
             self.ledger,
             self.orders.placing,
-            build,
+            self.read.picture,
             facts=self._facts,
             closed=self.orders.placing.closed,
             now_ms=self._now_ms,

@@ -27,7 +27,7 @@ async def test_an_entry_is_accepted_once_and_shown() -> None:
         "entry order",
         "entry order",
     ]
-    listed = await desk.get(f"{FUTURES}?open=true&symbol=BTCUSDT&state=NEW")
+    listed = await desk.get(f"{FUTURES}?open=true&symbol=BTCUSDT&state=WORKING")
     assert [row["entry_id"] for row in listed["entries"]] == ["s4-1"]
     assert (await desk.get(SPOT))["entries"] == []
 

@@ -39,6 +39,8 @@ from chimera_s1.domain.ports.risk_limits_reader import RiskLimitsReader
 from chimera_s1.domain.ports.spec_reader import SpecReader
 
 LEASE_NAME = "execution.entries"
+"""Of each venue: an instance may serve one of them only."""
+
 LEASE_MS = 3_000
 """Another instance takes over so long after the one that drove the entries was killed."""
 
@@ -92,6 +94,7 @@ def build_entries(  # noqa: PLR0917 (parts by position)
         prices=market.prices,
         free=partial(_free_balance, account),
         hold_ms=platform.hold_ms,
+        positions_known=lambda: Venue.PERP in account.picture.read_ms,
     )
     build = BuildSituation(ledger.state, entries, surroundings, orders.in_flight)
 
@@ -108,9 +111,7 @@ def build_entries(  # noqa: PLR0917 (parts by position)
         clock=clock,
         now_ms=now_ms,
     )
-    lease = KeepLease(
-        JobLease(LEASE_NAME, platform.leases, uuid4().hex, clock, duration_ms=LEASE_MS), clock
-    )
+    leases = {venue: _lease(venue, platform) for venue in exchange.streams}
     run = RunEntries(
         ledger,
         entries,
@@ -120,23 +121,43 @@ def build_entries(  # noqa: PLR0917 (parts by position)
         gateway=exchange.gateway,
         clock=clock,
         now_ms=partial(exchange_now, exchange, clock),
-        is_mine=lease.is_held,
+        is_mine=lambda venue: venue in leases and leases[venue].is_held(),
         on_alarm=partial(_report_alarm, platform.record),
     )
     read = ReadEntries(book, entries, build, now_ms)
     parts = EntryParts(
         accept=AcceptEntries(
-            entries, orders.place, build, facts=facts.of, closed=platform.closed, now_ms=now_ms
+            entries,
+            orders.place,
+            read.picture,
+            facts=facts.of,
+            closed=platform.closed,
+            now_ms=now_ms,
         ),
         read=read,
         cancel=CancelEntries(entries, read, now_ms),
     )
-    report = ReportEntries(book, run, lease)
+    report = ReportEntries(book, read, run, leases)
     return EntryService(
         entries=Entries(parts),
-        workers=(Worker("entry lease", lease.run), Worker("entries", run.run)),
+        workers=(
+            *(Worker(f"entry lease {venue.value}", lease.run) for venue, lease in leases.items()),
+            Worker("entries", run.run),
+        ),
         health=(HealthSource("entries", report.report, required=False),),
     )
+
+
+def _lease(venue: Venue, platform: Platform) -> KeepLease:
+    clock = platform.clock
+    lease = JobLease(
+        f"{LEASE_NAME}.{venue.value}",
+        platform.leases,
+        uuid4().hex,
+        clock,
+        duration_ms=LEASE_MS,
+    )
+    return KeepLease(lease, clock)
 
 
 def exchange_now(exchange: Exchange, clock: Clock, venue: Venue) -> int:

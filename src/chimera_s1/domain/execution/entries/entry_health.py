@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import Level
 
 
@@ -11,14 +12,14 @@ class EntriesReport(Struct, frozen=True, kw_only=True):
     """Attributes:
     working: Open entries.
     unprotected: Keys of those of which a part has no protection although it should have.
-    drives: Whether this instance drives the entries.
+    drives: Venues whose entries this instance drives.
     lease_error: Why the lease of the driver cannot be renewed; empty while it can.
     step_error: Why the newest step failed; empty if it did not.
     """
 
     working: int
     unprotected: tuple[str, ...]
-    drives: bool
+    drives: tuple[Venue, ...]
     lease_error: str
     step_error: str
 
@@ -46,7 +47,8 @@ class EntriesReport(Struct, frozen=True, kw_only=True):
                 "protect the position at the exchange"
             )
         yield f"{_entries(self.working)} open"
-        yield "driven by this instance" if self.drives else "driven by another instance"
+        driven = " and ".join(venue.value for venue in self.drives)
+        yield f"this instance drives {driven or 'none'}"
         if self.lease_error:
             yield f"the lease cannot be renewed: {self.lease_error}"
         if self.step_error:

@@ -244,7 +244,9 @@ class _Decision:
         pending = [
             order for order in (*self._stops, *self._closes) if is_awaited(order, self._situation)
         ]
-        pending += [order for order in self._closes if is_live(order)]
+        # A close of unknown outcome is awaited until it is certain: a second one could close what
+        # others hold.
+        pending += [order for order in self._closes if is_live(order) or is_unresolved(order)]
         if pending or client_id in self._situation.busy:
             self._plan.wait_for("the exchange's reply to a protective order")
             return False
@@ -310,8 +312,8 @@ class _Decision:
         side = exit_side(self._spec.side)
         band = price_band(instrument, side, prices.reference)
         edge = band.low if side is Side.SELL else band.high
-        if edge is None:
-            return None
+        if edge is None:  # the price that the band is measured by is not known
+            edge = prices.bid if side is Side.SELL else prices.ask
         rounding = Rounding.UP if side is Side.SELL else Rounding.DOWN
         return order_rules(instrument).prices.snap(edge, rounding)
 

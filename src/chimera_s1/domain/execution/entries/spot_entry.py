@@ -67,6 +67,9 @@ _MARKET_MARGIN: Final = Decimal("1.005")
 def decide_spot(situation: Situation) -> NextSteps:
     spec = situation.entry.spec
     assert isinstance(spec, SpotEntrySpec), situation.entry.entry_id
+    if situation.orders.entry is None:
+        # It is stored in one commit with the entry, and leaves memory only with an ended one.
+        return NextSteps(waiting_for="the entry order in the ledger")
     with localcontext(prec=EXACT_PRECISION):
         return _Decision(situation, spec).next_steps()
 

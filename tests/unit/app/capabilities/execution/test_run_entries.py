@@ -269,6 +269,60 @@ async def test_an_alarm_follows_when_no_stop_can_be_stored() -> None:
         assert one.status is EntryStatus.UNPROTECTED
 
 
+@on_virtual_time
+async def test_an_instance_drives_the_venues_that_it_serves() -> None:
+    world = ExecutionHarness()
+    one = EntryInstance(world)
+    one.venues = (Venue.SPOT,)
+    async with running_entries(one):
+        await one.accept()
+        await one.fill("2", "t1")
+        unprotected = list(one.stops())
+        one.venues = (Venue.PERP,)
+        await one.settle()
+
+    assert unprotected == []
+    assert len(one.stops()) == 1
+
+
+@on_virtual_time
+async def test_evidence_for_an_ended_entry_outlives_a_take_over() -> None:
+    """The order was called absent, and fills while no instance drives."""
+    world = ExecutionHarness()
+    world.exchange.handling.append(Handling(reply=LOST, visible_after_ms=3_600_000))
+    one, two = EntryInstance(world), EntryInstance(world)
+    two.drives = False
+    async with running_entries(two):
+        async with running_entries(one):
+            await one.accept()
+            await one.settle(30_000)
+            ended = one.status
+        await two.fill("2", "t1")
+        two.drives = True
+        await two.settle(3_000)
+
+        assert [ended, two.status] == [EntryStatus.REJECTED, EntryStatus.PROTECTED]
+
+
+@on_virtual_time
+async def test_a_position_that_others_close_takes_the_stop_along() -> None:
+    """Also of a symbol that was flat when the ledger began."""
+    world = ExecutionHarness()
+    async with running_entries(EntryInstance(world)) as one:
+        await one.accept()
+        await one.fill("2", "t1")
+        _, trade = world.exchange.fill(client_id(OrderRole.ENTRY), "0", "t2")
+        by_hand = structs.replace(
+            trade, order_id="77", client_id="web_1", side="SELL", qty=Decimal(2)
+        )
+        one.orders.streams[Venue.PERP].send(by_hand)
+        await one.settle(10_000)
+
+        assert one.status is EntryStatus.CLOSED
+        assert world.exchange.order(client_id(OrderRole.STOP)).status == "CANCELED"
+        assert one.entry.reduced_qty == 2
+
+
 CRASHES_MAX = 40
 CRASHES_MIN = 5
 

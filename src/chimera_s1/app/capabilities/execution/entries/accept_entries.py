@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from chimera_s1.app.capabilities.execution.entries.decide_entry import decide_entry, unprotected_ms
 from chimera_s1.app.capabilities.execution.entries.entry_ledger import EntryLedger
-from chimera_s1.app.capabilities.execution.entries.situations import BuildSituation
 from chimera_s1.app.capabilities.execution.execution_ledger import Opening
 from chimera_s1.app.capabilities.execution.place_orders import PlaceOrders
 from chimera_s1.domain.errors import ChimeraError, ClientIdUsedError
@@ -51,6 +50,7 @@ class EntryRequest(Struct, frozen=True, kw_only=True):
 
 class AcceptEntries:
     """Args:
+    picture: An entry as it is now.
     facts: What an entry is judged by, of this moment.
     closed: Why nothing may be opened now; None if it may.
     now_ms: The exchange's clock where it is known, epoch ms.
@@ -60,7 +60,7 @@ class AcceptEntries:
         self,
         entries: EntryLedger,
         place: PlaceOrders,
-        build: BuildSituation,
+        picture: Callable[[Entry], EntryPicture],
         *,
         facts: Callable[[EntrySpec], AdmissionFacts],
         closed: Callable[[], ChimeraError | None],
@@ -68,7 +68,7 @@ class AcceptEntries:
     ) -> None:
         self._entries = entries
         self._place = place
-        self._build = build
+        self._picture = picture
         self._facts = facts
         self._closed = closed
         self._now_ms = now_ms
@@ -79,6 +79,7 @@ class AcceptEntries:
         Raises:
             EntryKeyReusedError: The key belongs to an entry with another body.
             EntryRefusedError, OrderRulesError: A rule refuses it.
+            AccountUnreadError: The account was not read yet since the start.
             KillSwitchOnError, ModeHaltedError, ModeManageOnlyError, ModeUnknownError,
                 ServiceStoppingError: Nothing may be opened now.
             ExchangeUnavailableError, ExchangeRefusedError, AppendUncertainError,
@@ -95,7 +96,7 @@ class AcceptEntries:
                 f"{request.entry_id} is the key of another entry, accepted with another body; "
                 "use a new key"
             )
-        return self.picture(known)
+        return self._picture(known)
 
     async def _open(self, request: EntryRequest, actor: str) -> Entry:
         spec, entry_id = request.spec, request.entry_id
@@ -130,10 +131,6 @@ class AcceptEntries:
     def _require_room(self, accepted: EntryAccepted) -> None:
         """Other entries may have been accepted meanwhile, here or at another instance."""
         require_room(accepted.spec, accepted.notional_usdt, self._facts(accepted.spec))
-
-    def picture(self, entry: Entry) -> EntryPicture:
-        situation = self._build.of(entry, self._now_ms(entry.spec))
-        return picture_of(situation)
 
 
 def picture_of(situation: Situation) -> EntryPicture:

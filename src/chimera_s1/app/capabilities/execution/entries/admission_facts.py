@@ -54,9 +54,14 @@ class CollectFacts:
 
     def of(self, spec: EntrySpec) -> AdmissionFacts:
         """Raises:
-        AccountUnreadError: The position mode is not known.
+        AccountUnreadError: The venue or the position mode was not read yet.
         """
         instrument = spec.instrument
+        if instrument.venue not in self._picture.read_ms:
+            raise AccountUnreadError(
+                f"the account was not read yet on {instrument.venue.value}; see reconciliation in "
+                "/health"
+            )
         configuration = self._check.configuration
         hedge_mode = configuration.hedge_mode if configuration is not None else None
         if hedge_mode is None and isinstance(spec, FuturesEntrySpec):

@@ -26,14 +26,15 @@ class KeepLease:
 
     async def run(self) -> None:
         """Acquire and renew until cancelled; the lease is free then."""
-        try:
+        async with self._lease.released_at_end():
             while True:
-                try:
-                    await self._lease.acquire_or_renew()
-                except StoreUnavailableError as error:
-                    self.last_error = str(error)
-                else:
-                    self.last_error = ""
+                await self._attempt()
                 await self._clock.sleep_ms(ATTEMPT_INTERVAL_MS)
-        finally:
-            await self._lease.release()
+
+    async def _attempt(self) -> None:
+        try:
+            await self._lease.acquire_or_renew()
+        except StoreUnavailableError as error:
+            self.last_error = str(error)
+        else:
+            self.last_error = ""

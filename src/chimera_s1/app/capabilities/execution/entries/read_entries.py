@@ -9,7 +9,7 @@ from chimera_s1.app.capabilities.execution.entries.timeline import TimelineRow
 from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.execution.entries.book import EntryBook
 from chimera_s1.domain.execution.entries.entry import Entry, EntryOrders
-from chimera_s1.domain.execution.entries.events import EntryStatus
+from chimera_s1.domain.execution.entries.events import ENDED, EntryStatus
 from chimera_s1.domain.execution.entries.specs import EntrySpec
 from chimera_s1.domain.identifiers import Symbol, Venue
 
@@ -75,6 +75,8 @@ class ReadEntries:
             spec = entry.spec
             if spec.instrument.venue is not venue or symbol not in {None, spec.symbol}:
                 continue
-            if (open_only and not entry.is_open) or status not in {None, entry.status}:
+            now = self.picture(entry)
+            shown = EntryStatus.NEW if now.picture is None else now.picture.status
+            if status not in {None, shown} or (open_only and shown in ENDED):
                 continue
-            yield self.picture(entry)
+            yield now

@@ -22,6 +22,7 @@ from chimera_s1.app.capabilities.execution.execution_ledger import ExecutionLedg
 from chimera_s1.app.capabilities.execution.place_orders import PlaceOrders
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ChimeraError, ClientIdUsedError
+from chimera_s1.domain.execution.entries.attempts import is_unresolved
 from chimera_s1.domain.execution.entries.entry import Entry
 from chimera_s1.domain.execution.entries.events import EntryAlarmed
 from chimera_s1.domain.execution.entries.steps import (
@@ -59,12 +60,14 @@ class _Drive(Struct):
         not_found: See `Situation`.
         due_ms: Of the next decision, monotonic.
         waiting_for: As in `NextSteps`.
+        unsettled: The last decision had steps, so an ended entry is decided again.
     """
 
     busy: set[str] = field(default_factory=set)
     not_found: set[str] = field(default_factory=set)
     due_ms: float = 0.0
     waiting_for: str = ""
+    unsettled: bool = False
     last_error: str = ""
 
 
@@ -74,7 +77,7 @@ _EVENT: Final = "entry event"
 class RunEntries:
     """Args:
     now_ms: The exchange's clock where it is known, else this machine's; epoch ms.
-    is_mine: Whether this instance drives the entries now; reads memory.
+    is_mine: Whether this instance drives the entries of a venue now; reads memory.
     on_alarm: Called after the alarm was stored.
 
     Attributes:
@@ -93,7 +96,7 @@ class RunEntries:
         gateway: OrderGateway,
         clock: Clock,
         now_ms: Callable[[Venue], int],
-        is_mine: Callable[[], bool],
+        is_mine: Callable[[Venue], bool],
         on_alarm: Callable[[Entry, EntryAlarmed], None],
     ) -> None:
         self._ledger = ledger
@@ -108,6 +111,7 @@ class RunEntries:
         self._is_mine = is_mine
         self._on_alarm = on_alarm
         self._drives: dict[str, _Drive] = {}
+        self._mine: frozenset[Venue] = frozenset()
         self._wake = ChangeSignal()
         self.steps = 0
         self.failures = 0
@@ -137,23 +141,33 @@ class RunEntries:
         return next((d.last_error for d in self._drives.values() if d.last_error), "")
 
     def _advance_due(self, tasks: TaskGroup) -> None:
-        touched = self._book.take_touched()
-        if not self._is_mine():
-            self._drives.clear()
-            return
-        for entry_id in self._due(touched):
-            entry = self._book.entries.get(entry_id)
-            if entry is not None:
-                self._advance(entry, tasks)
+        mine = frozenset(venue for venue in Venue if self._is_mine(venue))
+        touched = {*self._book.take_touched(), *self._taken_over(mine - self._mine)}
+        self._mine = mine
+        for entry_id in self._due(touched, mine):
+            self._advance(self._book.entries[entry_id], tasks)
 
-    def _due(self, touched: Iterable[str]) -> list[str]:
+    def _taken_over(self, venues: frozenset[Venue]) -> Iterable[str]:
+        """All entries in memory: there may be evidence for one that has ended, which the instance
+        before did not see.
+        """
+        return (name for name, entry in self._book.entries.items() if _venue(entry) in venues)
+
+    def _due(self, touched: Iterable[str], mine: frozenset[Venue]) -> list[str]:
         now_ms = self._clock.monotonic_ms()
-        driven = {entry.entry_id: None for entry in self._book.open_entries()}
+        driven = {
+            entry.entry_id: None for entry in self._book.open_entries() if _venue(entry) in mine
+        }
         for entry_id in touched:
-            driven[entry_id] = None
-            self._drives.setdefault(entry_id, _Drive()).due_ms = now_ms
+            entry = self._book.entries.get(entry_id)
+            if entry is not None and _venue(entry) in mine:
+                driven[entry_id] = None
+                self._drives.setdefault(entry_id, _Drive()).due_ms = now_ms
         for entry_id in [name for name in self._drives if name not in driven]:
-            if not self._drives[entry_id].busy:
+            drive, entry = self._drives[entry_id], self._book.entries.get(entry_id)
+            if drive.unsettled and entry is not None and _venue(entry) in mine:
+                driven[entry_id] = None
+            elif not drive.busy:
                 del self._drives[entry_id]
         return [
             entry_id
@@ -165,8 +179,12 @@ class RunEntries:
         drive = self._drives[entry.entry_id]
         now_ms = self._now_ms(entry.spec.instrument.venue)
         situation = self._build.of(entry, now_ms, drive.busy, drive.not_found)
+        if situation.instrument is None and not _protects_without_rules(entry):
+            drive.due_ms, drive.unsettled = self._clock.monotonic_ms() + POLL_INTERVAL_MS, True
+            return
         following = decide_entry(situation)
         drive.waiting_for = following.waiting_for
+        drive.unsettled = bool(following.steps)
         drive.due_ms = self._clock.monotonic_ms() + _pause_ms(entry, following, now_ms)
         for step in following.steps:
             name = _busy_name(step)
@@ -221,6 +239,19 @@ class RunEntries:
             return
         drive.not_found.discard(client_id)
         await self._ledger.record(ACTOR, *result.reports)
+        if is_unresolved(self._ledger.state.orders[client_id]):
+            await self._clock.sleep_ms(RETRY_MS)  # the reports do not name it
+
+
+def _venue(entry: Entry) -> Venue:
+    return entry.spec.instrument.venue
+
+
+def _protects_without_rules(entry: Entry) -> bool:
+    """Before the listing is known, dust cannot be told from what needs protection. An open futures
+    entry does not wait: its fills are on the grid.
+    """
+    return entry.is_open and _venue(entry) is Venue.PERP
 
 
 def _pause_ms(entry: Entry, following: NextSteps, now_ms: int) -> float:

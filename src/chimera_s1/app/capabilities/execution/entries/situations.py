@@ -14,7 +14,7 @@ from chimera_s1.domain.execution.entries.steps import Situation
 from chimera_s1.domain.execution.execution_state import ExecutionState
 from chimera_s1.domain.execution.order_request import Side
 from chimera_s1.domain.execution.order_rules_check import CurrentPrices
-from chimera_s1.domain.execution.position_check import ONE_WAY_SIDE, PositionKey
+from chimera_s1.domain.execution.position_check import ONE_WAY_SIDE, KnownPosition, PositionKey
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.instruments.instrument import InstrumentSpec
 
@@ -30,12 +30,14 @@ class Surroundings(Struct, frozen=True, kw_only=True):
         prices: None where no quote is recent enough.
         free: Spot balance of an asset that no order locks; None where it was not read yet.
         hold_ms: How long a rate limit forbids requests to a venue.
+        positions_known: Whether positions were compared with the exchange since the start.
     """
 
     spec: Callable[[InstrumentId], InstrumentSpec | None]
     prices: Callable[[InstrumentId], CurrentPrices | None]
     free: Callable[[str], Decimal | None]
     hold_ms: Callable[[Venue], float]
+    positions_known: Callable[[], bool]
 
 
 class InFlight(Protocol):
@@ -114,9 +116,10 @@ class BuildSituation:
         if not isinstance(spec, FuturesEntrySpec):
             return None
         side = ONE_WAY_SIDE if spec.position_side is None else spec.position_side.value
-        known = self._state.positions.positions.get(PositionKey(spec.symbol, side))
-        if known is None or not known.adoptions:
+        if not self._surroundings.positions_known():
             return None
+        key = PositionKey(spec.symbol, side)
+        known = self._state.positions.positions.get(key, KnownPosition())
         in_direction = known.qty if spec.side is Side.BUY else -known.qty
         older = sum((self._held(other) for other in self._older(entry, spec)), _ZERO)
         return max(_ZERO, in_direction - older)
