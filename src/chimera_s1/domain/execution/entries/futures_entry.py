@@ -45,6 +45,7 @@ from chimera_s1.domain.execution.order_request import (
     Stop,
     TimeInForce,
 )
+from chimera_s1.domain.execution.order_rules_check import check_order
 from chimera_s1.domain.execution.price_bands import price_band
 from chimera_s1.domain.execution.tracked_order import OrderPhase, TrackedOrder
 from chimera_s1.domain.instruments.order_grid import Rounding
@@ -107,6 +108,8 @@ class _Decision:
         )
         if self._holding.exposed and not self._is_disarmed:
             self._alarm()
+        elif self._holding.firing:
+            self._alarm_unfilled_stop()
         elif self._holding.armed and not self._entry_order.is_open:
             self._plan.wait_for("the stop")
         if reduction:
@@ -173,11 +176,15 @@ class _Decision:
             return False
         if any(ended_unfilled(stop) for stop in self._stops):
             return True
-        if self._spec.on_unprotected is OnUnprotected.ALARM or not self._stops:
+        if self._spec.on_unprotected is OnUnprotected.ALARM:
+            return False
+        return self._no_stop_is_legal() or self._stops_have_failed()
+
+    def _stops_have_failed(self) -> bool:
+        if not self._stops:
             return False
         newest = self._stops[-1]
-        since_ms = self._holding.since_ms
-        if is_refused(newest) and newest.signed_at_ms >= since_ms:
+        if is_refused(newest) and newest.signed_at_ms >= self._holding.since_ms:
             return True
         return self._is_overdue() and has_failed(newest) and self._is_recent(newest)
 
@@ -219,15 +226,31 @@ class _Decision:
             return
         if not self._plan.is_due(self._wanted_ms(), "more fills for one stop"):
             return
-        request = PerpAlgoOrder(
+        self._plan.add(Place(request=self._stop(client_id, qty)))
+
+    def _stop(self, client_id: str, qty: Decimal) -> PerpAlgoOrder:
+        side, instrument = exit_side(self._spec.side), self._situation.instrument
+        trigger = self._spec.stop_price
+        if instrument is not None:
+            # The tick may have changed since the entry was accepted: rather earlier than later.
+            rounding = Rounding.UP if side is Side.SELL else Rounding.DOWN
+            trigger = order_rules(instrument).prices.snap(trigger, rounding)
+        return PerpAlgoOrder(
             client_id=client_id,
             symbol=self._spec.symbol,
-            side=exit_side(self._spec.side),
+            side=side,
             scope=self._spec.closing_scope,
             working_type=self._spec.working_type,
-            body=Stop(qty=qty, trigger=self._spec.stop_price),
+            body=Stop(qty=qty, trigger=trigger),
         )
-        self._plan.add(Place(request=request))
+
+    def _no_stop_is_legal(self) -> bool:
+        """The rules of the instrument have changed since the entry was accepted."""
+        instrument, qty = self._situation.instrument, self._missing_stop_qty()
+        if instrument is None or not qty:
+            return False
+        client_id = next_order_id(self._entry.entry_id, OrderRole.STOP, self._stops)
+        return bool(check_order(self._stop(client_id, qty), instrument, None))
 
     def _wanted_ms(self) -> int:
         """When the stop is placed, if nothing is in its way."""
@@ -330,6 +353,13 @@ class _Decision:
             self._plan,
             at_once=is_held,
         )
+
+    def _alarm_unfilled_stop(self) -> None:
+        """A stop that was triggered protects only while it fills."""
+        fired = (stop for stop in self._stops if is_live(stop) and has_fired(stop))
+        since_ms = min(stop.at_ms for stop in fired)
+        cause = "a triggered stop does not fill"
+        record_alarm(self._entry, self._holding.firing, since_ms, cause, self._plan)
 
 
 def _left_band(order: TrackedOrder) -> bool:

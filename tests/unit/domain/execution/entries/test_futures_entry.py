@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chimera_s1.domain.execution.entries.events import EntryAlarmed, EntryReduced, EntryStatus
 from chimera_s1.domain.execution.entries.specs import FuturesEntrySpec, OnUnprotected
-from chimera_s1.domain.execution.entries.steps import Cancel
+from chimera_s1.domain.execution.entries.steps import Cancel, Record
 from chimera_s1.domain.execution.events import CancelCause, RefusalReason
 from chimera_s1.domain.execution.order_request import (
     Hedged,
@@ -560,3 +560,33 @@ def test_the_picture_is_the_last_step_and_is_recorded_once() -> None:
     assert [type(step).__name__ for step in steps] == ["Place", "Record"]
     assert ledger.status() == (EntryStatus.PARTIALLY_FILLED, "a stop is being placed")
     assert ledger.records() == []
+
+
+def test_a_stop_is_moved_to_a_new_tick_rather_earlier_than_later() -> None:
+    (request,) = filled(3, replace(SPEC, stop_price=Decimal("90.5")), tick_size=Decimal(1)).placed()
+
+    assert isinstance(request, PerpAlgoOrder)
+    assert request.body == Stop(qty=Decimal(3), trigger=Decimal(91))
+
+
+def test_what_no_legal_stop_can_protect_is_closed() -> None:
+    """The rules of the instrument have changed since the entry was accepted."""
+    without_stops = ("LIMIT", "MARKET")
+    ledger = filled(3, order_types=without_stops)
+    alarm_only = filled(3, ALARM_ONLY, order_types=without_stops)
+
+    assert quantities(ledger.placed()) == [("market", 3)]
+    assert quantities(alarm_only.placed()) == [("stop", 3)]
+
+
+def test_a_triggered_stop_that_does_not_fill_is_an_alarm() -> None:
+    ledger = protected(10)
+    ledger.report(stop_id(1), "TRIGGERED", child=child_of(stop_id(1)))
+    calm = ledger.decide()
+    ledger.now_ms += 10_000
+    events = [step.event for step in ledger.decide().steps if isinstance(step, Record)]
+
+    assert calm.wake_ms == START_MS + 10_000
+    (alarm,) = [event for event in events if isinstance(event, EntryAlarmed)]
+    assert (alarm.qty, alarm.cause) == (10, "a triggered stop does not fill")
+    assert ledger.placed() == []
