@@ -19,6 +19,10 @@ from chimera_s1.domain.instruments.order_rules import order_rules
 
 RETRY_MS: Final = 100
 RETRY_MAX_MS: Final = 2_000
+FAST_RETRIES_MAX: Final = 30
+"""Some minute of attempts: an alarm was raised long before."""
+
+SLOW_RETRY_MS: Final = 60_000
 _DOUBLINGS_MAX: Final = 5
 CANCEL_REPEAT_MS: Final = 2_000
 """A cancel is sent again where its effect has not been seen."""
@@ -73,11 +77,14 @@ def failures(attempts: Sequence[TrackedOrder]) -> int:
 
 def retry_ms(attempts: Sequence[TrackedOrder]) -> int:
     """When the next attempt is due, exchange epoch ms: at once after the first failure, then 100,
-    200, 400 ms and so on after the newest one was signed, up to 2 s.
+    200, 400 ms and so on after the newest one was signed, up to 2 s; a minute after a minute of
+    failures.
     """
     repeated = failures(attempts) - 1
     if repeated < 1:
         return 0
+    if repeated > FAST_RETRIES_MAX:
+        return attempts[-1].signed_at_ms + SLOW_RETRY_MS
     # The exponent is bounded: attempts go on for hours.
     wait_ms = RETRY_MS << min(repeated - 1, _DOUBLINGS_MAX)
     return attempts[-1].signed_at_ms + min(wait_ms, RETRY_MAX_MS)

@@ -84,9 +84,20 @@ def situation(
 
 @pytest.mark.parametrize(
     ("count", "wait_ms"),
-    [(0, None), (1, None), (2, 100), (3, 200), (4, 400), (6, 1_600), (7, 2_000), (5_000, 2_000)],
+    [
+        (0, None),
+        (1, None),
+        (2, 100),
+        (3, 200),
+        (4, 400),
+        (6, 1_600),
+        (7, 2_000),
+        (31, 2_000),
+        (32, 60_000),
+        (5_000, 60_000),
+    ],
 )
-def test_the_wait_between_attempts_doubles_up_to_two_seconds(
+def test_the_wait_between_attempts_doubles_up_to_two_seconds_and_ends_at_a_minute(
     count: int, wait_ms: int | None
 ) -> None:
     attempts = [attempt(number + 1, OrderPhase.REFUSED, 1_000) for number in range(count)]

@@ -588,5 +588,5 @@ def test_a_triggered_stop_that_does_not_fill_is_an_alarm() -> None:
 
     assert calm.wake_ms == START_MS + 10_000
     (alarm,) = [event for event in events if isinstance(event, EntryAlarmed)]
-    assert (alarm.qty, alarm.cause) == (10, "a triggered stop does not fill")
+    assert (alarm.qty, alarm.cause) == (Decimal(10), "a triggered stop does not fill")
     assert ledger.placed() == []
