@@ -57,8 +57,10 @@ GATHER_MS: Final = 250
 SHRINK_RETRY_MS: Final = 60_000
 """A smaller stop in place of one that is too large is not urgent: both can only reduce."""
 
-POSITION_SETTLED_MS: Final = 5_000
-"""A trade of the entry's own stop may be reported so long before it is known whose trade it is."""
+POSITION_SETTLED_MS: Final = 15_000
+"""A trade of a stop may be reported so long before it is known whose it is: working orders are
+queried every 5 s, and a query may be late.
+"""
 
 
 def decide_futures(situation: Situation) -> NextSteps:

@@ -316,7 +316,7 @@ async def test_a_position_that_others_close_takes_the_stop_along() -> None:
             trade, order_id="77", client_id="web_1", side="SELL", qty=Decimal(2)
         )
         one.orders.streams[Venue.PERP].send(by_hand)
-        await one.settle(10_000)
+        await one.settle(20_000)
 
         assert one.status is EntryStatus.CLOSED
         assert world.exchange.order(client_id(OrderRole.STOP)).status == "CANCELED"

@@ -369,9 +369,9 @@ def test_what_others_close_is_recorded_once_that_is_certain() -> None:
     ledger.now_ms += 60_000
     ledger.trade_elsewhere(4)
     assert ledger.records() == []
-    assert ledger.decide().wake_ms == ledger.now_ms + 5_000
+    assert ledger.decide().wake_ms == ledger.now_ms + 15_000
 
-    ledger.now_ms += 5_000
+    ledger.now_ms += 15_000
     (reduced, *_) = ledger.records()
     assert isinstance(reduced, EntryReduced)
     assert reduced.qty == 4
@@ -381,7 +381,7 @@ def test_stops_shrink_to_what_others_have_left() -> None:
     ledger = protected(10)
     ledger.now_ms += 60_000
     ledger.trade_elsewhere(4)
-    ledger.now_ms += 5_000
+    ledger.now_ms += 15_000
     ledger.records()
     assert ledger.cancels() == []
     assert quantities(ledger.placed()) == [("stop", 6)]
@@ -395,7 +395,7 @@ def test_a_smaller_stop_that_is_refused_is_tried_again_a_minute_later() -> None:
     ledger = protected(10)
     ledger.now_ms += 60_000
     ledger.trade_elsewhere(4)
-    ledger.now_ms += 5_000
+    ledger.now_ms += 15_000
     ledger.records()
     ledger.placed()
     ledger.refuse(stop_id(2), RefusalReason.ORDERS_MAX)
@@ -423,7 +423,7 @@ def test_an_entry_that_others_have_closed_only_cancels_its_stops() -> None:
     ledger = protected(10)
     ledger.now_ms += 60_000
     ledger.trade_elsewhere(10)
-    ledger.now_ms += 5_000
+    ledger.now_ms += 15_000
     ledger.records()
     assert ledger.placed() == []
     assert ledger.cancels() == [stop_id(1)]
