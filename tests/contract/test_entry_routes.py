@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from chimera_s1.domain.execution.entries.order_ids import OrderRole, order_id
+from chimera_s1.domain.execution.reports import ReportSource
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from tests.contract.entry_desk import BODY, FUTURES, READER, SPOT, SPOT_BODY, Desk
 
@@ -47,6 +49,14 @@ async def test_a_spot_entry_is_accepted() -> None:
 
     assert reply.status_code == 200, reply.text
     assert reply.headers["location"] == f"{SPOT}/s4-2"
+    entry_order = order_id("s4-2", OrderRole.ENTRY)
+    desk.world.exchange.fill(entry_order, "2", "t1")
+    read = desk.world.exchange.order(entry_order).report(ReportSource.READ)
+    await desk.instance.orders.ledger.record("test", read)
+    await desk.world.clock.sleep_ms(5)
+    shown = await desk.get(f"{SPOT}/s4-2")
+    assert (shown["state"], shown["protected_qty"]) == ("FILLED", "0")
+    assert shown["unprotected_ms"] > 0
 
 
 async def test_a_cancel_is_stored_and_answers_with_the_entry() -> None:
