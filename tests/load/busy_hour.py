@@ -1,6 +1,6 @@
 """An hour's orders on an accelerated clock, with every fault: `make busy-hour`, or
 
-    python -m tests.load.busy_hour --orders 2000 --minutes 60 --rate 6 --seed 1
+    python -m tests.load.busy_hour --orders 2600 --minutes 60 --rate 6 --seed 1
 
 The simulator and the service share a clock that is *rate* times as fast as the system's. A service
 places orders of every kind while others trade on the same account, prices move, the exchange loses
@@ -235,7 +235,7 @@ async def main(options: argparse.Namespace) -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.busy_hour")
-    parser.add_argument("--orders", type=int, default=2_000)
+    parser.add_argument("--orders", type=int, default=2_600)
     parser.add_argument("--minutes", type=float, default=60.0, help="of the accelerated clock")
     parser.add_argument("--rate", type=float, default=6.0, help="of the accelerated clock")
     parser.add_argument("--mode", choices=("both", "one-way", "hedge"), default="both")
