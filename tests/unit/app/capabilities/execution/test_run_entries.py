@@ -323,6 +323,22 @@ async def test_a_position_that_others_close_takes_the_stop_along() -> None:
         assert one.entry.reduced_qty == 2
 
 
+@on_virtual_time
+async def test_an_instance_that_lost_its_lease_sleeps_while_its_last_step_ends() -> None:
+    """The loop of virtual time refuses to turn without time passing."""
+    world = ExecutionHarness()
+    world.exchange.cancel_handling.append(Handling(reply_after_ms=5_000))
+    async with running_entries(EntryInstance(world)) as one:
+        await one.accept()
+        await one.cancel()
+        await one.settle(100)
+        under_way = len(world.exchange.cancelled)
+        one.drives = False
+        await one.settle(20_000)
+
+    assert under_way == 1
+
+
 CRASHES_MAX = 40
 CRASHES_MIN = 5
 

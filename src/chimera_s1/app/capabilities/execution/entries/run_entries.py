@@ -167,7 +167,9 @@ class RunEntries:
             drive, entry = self._drives[entry_id], self._book.entries.get(entry_id)
             if drive.unsettled and entry is not None and _venue(entry) in mine:
                 driven[entry_id] = None
-            elif not drive.busy:
+            elif drive.busy:
+                drive.due_ms = math.inf  # decided again only once something changes
+            else:
                 del self._drives[entry_id]
         return [
             entry_id
